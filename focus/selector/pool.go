@@ -1,0 +1,257 @@
+package selector
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+)
+
+// ErrNoBridge says that no bridge can take the participant.
+var ErrNoBridge = errors.New("there are no operational bridges")
+
+// maxBridges bounds the pool; a brewery larger than this is not a brewery.
+const maxBridges = 4096
+
+// Change is what a report meant to the conferences.
+type Change int
+
+// The changes a report can cause.
+const (
+	// Unchanged: nothing a conference needs to hear.
+	Unchanged Change = iota
+	// Added: a bridge that was unknown, or unusable, can be used now.
+	Added
+	// Lost: its conferences must move away now.
+	Lost
+)
+
+// String returns the word used in logs.
+func (c Change) String() string {
+	return [...]string{"unchanged", "added", "lost"}[c]
+}
+
+// Pool is the set of known bridges.
+type Pool struct {
+	cfg Config
+
+	mu      sync.Mutex
+	bridges map[string]*Bridge // by address
+	lost    int                // bridges that went without saying so first
+}
+
+// NewPool returns an empty pool.
+func NewPool(cfg Config) *Pool {
+	return &Pool{cfg: cfg, bridges: make(map[string]*Bridge)}
+}
+
+// AddStatic adds a bridge that is configured rather than discovered. It takes
+// conferences at once; its health is learnt by asking.
+func (p *Pool) AddStatic(addr, region string, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := newBridge(addr, now)
+	b.Static, b.Drain, b.Region = true, false, region
+	p.bridges[addr] = b
+}
+
+// Report folds the statistics of one presence in. An unknown address becomes a
+// bridge.
+func (p *Pool) Report(addr string, stat func(name string) (string, bool), now time.Time) Change {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := p.bridges[addr]
+	known := b != nil
+	if !known {
+		if len(p.bridges) >= maxBridges {
+			return Unchanged
+		}
+		b = newBridge(addr, now)
+		p.bridges[addr] = b
+	}
+	down := b.ShuttingDown
+	b.apply(stat, now)
+	if b.ShuttingDown && !down && known {
+		return Lost
+	}
+	return b.announce(now)
+}
+
+// Healthy notes that the bridge answered a health check.
+func (p *Pool) Healthy(addr string, now time.Time) Change {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b := p.bridges[addr]; b != nil {
+		return b.announce(now)
+	}
+	return Unchanged
+}
+
+// announce says once per usable period that the bridge can be used.
+func (b *Bridge) announce(now time.Time) Change {
+	if b.announced || b.ShuttingDown || !b.Operational(now) {
+		return Unchanged
+	}
+	b.announced = true
+	return Added
+}
+
+// Remove forgets a bridge that left the brewery and reports whether it was known.
+func (p *Pool) Remove(addr string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := p.bridges[addr]
+	if b == nil {
+		return false
+	}
+	if !b.Graceful && !b.ShuttingDown {
+		p.lost++
+	}
+	delete(p.bridges, addr)
+	return true
+}
+
+// Failed marks a bridge as unusable for the time of Config.FailureReset.
+func (p *Pool) Failed(addr string, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b := p.bridges[addr]; b != nil {
+		b.failedUntil, b.announced = now.Add(p.cfg.FailureReset), false
+	}
+}
+
+// Draining marks a bridge that refused a conference because it is finishing.
+func (p *Pool) Draining(addr string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b := p.bridges[addr]; b != nil {
+		b.Graceful = true
+	}
+}
+
+// Known reports whether the address is a bridge of ours, usable or not.
+func (p *Pool) Known(addr string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.bridges[addr] != nil
+}
+
+// Usable reports whether the bridge exists and works.
+func (p *Pool) Usable(addr string, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := p.bridges[addr]
+	return b != nil && b.Operational(now)
+}
+
+// Request is what matters of a conference and a participant.
+type Request struct {
+	Region string   // of the participant, may be empty
+	InUse  []string // bridges the conference is on, first one first
+}
+
+// Select chooses a bridge and counts the participant as placed on it.
+//
+// A conference that has a bridge stays there without further checks: a bridge
+// that stopped working is taken from it by the failure itself.
+func (p *Pool) Select(req Request, now time.Time) (Bridge, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, addr := range req.InUse {
+		if b := p.bridges[addr]; b != nil {
+			b.placed(now, p.cfg.ParticipantRampUp)
+			return b.snapshot(), nil
+		}
+	}
+	b := p.pickLocked(req, now)
+	if b == nil {
+		return Bridge{}, ErrNoBridge
+	}
+	b.placed(now, p.cfg.ParticipantRampUp)
+	return b.snapshot(), nil
+}
+
+func (p *Pool) pickLocked(req Request, now time.Time) *Bridge {
+	var usable []*Bridge
+	for _, b := range p.bridges {
+		if b.Operational(now) && !b.ShuttingDown {
+			usable = append(usable, b)
+		}
+	}
+	usable = prefer(usable, func(b *Bridge) bool { return !b.Drain })
+	usable = prefer(usable, func(b *Bridge) bool { return !b.Graceful })
+	region := req.Region
+	if region == "" {
+		region = p.cfg.LocalRegion
+	}
+	if region != "" {
+		usable = prefer(usable, func(b *Bridge) bool { return b.Region == region })
+	}
+	if len(usable) == 0 {
+		return nil
+	}
+	return slices.MinFunc(usable, func(a, b *Bridge) int { return p.order(a, b, now) })
+}
+
+// order sorts by class, then by load, then by address so that equal bridges are
+// taken in a stable order.
+func (p *Pool) order(a, b *Bridge, now time.Time) int {
+	return cmp.Or(
+		cmp.Compare(a.class(now), b.class(now)),
+		cmp.Compare(a.corrected(now, p.cfg.ParticipantRampUp), b.corrected(now, p.cfg.ParticipantRampUp)),
+		cmp.Compare(a.Addr, b.Addr),
+	)
+}
+
+// prefer keeps the bridges that pass, or all if none does.
+func prefer(in []*Bridge, pass func(*Bridge) bool) []*Bridge {
+	var out []*Bridge
+	for _, b := range in {
+		if pass(b) {
+			out = append(out, b)
+		}
+	}
+	if len(out) == 0 {
+		return in
+	}
+	return out
+}
+
+// Status is a bridge as shown to the operator.
+type Status struct {
+	Bridge
+	Operational bool
+	Overloaded  bool
+	Corrected   float64
+}
+
+// List returns all bridges, best first.
+func (p *Pool) List(now time.Time) []Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := make([]*Bridge, 0, len(p.bridges))
+	for _, b := range p.bridges {
+		all = append(all, b)
+	}
+	slices.SortFunc(all, func(a, b *Bridge) int { return p.order(a, b, now) })
+	out := make([]Status, len(all))
+	for i, b := range all {
+		c := b.corrected(now, p.cfg.ParticipantRampUp)
+		out[i] = Status{Bridge: b.snapshot(), Operational: b.Operational(now), Overloaded: c >= p.cfg.StressThreshold, Corrected: c}
+	}
+	return out
+}
+
+// Lost counts bridges that vanished without announcing it.
+func (p *Pool) Lost() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lost
+}
+
+func (b *Bridge) snapshot() Bridge {
+	c := *b
+	c.recent = nil
+	return c
+}
