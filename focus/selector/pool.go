@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"parley/internal/wire/colibri"
 )
 
 // ErrNoBridge says that no bridge can take the participant.
@@ -48,17 +50,17 @@ func NewPool(cfg Config) *Pool {
 
 // AddStatic adds a bridge that is configured rather than discovered. It takes
 // conferences at once; its health is learnt by asking.
-func (p *Pool) AddStatic(addr, region string, now time.Time) {
+func (p *Pool) AddStatic(addr, region string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	b := newBridge(addr, now)
+	b := newBridge(addr)
 	b.Static, b.Drain, b.Region = true, false, region
 	p.bridges[addr] = b
 }
 
 // Report folds the statistics of one presence in. An unknown address becomes a
 // bridge.
-func (p *Pool) Report(addr string, stat func(name string) (string, bool), now time.Time) Change {
+func (p *Pool) Report(addr string, stats *colibri.Stats, now time.Time) Change {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	b := p.bridges[addr]
@@ -67,11 +69,11 @@ func (p *Pool) Report(addr string, stat func(name string) (string, bool), now ti
 		if len(p.bridges) >= maxBridges {
 			return Unchanged
 		}
-		b = newBridge(addr, now)
+		b = newBridge(addr)
 		p.bridges[addr] = b
 	}
 	down := b.ShuttingDown
-	b.apply(stat, now)
+	b.Apply(stats)
 	if b.ShuttingDown && !down && known {
 		return Lost
 	}
@@ -86,15 +88,6 @@ func (p *Pool) Healthy(addr string, now time.Time) Change {
 		return b.announce(now)
 	}
 	return Unchanged
-}
-
-// announce says once per usable period that the bridge can be used.
-func (b *Bridge) announce(now time.Time) Change {
-	if b.announced || b.ShuttingDown || !b.Operational(now) {
-		return Unchanged
-	}
-	b.announced = true
-	return Added
 }
 
 // Remove forgets a bridge that left the brewery and reports whether it was known.
@@ -127,6 +120,16 @@ func (p *Pool) Draining(addr string) {
 	defer p.mu.Unlock()
 	if b := p.bridges[addr]; b != nil {
 		b.Graceful = true
+	}
+}
+
+// RefusedSCTP notes that the bridge has no data channels, so that it is not asked
+// for them again.
+func (p *Pool) RefusedSCTP(addr string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b := p.bridges[addr]; b != nil {
+		b.NoSCTP = true
 	}
 }
 
@@ -248,10 +251,4 @@ func (p *Pool) Lost() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.lost
-}
-
-func (b *Bridge) snapshot() Bridge {
-	c := *b
-	c.recent = nil
-	return c
 }

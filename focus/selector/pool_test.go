@@ -6,16 +6,19 @@ import (
 	"time"
 
 	"parley/focus/selector"
+	"parley/internal/wire/colibri"
 )
 
 var start = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
-func stats(kv ...string) func(string) (string, bool) {
-	m := map[string]string{"drain": "false"}
+// stats are what a bridge publishes; drain=false unless given.
+func stats(kv ...string) *colibri.Stats {
+	s := new(colibri.Stats)
+	s.AddBool(colibri.StatDrain, false)
 	for i := 0; i < len(kv); i += 2 {
-		m[kv[i]] = kv[i+1]
+		s.Add(kv[i], kv[i+1])
 	}
-	return func(name string) (string, bool) { v, ok := m[name]; return v, ok }
+	return s
 }
 
 func pick(t *testing.T, p *selector.Pool, req selector.Request, now time.Time) string {
@@ -55,7 +58,7 @@ func TestSelect(t *testing.T) {
 			p.Report("a", stats("drain", "true"), start)
 		}, selector.Request{}, "a"},
 		{"drain is assumed until reported", func(p *selector.Pool) {
-			p.Report("a", func(string) (string, bool) { return "", false }, start)
+			p.Report("a", new(colibri.Stats), start)
 			p.Report("b", stats("stress_level", "0.9"), start)
 		}, selector.Request{}, "b"},
 		{"graceful only if nothing else", func(p *selector.Pool) {
@@ -84,7 +87,7 @@ func TestSelect(t *testing.T) {
 		{"in use but gone", func(p *selector.Pool) {
 			p.Report("b", stats(), start)
 		}, selector.Request{InUse: []string{"a"}}, "b"},
-		{"static", func(p *selector.Pool) { p.AddStatic("jvb.example", "eu", start) }, selector.Request{}, "jvb.example"},
+		{"static", func(p *selector.Pool) { p.AddStatic("jvb.example", "eu") }, selector.Request{}, "jvb.example"},
 		{"nonsense is ignored", func(p *selector.Pool) {
 			p.Report("a", stats("stress_level", "0.9"), start)
 			p.Report("a", stats("stress_level", "-inf", "drain", "maybe"), start)
