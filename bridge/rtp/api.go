@@ -1,0 +1,154 @@
+package rtp
+
+import (
+	"time"
+
+	"parley/bridge/media"
+)
+
+// Link carries datagrams between the network and a shard. Peers are numbers given
+// by the link, which knows their addresses. Both methods are called only from the
+// shard's goroutine; Wake from anywhere.
+type Link interface {
+	// Receive waits up to wait for SRTP and SRTCP datagrams. It writes the i-th one
+	// into buffers[i], its length into sizes[i], its sender into peers[i], and returns
+	// how many there are.
+	Receive(buffers [][]byte, sizes []int, peers []uint32, wait time.Duration) int
+	// Send sends datagrams[i] to peers[i] and returns how many left. It never blocks:
+	// what does not fit into the socket's or connection's queue is dropped.
+	Send(peers []uint32, datagrams [][]byte) int
+	// Wake ends a waiting Receive.
+	Wake()
+}
+
+// Config holds the settings of the packet path.
+type Config struct {
+	// ArenaSlots is the number of packets (2 KiB each) a shard can hold at once: those
+	// in flight and those kept to answer retransmission requests.
+	ArenaSlots int `yaml:"arena_slots"`
+}
+
+// SourceConfig describes a source an endpoint sends.
+type SourceConfig struct {
+	Kind media.Kind
+	// Encodings, lowest quality first. Audio has one.
+	Encodings []media.Encoding
+}
+
+// EndpointOptions are the fixed properties of an endpoint.
+type EndpointOptions struct {
+	// Events receives the endpoint's news. Several endpoints may share one channel. An
+	// event that does not fit is dropped and counted; the shard never waits.
+	Events chan<- Event
+	// AudioFeedbackSSRC and VideoFeedbackSSRC are the bridge's own SSRCs (jvb-a0,
+	// jvb-v0), constant in a conference.
+	AudioFeedbackSSRC, VideoFeedbackSSRC uint32
+}
+
+// Forward says what a receiver gets of a source.
+type Forward struct {
+	Source *Source
+	// Target is the best layer to send; media.LayerNone stops the source,
+	// media.LayerAll is right for audio.
+	Target media.Layer
+	// SSRC and RTX, when set, are the receiver's slot for this source (SSRC rewriting).
+	// A slot that is given to another source goes on with continuous sequence numbers and
+	// timestamps. Zero means the SSRCs of the source's lowest encoding.
+	SSRC, RTX uint32
+}
+
+// EventKind says what an Event is about.
+type EventKind uint8
+
+const (
+	// EventFirstPacket: the first packet of Source was accepted (once per source).
+	EventFirstPacket EventKind = iota + 1
+	// EventKeyframe: a keyframe of Source began; Layer tells the encoding.
+	EventKeyframe
+	// EventLayers: a layer of Source became active or inactive or changed its size; ask
+	// Source.Layers.
+	EventLayers
+	// EventShown: the receiver Endpoint began to get encoding Layer of Source.
+	EventShown
+	// EventFeedback: transport-wide feedback of the receiver Endpoint; see Packets.
+	EventFeedback
+	// EventREMB: the receiver Endpoint estimates Bitrate.
+	EventREMB
+	// EventReport: the receiver Endpoint reported Loss and, if known, RTT.
+	EventReport
+)
+
+// Event is news of an endpoint for the control side.
+type Event struct {
+	Kind     EventKind
+	Endpoint *Endpoint
+	Source   *Source
+	Layer    media.Layer
+	// At is the shard's clock when it happened.
+	At time.Time
+	// Packets is set with EventFeedback: one entry per packet the feedback speaks of that
+	// we had sent, in order of sending. The receiver of the event owns the slice.
+	Packets []PacketResult
+	// Bitrate in bit/s, set with EventREMB.
+	Bitrate uint64
+	// Loss is the fraction of packets lost since the report before, 0 to 1, and RTT the
+	// round trip time (0 = unknown); set with EventReport.
+	Loss float64
+	RTT  time.Duration
+}
+
+// PacketResult is the fate of one packet sent with a transport-wide sequence number.
+type PacketResult struct {
+	// Sent is the shard's clock when the packet was handed to the socket.
+	Sent time.Time
+	// Arrived is the receiver's clock on an arbitrary epoch; only differences mean
+	// something. Negative if the packet is reported as not received.
+	Arrived time.Duration
+	// Size in bytes of the RTP packet.
+	Size int
+	// Probe says that the packet was padding or a retransmission sent to probe.
+	Probe bool
+}
+
+// Level is one audio level read from a packet: 0 is silence, 127 the loudest.
+type Level struct {
+	Value uint8
+}
+
+// EndpointStats is a snapshot of one endpoint's counters. Rates are of the last second.
+type EndpointStats struct {
+	PacketsReceived, BytesReceived uint64
+	PacketsSent, BytesSent         uint64
+	// BitrateReceived and BitrateSent in bit/s.
+	BitrateReceived, BitrateSent int
+	// PacketsLost counts holes in the endpoint's streams that were not repaired yet.
+	PacketsLost uint64
+	// RetransmissionsReceived counts packets the endpoint repaired by RTX,
+	// RetransmissionsSent those we repaired for it.
+	RetransmissionsReceived, RetransmissionsSent uint64
+	// KeyframesRequested counts requests sent to the endpoint as a sender.
+	KeyframesRequested uint64
+	// LastPacket is when a packet that could be decrypted arrived last; zero if never.
+	LastPacket time.Time
+	// RTT to the endpoint, 0 if unknown.
+	RTT time.Duration
+	// UpLoss and DownLoss are fractions of the last report interval.
+	UpLoss, DownLoss float64
+}
+
+// Stats is a snapshot of a shard's counters since its start.
+type Stats struct {
+	PacketsReceived, BytesReceived uint64
+	PacketsSent, BytesSent         uint64
+	// Stages counts what each stage of the pipeline took in, passed on and dropped.
+	Stages [stageCount]StageStats
+	// ArenaExhausted counts packets dropped because all slots were in use,
+	// EventsDropped news nobody had room for, CommandsDropped refused commands.
+	ArenaExhausted, EventsDropped, CommandsDropped uint64
+	Endpoints                                      int
+}
+
+// StageStats counts the packets of one stage.
+type StageStats struct {
+	In, Dropped uint64
+}

@@ -1,0 +1,66 @@
+package rtp
+
+import (
+	"sync/atomic"
+
+	"parley/bridge/media"
+)
+
+// Source is one audio or video track sent by an endpoint. The exported methods may
+// be called from any goroutine.
+type Source struct {
+	owner *Endpoint
+	cfg   SourceConfig
+
+	layers atomic.Pointer[[]media.LayerInfo]
+
+	// up is touched by the shard's goroutine only.
+	up upSource
+}
+
+// Endpoint returns the endpoint that sends the source.
+func (src *Source) Endpoint() *Endpoint { return src.owner }
+
+// Kind says whether the source is audio or video.
+func (src *Source) Kind() media.Kind { return src.cfg.Kind }
+
+// PrimarySSRC is the SSRC receivers without SSRC rewriting see.
+func (src *Source) PrimarySSRC() uint32 {
+	if len(src.cfg.Encodings) == 0 {
+		return 0
+	}
+	return src.cfg.Encodings[0].SSRC
+}
+
+// Layers returns the layers of the source in ascending order, as measured lately. The
+// slice is shared and must not be changed.
+func (src *Source) Layers() []media.LayerInfo { return *src.layers.Load() }
+
+// RequestKeyframe asks the sender for a keyframe of one encoding, subject to the rate
+// limits of the source.
+func (src *Source) RequestKeyframe(encoding int) {
+	s := src.owner.shard
+	s.post(func() { s.requestKeyframe(src, encoding) })
+}
+
+// Close removes the source: its packets are dropped and nobody gets it any more.
+func (src *Source) Close() {
+	src.owner.shard.post(func() { src.owner.removeSource(src) })
+}
+
+// publishDefaults fills in the layers everyone assumes before the first packet.
+func (src *Source) publishDefaults() {
+	var layers []media.LayerInfo
+	if src.cfg.Kind == media.Video {
+		for e := range src.cfg.Encodings {
+			for t := range 3 {
+				layers = append(layers, media.LayerInfo{
+					Layer:  media.LayerOf(e, 0, t),
+					Height: 180 << e,
+					FPS:    7.5 * float64(int(1)<<t),
+				})
+			}
+		}
+	}
+	src.layers.Store(&layers)
+}
