@@ -1,0 +1,102 @@
+# Parley. `make help` lists what can be asked for.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+STATICCHECK_VERSION := v0.8.2
+FUZZTIME            ?= 20s
+BENCHTIME           ?= 1s
+
+BIN     := bin/parley
+TOOLS   := bin/tools
+UI      := meet-web/ui
+BROWSER := test/browser
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X parley/internal/app.Version=$(VERSION)
+
+UI_SOURCES := $(shell find $(UI)/src $(UI)/public $(UI)/index.html $(UI)/vite.config.ts $(UI)/tsconfig.json -type f 2>/dev/null)
+UI_BUILT   := $(UI)/dist/index.html
+
+# npm ci only when the lock file changed: the stamp is written by npm itself.
+%/node_modules/.package-lock.json: %/package-lock.json
+	npm --prefix $* ci --no-audit --no-fund --ignore-scripts
+	touch $@
+
+$(UI_BUILT): $(UI)/node_modules/.package-lock.json $(UI_SOURCES)
+	npm --prefix $(UI) run build
+	touch $@
+
+$(TOOLS)/staticcheck-$(STATICCHECK_VERSION):
+	GOBIN=$(CURDIR)/$(TOOLS) go install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
+	mv $(TOOLS)/staticcheck $@
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+.PHONY: run
+run: build ## build everything and start Parley on this machine
+	@exec ./$(BIN) serve --data .parley
+
+.PHONY: build
+build: $(UI_BUILT) binary ## build the page and the one binary, bin/parley
+
+# The binary alone needs no Node; without a built page it serves a placeholder.
+.PHONY: binary
+binary:
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/parley
+
+.PHONY: setup
+setup: ## install the browsers and peers the tests talk to (Debian, root)
+	./test/setup.sh
+
+.PHONY: test
+test: setup lint unit ui build e2e ## run every test, browsers included
+
+.PHONY: unit
+unit: ## run the Go tests
+	CGO_ENABLED=0 go test ./...
+
+.PHONY: ui
+ui: $(UI)/node_modules/.package-lock.json ## check and test the page
+	npm --prefix $(UI) run check
+	npm --prefix $(UI) test
+
+.PHONY: e2e
+e2e: build $(BROWSER)/node_modules/.package-lock.json ## run the browser tests against bin/parley, alone on the machine
+	npm --prefix $(BROWSER) test
+
+.PHONY: check
+check: test race ## run what a change must pass: every test, and the race detector
+
+.PHONY: race
+race: ## run the Go tests with the race detector (needs a C compiler)
+	CGO_ENABLED=1 go test -race ./...
+
+.PHONY: lint
+lint: $(TOOLS)/staticcheck-$(STATICCHECK_VERSION) ## gofmt, go vet, staticcheck
+	@bad=$$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0 -r gofmt -l); \
+	  if [ -n "$$bad" ]; then echo "gofmt would change:"; echo "$$bad"; exit 1; fi
+	go vet ./...
+	$(TOOLS)/staticcheck-$(STATICCHECK_VERSION) ./...
+
+.PHONY: fmt
+fmt: ## format the Go code
+	gofmt -w $$(git ls-files '*.go')
+
+.PHONY: bench
+bench: ## run the benchmarks
+	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+
+# Every FuzzX of the tree, one after the other, FUZZTIME each.
+.PHONY: fuzz
+fuzz: ## fuzz every parser for FUZZTIME (20s) each
+	@grep -rlE --include='*_test.go' '^func Fuzz' --exclude-dir=node_modules . | xargs -n1 dirname | sort -u | while read -r dir; do \
+	  grep -hoE '^func Fuzz[A-Za-z0-9_]+' $$dir/*_test.go | sed 's/func //' | while read -r name; do \
+	    echo "== $$dir $$name"; go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$dir; done; done
+
+.PHONY: clean
+clean: ## remove what was built (not the data in .parley)
+	rm -rf bin $(UI)/dist/assets $(UI)/dist/index.html $(UI)/node_modules $(BROWSER)/node_modules
+	git clean -fdxq -- $(UI)/dist
