@@ -1,0 +1,98 @@
+package muc
+
+import "fmt"
+
+// Config is how the rooms of one host behave. The comment of a field is what the
+// operator reads.
+type Config struct {
+	// Name is what disco shows for the host.
+	Name string `yaml:"name"`
+	// RestrictCreation lets only administrators, such as the focus, open rooms.
+	RestrictCreation bool `yaml:"restrict_creation"`
+	// Hidden keeps rooms out of lists; who is not inside learns nothing about a room.
+	Hidden bool `yaml:"hidden"`
+	// InfoForAccounts lets password accounts ask about a hidden room before they
+	// enter, as ordinary clients do.
+	InfoForAccounts bool `yaml:"info_for_accounts"`
+	// StrictNicks demands of people without an account the first eight characters
+	// of their user name as nick, and plain letters and digits of them.
+	StrictNicks bool `yaml:"strict_nicks"`
+	// Brewery makes the rooms meeting places of services: of two members that are
+	// not administrators' focus none hears the other.
+	Brewery bool `yaml:"brewery"`
+	// Services lists the only domains whose users may enter; empty: any.
+	Services []string `yaml:"services"`
+
+	// MaxRooms is the most rooms open at one time.
+	MaxRooms int `yaml:"max_rooms"`
+	// MaxOccupants is the most people in one room, administrators not counted.
+	MaxOccupants int `yaml:"max_occupants"`
+	// MaxAffiliations is the most accounts a room keeps an affiliation for.
+	MaxAffiliations int `yaml:"max_affiliations"`
+	// MaxNick is the longest nick, in bytes.
+	MaxNick int `yaml:"max_nick"`
+	// MaxSubject is the longest subject, in bytes.
+	MaxSubject int `yaml:"max_subject"`
+	// HistoryLength is how many messages a newcomer is shown unless the room or
+	// he says otherwise.
+	HistoryLength int `yaml:"history_length"`
+	// MaxHistory is the most messages a room can be configured to remember.
+	MaxHistory int `yaml:"max_history"`
+	// MaxHistoryBytes is the most bytes of messages a room remembers.
+	MaxHistoryBytes int `yaml:"max_history_bytes"`
+}
+
+// DefaultConfig is that of a conference host.
+func DefaultConfig() Config {
+	return Config{
+		Name:             "Parley rooms",
+		RestrictCreation: true,
+		Hidden:           true,
+		InfoForAccounts:  true,
+		StrictNicks:      true,
+		MaxRooms:         10_000,
+		MaxOccupants:     500,
+		MaxAffiliations:  10_000,
+		MaxNick:          256,
+		MaxSubject:       4096,
+		HistoryLength:    20,
+		MaxHistory:       100,
+		MaxHistoryBytes:  1 << 20,
+	}
+}
+
+// BreweryConfig is that of the host where bridges and other services report; only
+// users of the given domains may enter.
+func BreweryConfig(services ...string) Config {
+	c := DefaultConfig()
+	c.Name = "Parley services"
+	c.InfoForAccounts = false
+	c.StrictNicks = false
+	c.Brewery = true
+	c.Services = services
+	c.HistoryLength = 0
+	return c
+}
+
+// Validate names the first key that does not fit.
+func (c Config) Validate() error {
+	for _, f := range []struct {
+		key      string
+		value    int
+		min, max int
+	}{
+		{"max_rooms", c.MaxRooms, 1, 1_000_000},
+		{"max_occupants", c.MaxOccupants, 1, 10_000},
+		{"max_affiliations", c.MaxAffiliations, 1, 1_000_000},
+		{"max_nick", c.MaxNick, 8, 1023},
+		{"max_subject", c.MaxSubject, 1, 64 << 10},
+		{"max_history", c.MaxHistory, 0, 1000},
+		{"history_length", c.HistoryLength, 0, c.MaxHistory},
+		{"max_history_bytes", c.MaxHistoryBytes, 0, 64 << 20},
+	} {
+		if f.value < f.min || f.value > f.max {
+			return fmt.Errorf("%s: %d is not between %d and %d", f.key, f.value, f.min, f.max)
+		}
+	}
+	return nil
+}
