@@ -13,43 +13,22 @@ import (
 
 	"parley/bridge/rtp"
 	"parley/bridge/transport"
+	"parley/internal/xmppclient"
 )
 
-// Mode is how the bridge attaches to an XMPP server.
-type Mode string
-
-// The ways to attach.
-const (
-	// ModeClient logs in with an account and joins the brewery room.
-	ModeClient Mode = "client"
-	// ModeComponent connects as an external component (XEP-0114).
-	ModeComponent Mode = "component"
-)
-
-// XMPPConfig is one connection to an XMPP server.
+// XMPPConfig is one connection to an XMPP server: as a user who joins the brewery
+// room, or as a component.
 type XMPPConfig struct {
-	// Mode is client (a user in the brewery room) or component.
-	Mode Mode `yaml:"mode"`
-	// Address of the server, host:port. 5222 is usual for clients, 5347 for components.
-	Address string `yaml:"address"`
-	// Domain is the host of the account, or the name of the component
-	// (jitsi-videobridge.meet.example.com).
-	Domain string `yaml:"domain"`
-	// User is the account's name. Clients only.
-	User string `yaml:"user"`
-	// Password of the account, or secret of the component.
-	Password string `yaml:"password"`
+	xmppclient.Config `yaml:",inline"`
+
 	// Rooms are the brewery rooms to join. Requests are served only when they come from
-	// one of them. Clients only.
+	// one of them. Users only.
 	Rooms []string `yaml:"rooms"`
 	// Nick is the bridge's name in the brewery and the focus's key for it, so it must be
 	// unique there. Empty means one made from the host name and a random part.
 	Nick string `yaml:"nick"`
-	// TLS is required, if_possible or disabled. Clients only.
-	TLS string `yaml:"tls"`
-	// SkipVerify accepts any certificate of the server.
-	SkipVerify bool `yaml:"skip_verify"`
-	// Allow lists who may send requests: bare addresses, or domains. Components only.
+	// Allow lists who may send requests: addresses without resource, or domains.
+	// Components only.
 	Allow []string `yaml:"allow"`
 }
 
@@ -148,8 +127,11 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		XMPP: []XMPPConfig{{
-			Mode: ModeClient, Address: "127.0.0.1:5222", Domain: "auth.meet.localhost", User: "jvb",
-			Rooms: []string{"jvbbrewery@internal.auth.meet.localhost"}, TLS: "if_possible",
+			Config: xmppclient.Config{
+				Address: "127.0.0.1:5222", Domain: "auth.meet.localhost", Username: "jvb",
+				TLS: xmppclient.TLSIfPossible,
+			},
+			Rooms: []string{"jvbbrewery@internal.auth.meet.localhost"},
 		}},
 		Media:      transport.DefaultConfig(),
 		PacketPath: rtp.DefaultConfig(),
@@ -245,16 +227,10 @@ func (c WebSocketConfig) validate() error {
 }
 
 func (c XMPPConfig) validate() error {
-	if _, _, err := net.SplitHostPort(c.Address); err != nil {
-		return fmt.Errorf("address: %w", err)
+	if err := c.Config.Validate(); err != nil {
+		return err
 	}
-	if _, err := jid.New("", c.Domain, ""); err != nil {
-		return fmt.Errorf("domain: %w", err)
-	}
-	switch c.Mode {
-	case ModeClient:
-		return c.validateClient()
-	case ModeComponent:
+	if c.Component {
 		if len(c.Allow) == 0 {
 			return errors.New("allow: a component must know who may send requests")
 		}
@@ -264,18 +240,6 @@ func (c XMPPConfig) validate() error {
 			}
 		}
 		return nil
-	}
-	return fmt.Errorf("mode: %q is neither client nor component", c.Mode)
-}
-
-func (c XMPPConfig) validateClient() error {
-	switch c.TLS {
-	case "required", "if_possible", "disabled":
-	default:
-		return fmt.Errorf("tls: %q is none of required, if_possible, disabled", c.TLS)
-	}
-	if c.User == "" {
-		return errors.New("user: must not be empty")
 	}
 	if len(c.Rooms) == 0 {
 		return errors.New("rooms: at least one brewery room is needed")

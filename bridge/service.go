@@ -63,8 +63,5 @@ func (s *Service) PrivateHandler() http.Handler { return http.NotFoundHandler() 
 // ServerID is this bridge's part of the path of its bridge channels.
 func (s *Service) ServerID() string { return s.cfg.WebSocket.ServerID }
 
-// ServeHTTP serves the bridge channel on one more listener until ctx is done.
-func (s *Service) ServeHTTP(ctx context.Context, l net.Listener) error {
-	<-ctx.Done()
-	return nil
-}
+// ServeHTTP serves the bridge channel on one more listener until the service stops.
+func (s *Service) ServeHTTP(l net.Listener) error { return l.Close() }
