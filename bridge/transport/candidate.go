@@ -1,0 +1,81 @@
+package transport
+
+import (
+	"net/netip"
+	"strconv"
+)
+
+// The priorities of our candidates. TCP ones come after everything over UDP, and later
+// addresses after earlier ones.
+const (
+	priorityHost     = 2130706431
+	prioritySrflx    = 1694498815
+	priorityTCP      = 1<<24*90 + 1<<8*65535 + 255
+	priorityTCPSrflx = 1<<24*80 + 1<<8*65535 + 255
+)
+
+// candidates lists what we offer: host candidates of all addresses, reflexive ones of
+// all mappings, then the same over TCP.
+func (t *Transport) candidates(private bool) []Candidate {
+	private = private || t.cfg.AdvertisePrivateCandidates
+	var list []Candidate
+	add := func(base, addr netip.AddrPort, p Protocol, priority uint32) {
+		c := Candidate{
+			Foundation: strconv.Itoa(len(list) + 1), Component: 1, Protocol: p, Addr: addr,
+			Type: TypeHost, Priority: priority - uint32(len(list))<<8,
+		}
+		if p != UDP {
+			c.TCPType = "passive"
+		}
+		if base != addr {
+			c.Type, c.Related = TypeSrflx, base
+			if !private && base.Addr().IsPrivate() {
+				c.Related = netip.AddrPortFrom(netip.IPv4Unspecified(), 9)
+			}
+		}
+		list = append(list, c)
+	}
+	each := func(p Protocol, port func(*udpSocket) uint16, host, srflx uint32) {
+		for _, s := range t.sockets {
+			base := netip.AddrPortFrom(s.local.Addr(), port(s))
+			if private || !base.Addr().IsPrivate() {
+				add(base, base, p, host)
+			}
+		}
+		for _, s := range t.sockets {
+			base := netip.AddrPortFrom(s.local.Addr(), port(s))
+			for _, m := range t.cfg.Mappings {
+				if public, ok := m.apply(base); ok && public != base {
+					add(base, public, p, srflx)
+				}
+			}
+		}
+	}
+	each(UDP, func(s *udpSocket) uint16 { return s.local.Port() }, priorityHost, prioritySrflx)
+	if len(t.listeners) > 0 {
+		p := TCP
+		if t.cfg.TCP.SSLTCP {
+			p = SSLTCP
+		}
+		port := t.tcpPort()
+		each(p, func(*udpSocket) uint16 { return port }, priorityTCP, priorityTCPSrflx)
+	}
+	return list
+}
+
+// apply maps a local address to its public one, if the mapping is about it.
+func (m Mapping) apply(base netip.AddrPort) (netip.AddrPort, bool) {
+	local, err := netip.ParseAddr(m.LocalAddress)
+	if err != nil || local.Unmap() != base.Addr() || m.LocalPort != 0 && m.LocalPort != int(base.Port()) {
+		return base, false
+	}
+	public, err := netip.ParseAddr(m.PublicAddress)
+	if err != nil {
+		return base, false
+	}
+	port := base.Port()
+	if m.PublicPort != 0 {
+		port = uint16(m.PublicPort)
+	}
+	return netip.AddrPortFrom(public.Unmap(), port), true
+}

@@ -1,0 +1,171 @@
+package transport
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/pion/datachannel"
+	"github.com/pion/dtls/v3"
+	"github.com/pion/sctp"
+)
+
+const (
+	// channelQueue bounds the messages that wait to be sent on the data channel;
+	// SendMessage refuses more.
+	channelQueue = 256
+	// maxMessage bounds a message either way.
+	maxMessage = 64 << 10
+	// sctpBuffer bounds what an association holds for us to read.
+	sctpBuffer = 256 << 10
+	// sctpRTOMax is the greatest retransmission timeout in milliseconds.
+	sctpRTOMax = 3000
+)
+
+// channelState is the open data channel of a session. mu guards queue, which is nil
+// while there is no channel.
+type channelState struct {
+	mu    sync.Mutex
+	queue chan []byte
+}
+
+// SendMessage sends a text over the data channel. It never blocks.
+func (s *Session) SendMessage(text []byte) error {
+	c := &s.channel
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.queue == nil {
+		return ErrNoChannel
+	}
+	select {
+	case c.queue <- append([]byte(nil), text...):
+		return nil
+	default:
+		return ErrChannelFull
+	}
+}
+
+// serveDTLS runs the data channel on an established connection until it or the session
+// ends. Without SCTP it only keeps the connection alive for alerts.
+func (s *Session) serveDTLS(conn *dtls.Conn) {
+	stop := make(chan struct{})
+	defer close(stop)
+	s.t.sessionWork.Go(func() {
+		select {
+		case <-s.ctx.Done():
+		case <-stop:
+		}
+		_ = conn.Close()
+	})
+	if s.opts.SCTP {
+		s.serveSCTP(conn)
+		_ = conn.SetReadDeadline(time.Time{})
+	}
+	buf := make([]byte, 2048)
+	for {
+		if _, err := conn.Read(buf); err != nil {
+			break
+		}
+	}
+	if s.ctx.Err() == nil {
+		// The peer closed DTLS: it leaves for good.
+		s.fail(ErrDTLS)
+		<-s.ctx.Done()
+	}
+}
+
+// sctpConn lends the DTLS connection to the association, which closes what it is given.
+// The connection must outlive it: media has its keys from there.
+type sctpConn struct{ *dtls.Conn }
+
+// Close ends the association's reading.
+func (c sctpConn) Close() error { return c.SetReadDeadline(time.Unix(1, 0)) }
+
+func (s *Session) serveSCTP(conn *dtls.Conn) {
+	assoc, err := sctp.ServerWithOptions(
+		sctp.WithNetConn(sctpConn{conn}),
+		// Writes wait for the peer, so that the queue of SendMessage is what bounds memory.
+		sctp.WithBlockWrite(true),
+		sctp.WithName("bridge"),
+		sctp.WithMaxReceiveBufferSize(sctpBuffer),
+		sctp.WithMaxMessageSize(maxMessage),
+		sctp.WithRTOMax(sctpRTOMax),
+		sctp.WithLoggerFactory(pionLogs{s.log}),
+	)
+	if err != nil {
+		s.log.WithError(err).Debug("no data channel association")
+		return
+	}
+	defer func() { _ = assoc.Close() }()
+	first := true
+	for {
+		stream, err := assoc.AcceptStream()
+		if err != nil {
+			return
+		}
+		if !first {
+			s.t.stats.rejectedChannels.Add(1)
+			_ = stream.Close()
+			continue
+		}
+		channel, err := datachannel.Server(stream, &datachannel.Config{LoggerFactory: pionLogs{s.log}})
+		if err != nil {
+			s.log.WithError(err).Debug("data channel did not open")
+			_ = stream.Close()
+			continue
+		}
+		first = false
+		s.t.mu.Lock()
+		if !s.t.closed {
+			s.t.sessionWork.Go(func() { s.serveChannel(channel) })
+		}
+		s.t.mu.Unlock()
+	}
+}
+
+func (s *Session) serveChannel(channel *datachannel.DataChannel) {
+	queue := make(chan []byte, channelQueue)
+	s.channel.mu.Lock()
+	s.channel.queue = queue
+	s.channel.mu.Unlock()
+	s.post(s.opts.Handler.ChannelOpened)
+
+	done := make(chan struct{})
+	var writer sync.WaitGroup
+	writer.Go(func() { writeChannel(channel, queue, done) })
+	buf := make([]byte, maxMessage)
+	for {
+		n, isString, err := channel.ReadDataChannel(buf)
+		if errors.Is(err, io.ErrShortBuffer) {
+			continue
+		}
+		if err != nil {
+			break
+		}
+		if isString {
+			text := append([]byte(nil), buf[:n]...)
+			s.post(func() { s.opts.Handler.ChannelMessage(text) })
+		}
+	}
+	s.channel.mu.Lock()
+	s.channel.queue = nil
+	s.channel.mu.Unlock()
+	close(done)
+	_ = channel.Close()
+	writer.Wait()
+	s.post(s.opts.Handler.ChannelClosed)
+}
+
+func writeChannel(channel *datachannel.DataChannel, queue <-chan []byte, done <-chan struct{}) {
+	for {
+		select {
+		case text := <-queue:
+			if _, err := channel.WriteDataChannel(text, true); err != nil {
+				return
+			}
+		case <-done:
+			return
+		}
+	}
+}

@@ -1,0 +1,189 @@
+package transport
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/pion/ice/v4"
+	"github.com/sirupsen/logrus"
+
+	"parley/internal/logx"
+)
+
+// The timers of consent (RFC 7675) and nomination. The first working pair wins at once,
+// because peers usually show up as peer-reflexive; only relayed ones wait for better.
+const (
+	keepalive        = 2 * time.Second
+	disconnectedWait = 5 * time.Second
+	failedWait       = 25 * time.Second
+	relayWait        = 800 * time.Millisecond
+)
+
+// startAgent makes the ICE agent and opens its local candidates. It answers checks
+// only when connect has given it the peer's credentials; until then they wait.
+func (s *Session) startAgent() error {
+	options := []ice.AgentOption{
+		ice.WithNet(s.t.net),
+		ice.WithUDPMux(udpMux{s.t}),
+		ice.WithLocalCredentials(s.ufrag, s.pwd),
+		ice.WithCandidateTypes([]ice.CandidateType{ice.CandidateTypeHost}),
+		ice.WithMulticastDNSMode(ice.MulticastDNSModeDisabled),
+		ice.WithDisableActiveTCP(),
+		ice.WithIncludeLoopback(),
+		ice.WithKeepaliveInterval(keepalive),
+		ice.WithDisconnectedTimeout(disconnectedWait),
+		ice.WithFailedTimeout(failedWait),
+		ice.WithHostAcceptanceMinWait(0),
+		ice.WithSrflxAcceptanceMinWait(0),
+		ice.WithPrflxAcceptanceMinWait(0),
+		ice.WithRelayAcceptanceMinWait(relayWait),
+		ice.WithLoggerFactory(pionLogs{s.log}),
+	}
+	types := []ice.NetworkType{ice.NetworkTypeUDP4, ice.NetworkTypeUDP6}
+	if len(s.t.listeners) > 0 {
+		types = append(types, ice.NetworkTypeTCP4, ice.NetworkTypeTCP6)
+		options = append(options, ice.WithTCPMux(tcpMux{s.t}))
+	}
+	agent, err := ice.NewAgentWithOptions(append(options, ice.WithNetworkTypes(types))...)
+	if err != nil {
+		return err
+	}
+	s.agent = agent
+	if err := agent.OnCandidate(func(ice.Candidate) {}); err != nil {
+		return err
+	}
+	if err := agent.OnConnectionStateChange(s.stateChanged); err != nil {
+		return err
+	}
+	if err := agent.OnSelectedCandidatePairChange(s.pairSelected); err != nil {
+		return err
+	}
+	return agent.GatherCandidates()
+}
+
+// connect starts the checks.
+func (s *Session) connect(ufrag, pwd string) error {
+	dial := s.agent.StartAccept
+	if s.opts.Controlling {
+		dial = s.agent.StartDial
+	}
+	if _, err := dial(ufrag, pwd); err != nil {
+		return fmt.Errorf("start checks: %w", err)
+	}
+	s.started.Store(true)
+	return nil
+}
+
+// addRemoteCandidate gives a candidate to the agent. What it cannot use is skipped: the
+// peer may still reach us from there.
+func (s *Session) addRemoteCandidate(c Candidate) {
+	// Active TCP candidates of a browser have no port to connect to; it connects to us.
+	if c.Protocol != UDP || !c.Addr.IsValid() || c.Addr.Port() == 0 {
+		return
+	}
+	var (
+		candidate ice.Candidate
+		err       error
+		addr      = c.Addr.Addr().Unmap().String()
+		port      = int(c.Addr.Port())
+	)
+	switch c.Type {
+	case TypeHost:
+		candidate, err = ice.NewCandidateHost(&ice.CandidateHostConfig{
+			Network: "udp", Address: addr, Port: port, Component: 1, Priority: c.Priority, Foundation: c.Foundation,
+		})
+	case TypeSrflx, TypePrflx:
+		candidate, err = ice.NewCandidateServerReflexive(&ice.CandidateServerReflexiveConfig{
+			Network: "udp", Address: addr, Port: port, Component: 1, Priority: c.Priority, Foundation: c.Foundation,
+			RelAddr: relatedAddr(c), RelPort: int(c.Related.Port()),
+		})
+	case TypeRelay:
+		candidate, err = ice.NewCandidateRelay(&ice.CandidateRelayConfig{
+			Network: "udp", Address: addr, Port: port, Component: 1, Priority: c.Priority, Foundation: c.Foundation,
+			RelAddr: relatedAddr(c), RelPort: int(c.Related.Port()),
+		})
+	default:
+		return
+	}
+	if err == nil {
+		err = s.agent.AddRemoteCandidate(candidate)
+	}
+	if err != nil {
+		s.log.WithError(err).Debug("remote candidate skipped")
+	}
+}
+
+func relatedAddr(c Candidate) string {
+	if !c.Related.IsValid() {
+		return "0.0.0.0"
+	}
+	return c.Related.Addr().String()
+}
+
+// pairSelected makes the pair the agent nominated the way of everything we send.
+func (s *Session) pairSelected(local, remote ice.Candidate) {
+	addr, err := netip.ParseAddr(remote.Address())
+	if err != nil {
+		return
+	}
+	to := netip.AddrPortFrom(addr.Unmap(), uint16(remote.Port()))
+	var d *destination
+	if remote.NetworkType().IsTCP() {
+		c := s.t.tcp.findRemote(s, to)
+		if c == nil {
+			return
+		}
+		d = &destination{addr: to, tcp: c}
+	} else {
+		from, err := netip.ParseAddr(local.Address())
+		if err != nil {
+			return
+		}
+		sock := s.t.socketAt(from.Unmap())
+		if sock == nil {
+			return
+		}
+		d = newDestination(sock, to)
+		s.t.mux.bind(s, to)
+	}
+	if s.ctx.Err() != nil {
+		return
+	}
+	first := s.slot.dest.Swap(d) == nil
+	s.log.WithFields(logrus.Fields{
+		logx.Remote: logx.IP(to.String()), "protocol": remote.NetworkType().NetworkShort(),
+		"candidate": remote.Type().String(),
+	}).Debug("path selected")
+	if first {
+		s.post(s.iceConnected)
+	}
+}
+
+func (s *Session) stateChanged(state ice.ConnectionState) {
+	if state != ice.ConnectionStateFailed {
+		return
+	}
+	s.t.stats.iceFailed.Add(1)
+	s.fail(ErrICE)
+}
+
+// iceConnected runs when there is a path for the first time.
+func (s *Session) iceConnected() {
+	s.mu.Lock()
+	if s.connected {
+		s.mu.Unlock()
+		return
+	}
+	s.connected = true
+	handshake := s.remote.Setup != "" && len(s.remote.Fingerprints) > 0
+	s.mu.Unlock()
+	s.t.stats.iceOK.Add(1)
+	if d := s.slot.dest.Load(); d != nil && d.tcp != nil {
+		s.t.stats.iceOKTCP.Add(1)
+	}
+	s.opts.Handler.TransportConnected()
+	if handshake {
+		s.beginHandshake()
+	}
+}

@@ -1,0 +1,238 @@
+package transport
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// transactionAge is how long a response may take, at least; at most twice that.
+	transactionAge = 10 * time.Second
+	// maxTransactions bounds the transactions of one age that wait for a response. Beyond
+	// it responses are routed by address.
+	maxTransactions = 1 << 16
+	// maxBound bounds the addresses of one session that may send media; the oldest goes.
+	maxBound = 16
+)
+
+// route is where the packets of a remote address go.
+type route struct {
+	peer    uint32
+	session *Session
+}
+
+// connKey names one of a session's connections: by the index of the UDP socket, or by
+// tcpIndex for all TCP ones.
+type connKey struct {
+	ufrag string
+	local netip.Addr
+	tcp   bool
+}
+
+// mux finds the session a packet belongs to. STUN requests go by user name, so that a
+// peer that uses its port again for a new session is never glued to the old one;
+// responses go by transaction, and only what misses goes by address.
+//
+// mu guards all fields. Nothing is called and nothing sent while it is held.
+type mux struct {
+	mu       sync.RWMutex
+	sessions map[string]*Session
+	conns    map[connKey]*stunConn
+	routes   map[netip.AddrPort]route
+
+	// young and old hold transactions by age; they change places every transactionAge.
+	young, old map[transactionID]*stunConn
+	turned     time.Time
+}
+
+func newMux() *mux {
+	return &mux{
+		sessions: map[string]*Session{},
+		conns:    map[connKey]*stunConn{},
+		routes:   map[netip.AddrPort]route{},
+		young:    map[transactionID]*stunConn{},
+		old:      map[transactionID]*stunConn{},
+	}
+}
+
+func (m *mux) addSession(s *Session) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sessions[s.ufrag] = s
+}
+
+// removeSession forgets a session with its connections, addresses and transactions.
+func (m *mux) removeSession(s *Session) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.sessions, s.ufrag)
+	for k, c := range m.conns {
+		if c.session == s {
+			delete(m.conns, k)
+			_ = c.Close()
+		}
+	}
+	for _, a := range s.bound {
+		if m.routes[a].session == s {
+			delete(m.routes, a)
+		}
+	}
+	s.bound = nil
+	for _, ids := range []map[transactionID]*stunConn{m.young, m.old} {
+		for id, c := range ids {
+			if c.session == s {
+				delete(ids, id)
+			}
+		}
+	}
+}
+
+// conn returns the connection of a session for a local address, which make makes when
+// it is first asked for.
+func (m *mux) conn(k connKey, create func(*Session) *stunConn) (*stunConn, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c := m.conns[k]; c != nil {
+		return c, nil
+	}
+	s := m.sessions[k.ufrag]
+	if s == nil {
+		return nil, ErrClosed
+	}
+	c := create(s)
+	m.conns[k] = c
+	return c, nil
+}
+
+// sending notes what an outgoing STUN message teaches us.
+func (m *mux) sending(c *stunConn, b []byte, to netip.AddrPort) {
+	msg, ok := parseSTUN(b)
+	if !ok {
+		return
+	}
+	switch msg.kind {
+	case stunRequest:
+		m.mu.Lock()
+		m.turn(time.Now())
+		if len(m.young) < maxTransactions {
+			m.young[msg.id] = c
+		}
+		m.mu.Unlock()
+	case stunSuccess:
+		if !c.tcp {
+			m.bind(c.session, to)
+		}
+	}
+}
+
+// turn ages the transactions. mu is held.
+func (m *mux) turn(now time.Time) {
+	if now.Sub(m.turned) < transactionAge {
+		return
+	}
+	m.turned = now
+	m.young, m.old = m.old, m.young
+	clear(m.young)
+}
+
+// bind lets an address send media to a session.
+func (m *mux) bind(s *Session, a netip.AddrPort) {
+	m.mu.RLock()
+	known := m.routes[a].session == s
+	m.mu.RUnlock()
+	if known {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.sessions[s.ufrag] != s {
+		return
+	}
+	if before := m.routes[a].session; before != nil && before != s {
+		before.bound = slices.DeleteFunc(before.bound, func(b netip.AddrPort) bool { return b == a })
+	}
+	if len(s.bound) >= maxBound {
+		delete(m.routes, s.bound[0])
+		s.bound = s.bound[1:]
+	}
+	s.bound = append(s.bound, a)
+	m.routes[a] = route{peer: s.peer, session: s}
+}
+
+// stunTarget finds the connection a STUN message is for.
+func (m *mux) stunTarget(msg stunMessage, local netip.Addr, tcp bool, from netip.AddrPort) *stunConn {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if msg.kind == stunRequest {
+		return m.connOf(m.sessions[string(msg.ufrag)], local, tcp)
+	}
+	if c := m.young[msg.id]; c != nil {
+		return c
+	}
+	if c := m.old[msg.id]; c != nil {
+		return c
+	}
+	return m.connOf(m.routes[from].session, local, tcp)
+}
+
+// connOf finds the connection of a session for a local address; for TCP any of the same
+// family will do, since the port is forwarded in some networks. mu is held.
+func (m *mux) connOf(s *Session, local netip.Addr, tcp bool) *stunConn {
+	if s == nil {
+		return nil
+	}
+	if c := m.conns[connKey{s.ufrag, local, tcp}]; c != nil || !tcp {
+		return c
+	}
+	for k, c := range m.conns {
+		if k.tcp && k.ufrag == s.ufrag && k.local.Is4() == local.Is4() {
+			return c
+		}
+	}
+	return nil
+}
+
+func (m *mux) sessionByUfrag(ufrag []byte) *Session {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.sessions[string(ufrag)]
+}
+
+// udpMux is the mux as the ICE agent sees it.
+type udpMux struct{ t *Transport }
+
+// GetConn returns the agent's connection on a local address.
+func (u udpMux) GetConn(ufrag string, addr net.Addr) (net.PacketConn, error) {
+	a, ok := addr.(*net.UDPAddr)
+	if !ok {
+		return nil, net.InvalidAddrError("not a UDP address")
+	}
+	sock := u.t.socketAt(a.AddrPort().Addr().Unmap())
+	if sock == nil {
+		return nil, ErrClosed
+	}
+	return u.t.mux.conn(connKey{ufrag, sock.local.Addr(), false}, func(s *Session) *stunConn {
+		return newStunConn(s, net.UDPAddrFromAddrPort(sock.local), false, func(b []byte, to netip.AddrPort) bool {
+			return sock.sendOne(b, newDestination(sock, to))
+		})
+	})
+}
+
+// RemoveConnByUfrag forgets what belongs to an agent that closes; the session has done
+// it already.
+func (u udpMux) RemoveConnByUfrag(string) {}
+
+// GetListenAddresses lists the local addresses.
+func (u udpMux) GetListenAddresses() []net.Addr {
+	addrs := make([]net.Addr, 0, len(u.t.sockets))
+	for _, s := range u.t.sockets {
+		addrs = append(addrs, net.UDPAddrFromAddrPort(s.local))
+	}
+	return addrs
+}
+
+// Close does nothing: the sockets belong to the Transport.
+func (u udpMux) Close() error { return nil }

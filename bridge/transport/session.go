@@ -1,0 +1,246 @@
+package transport
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/pion/ice/v4"
+	"github.com/sirupsen/logrus"
+)
+
+// maxRemoteCandidates bounds the candidates taken of one peer: the check list of the
+// agent has none of its own.
+const maxRemoteCandidates = 50
+
+// Session is one endpoint's way to the bridge: ICE, DTLS and the data channel.
+//
+// Its goroutine, run, carries out what the agent and the handshake report and calls
+// the handler.
+type Session struct {
+	t    *Transport
+	opts SessionOptions
+	log  *logrus.Entry
+
+	peer       uint32
+	slot       *peerSlot
+	ufrag, pwd string
+	cert       *certificate
+	agent      *ice.Agent
+	dtls       *dtlsConn
+	// started says that the agent has the peer's credentials.
+	started atomic.Bool
+
+	// bound holds the addresses that may send media; mux.mu guards it.
+	bound []netip.AddrPort
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	// news carries work for run. A full queue makes the agent's or the channel's goroutine
+	// wait, never the caller of a method.
+	news    chan func()
+	channel channelState
+
+	// mu guards what is known of the peer.
+	mu         sync.Mutex
+	remote     Description
+	candidates int
+	connected  bool
+	readyOnce  sync.Once
+	failed     bool
+}
+
+// NewSession allocates credentials and starts to answer checks. It does not wait for
+// anything.
+func (t *Transport) NewSession(opts SessionOptions) (*Session, error) {
+	cert, err := t.certs.current()
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{
+		t: t, opts: opts, log: t.log, cert: cert,
+		news: make(chan func(), 64),
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.dtls = newDTLSConn(s)
+	if err := t.register(s); err != nil {
+		s.cancel()
+		return nil, err
+	}
+	if err := s.startAgent(); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("start ICE agent: %w", err)
+	}
+	return s, nil
+}
+
+// register gives the session its number, its credentials and its place in the mux.
+func (t *Transport) register(s *Session) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed || !t.listening {
+		return ErrClosed
+	}
+	if len(t.free) == 0 {
+		return fmt.Errorf("%d sessions are the most there can be", maxSessions)
+	}
+	index := t.free[len(t.free)-1]
+	t.free = t.free[:len(t.free)-1]
+	t.generation++
+	// Generation 0 is left out so that no peer is number 0.
+	s.peer = (t.generation%(1<<(32-peerIndexBits)-1)+1)<<peerIndexBits | index
+	s.slot = &peerSlot{peer: s.peer}
+	s.ufrag = fmt.Sprintf("%s%s%x", t.cfg.UfragPrefix, randomText(5), t.generation)
+	s.pwd = randomText(16)
+	t.peers[index].Store(s.slot)
+	t.sessions[s] = struct{}{}
+	t.mux.addSession(s)
+	t.sessionWork.Go(s.run)
+	return nil
+}
+
+var iceText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// randomText returns n random bytes as ice-chars.
+func randomText(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b)
+	return iceText.EncodeToString(b)
+}
+
+// Peer is the number of the session in Receive and Send.
+func (s *Session) Peer() uint32 { return s.peer }
+
+// Local describes our side. The setup is actpass until the peer has chosen.
+func (s *Session) Local() Description {
+	s.mu.Lock()
+	setup := SetupActPass
+	switch s.remote.Setup {
+	case SetupActive:
+		setup = SetupPassive
+	case SetupPassive:
+		setup = SetupActive
+	}
+	s.mu.Unlock()
+	return Description{
+		Ufrag: s.ufrag, Pwd: s.pwd, Setup: setup,
+		Candidates:   s.t.candidates(s.opts.PrivateCandidates),
+		Fingerprints: []Fingerprint{s.cert.fingerprint},
+	}
+}
+
+// SetRemote takes what is known of the peer's side. It may be called several times:
+// credentials and fingerprints are taken from the first call that has them, candidates
+// are added. A setup of "active" or "passive" fixes the DTLS role.
+func (s *Session) SetRemote(remote Description) error {
+	if err := remote.validate(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	if s.remote.Setup == "" {
+		s.remote.Setup = remote.Setup
+	}
+	if len(s.remote.Fingerprints) == 0 {
+		s.remote.Fingerprints = append([]Fingerprint(nil), remote.Fingerprints...)
+	}
+	start := s.remote.Ufrag == "" && remote.Ufrag != ""
+	if start {
+		s.remote.Ufrag, s.remote.Pwd = remote.Ufrag, remote.Pwd
+	}
+	take := min(len(remote.Candidates), maxRemoteCandidates-s.candidates)
+	s.candidates += take
+	handshake := s.connected && s.remote.Setup != "" && len(s.remote.Fingerprints) > 0
+	s.mu.Unlock()
+
+	for _, c := range remote.Candidates[:take] {
+		s.addRemoteCandidate(c)
+	}
+	if start {
+		if err := s.connect(remote.Ufrag, remote.Pwd); err != nil {
+			return err
+		}
+	}
+	if handshake {
+		s.beginHandshake()
+	}
+	return nil
+}
+
+func (d Description) validate() error {
+	switch {
+	case d.Setup != "" && d.Setup != SetupActive && d.Setup != SetupPassive:
+		return fmt.Errorf("%w: setup is %q", ErrBadRemote, d.Setup)
+	case (d.Ufrag == "") != (d.Pwd == ""):
+		return fmt.Errorf("%w: ufrag and pwd come together", ErrBadRemote)
+	case len(d.Ufrag) > 256 || len(d.Pwd) > 256:
+		return fmt.Errorf("%w: ufrag or pwd is longer than 256", ErrBadRemote)
+	case strings.ContainsAny(d.Ufrag, ": "):
+		return fmt.Errorf("%w: ufrag is not made of ice-chars", ErrBadRemote)
+	}
+	for _, f := range d.Fingerprints {
+		if _, err := f.decode(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run carries out the session's work until it is closed, then takes it down.
+func (s *Session) run() {
+	for {
+		select {
+		case f := <-s.news:
+			if s.ctx.Err() == nil {
+				f()
+			}
+		case <-s.ctx.Done():
+			s.takeDown()
+			return
+		}
+	}
+}
+
+// post gives work to run; it is lost when the session is closed.
+func (s *Session) post(f func()) {
+	select {
+	case s.news <- f:
+	case <-s.ctx.Done():
+	}
+}
+
+// fail tells the handler once that the session is of no use any more.
+func (s *Session) fail(err error) {
+	s.post(func() {
+		if !s.failed {
+			s.failed = true
+			s.opts.Handler.TransportFailed(err)
+		}
+	})
+}
+
+// takeDown releases everything; run calls it last.
+func (s *Session) takeDown() {
+	s.dtls.shutdown()
+	s.slot.dest.Store(nil)
+	s.t.mux.removeSession(s)
+	s.t.tcp.closeOf(s)
+	if s.agent != nil {
+		_ = s.agent.GracefulClose()
+	}
+	t := s.t
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.sessions, s)
+	index := s.peer & peerIndexMask
+	t.peers[index].Store(nil)
+	t.free = append([]uint32{index}, t.free...)
+}
+
+// Close ends the session. It does not wait, so a handler may call it; the handler hears
+// nothing that happens afterwards.
+func (s *Session) Close() { s.cancel() }

@@ -1,0 +1,107 @@
+//go:build !linux
+
+package transport
+
+import (
+	"net"
+	"net/netip"
+	"time"
+)
+
+// This is the plain way for systems other than Linux: a goroutine per socket and a
+// system call per datagram. It is right, not fast.
+
+type rawAddr struct{}
+
+func newRawAddr(netip.AddrPort) rawAddr { return rawAddr{} }
+
+type udpSocket struct {
+	conn             *net.UDPConn
+	local            netip.AddrPort
+	bufRecv, bufSend int
+	last             netip.AddrPort
+	queued           int
+}
+
+func openSocket(addr netip.AddrPort, buffer int) (*udpSocket, error) {
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(addr))
+	if err != nil {
+		return nil, err
+	}
+	s := &udpSocket{conn: conn, local: netip.AddrPortFrom(addr.Addr(), conn.LocalAddr().(*net.UDPAddr).AddrPort().Port())}
+	if conn.SetReadBuffer(buffer) == nil {
+		s.bufRecv = buffer
+	}
+	if conn.SetWriteBuffer(buffer) == nil {
+		s.bufSend = buffer
+	}
+	return s, nil
+}
+
+func (s *udpSocket) close() error { return s.conn.Close() }
+
+func (s *udpSocket) from(int) netip.AddrPort { return s.last }
+
+func (s *udpSocket) queue(b []byte, to *destination) bool {
+	if s.sendOne(b, to) {
+		s.queued++
+	}
+	return false
+}
+
+func (s *udpSocket) flush() int {
+	n := s.queued
+	s.queued = 0
+	return n
+}
+
+func (s *udpSocket) sendOne(b []byte, to *destination) bool {
+	_, err := s.conn.WriteToUDPAddrPort(b, to.addr)
+	return err == nil
+}
+
+func (t *Transport) startSockets() {
+	for _, s := range t.sockets {
+		t.wg.Go(func() { t.readSocket(s) })
+	}
+}
+
+func (t *Transport) readSocket(s *udpSocket) {
+	buffers, sizes, peers := [][]byte{make([]byte, slotSize)}, make([]int, 1), make([]uint32, 1)
+	for {
+		n, from, err := s.conn.ReadFromUDPAddrPort(buffers[0])
+		if err != nil {
+			return
+		}
+		s.last = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+		sizes[0] = n
+		t.sortDatagrams(s, buffers, sizes, peers)
+		if sizes[0] > 0 {
+			t.deliver(peers[0], buffers[0][:n])
+		}
+	}
+}
+
+func (t *Transport) receiveSockets(_ [][]byte, _ []int, _ []uint32, n int) int { return n }
+
+type poller struct{ c chan struct{} }
+
+func newPoller([]*udpSocket) (*poller, error) { return &poller{c: make(chan struct{}, 1)}, nil }
+
+func (p *poller) wait(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-p.c:
+	case <-timer.C:
+	}
+}
+
+func (p *poller) wake() {
+	select {
+	case p.c <- struct{}{}:
+	default:
+	}
+}
+
+func (p *poller) close() {}

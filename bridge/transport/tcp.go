@@ -1,0 +1,345 @@
+package transport
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"parley/internal/logx"
+)
+
+const (
+	// identifyTimeout is how long a connection may take to tell its session.
+	identifyTimeout = 10 * time.Second
+	// tcpIdle ends a connection from which nothing comes; consent checks come every few
+	// seconds on a living one.
+	tcpIdle = 60 * time.Second
+	// tcpQueue bounds the bytes waiting for a slow connection: about a quarter of a second
+	// of good video. What comes on top is dropped, whole packets only.
+	tcpQueue = 128 << 10
+	// tcpPerSession bounds the connections of one session.
+	tcpPerSession = 8
+)
+
+// tcpKey names a connection by both its ends.
+type tcpKey struct {
+	local  netip.Addr
+	remote netip.AddrPort
+}
+
+// tcpState holds the connections that belong to a session. mu guards the fields.
+type tcpState struct {
+	mu           sync.Mutex
+	conns        map[tcpKey]*tcpConn
+	unidentified map[*tcpConn]struct{}
+	closed       bool
+}
+
+func (st *tcpState) count() int {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return len(st.conns) + len(st.unidentified)
+}
+
+func (st *tcpState) find(k tcpKey) *tcpConn {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.conns[k]
+}
+
+// findRemote finds the connection of a session to a remote address.
+func (st *tcpState) findRemote(s *Session, remote netip.AddrPort) *tcpConn {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for k, c := range st.conns {
+		if k.remote == remote && c.session.Load() == s {
+			return c
+		}
+	}
+	return nil
+}
+
+func (st *tcpState) closeAll() {
+	st.closeIf(func(*tcpConn) bool { return true }, true)
+}
+
+func (st *tcpState) closeOf(s *Session) {
+	st.closeIf(func(c *tcpConn) bool { return c.session.Load() == s }, false)
+}
+
+func (st *tcpState) closeIf(match func(*tcpConn) bool, forever bool) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.closed = st.closed || forever
+	for _, c := range st.conns {
+		if match(c) {
+			_ = c.conn.Close()
+		}
+	}
+	for c := range st.unidentified {
+		if match(c) {
+			_ = c.conn.Close()
+		}
+	}
+}
+
+// addUnidentified takes in a new connection unless there are too many strangers.
+func (st *tcpState) addUnidentified(c *tcpConn, limit int) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.closed || len(st.unidentified) >= limit {
+		return false
+	}
+	if st.unidentified == nil {
+		st.unidentified = map[*tcpConn]struct{}{}
+	}
+	st.unidentified[c] = struct{}{}
+	return true
+}
+
+// identify gives a connection to a session.
+func (st *tcpState) identify(c *tcpConn, s *Session) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	n := 0
+	for _, o := range st.conns {
+		if o.session.Load() == s {
+			n++
+		}
+	}
+	if n >= tcpPerSession {
+		return false
+	}
+	c.session.Store(s)
+	delete(st.unidentified, c)
+	st.conns[c.key] = c
+	return true
+}
+
+func (st *tcpState) remove(c *tcpConn) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	delete(st.unidentified, c)
+	if st.conns[c.key] == c {
+		delete(st.conns, c.key)
+	}
+}
+
+func (t *Transport) listenTCP() error {
+	hosts := t.cfg.Addresses
+	if len(hosts) == 0 {
+		hosts = []string{""}
+	}
+	for _, h := range hosts {
+		at := net.JoinHostPort(h, fmt.Sprint(t.cfg.TCP.Port))
+		l, err := net.Listen("tcp", at)
+		if err != nil {
+			return fmt.Errorf("listen on %s/tcp (tcp.port): %w", at, err)
+		}
+		t.listeners = append(t.listeners, l.(*net.TCPListener))
+		t.log.WithField(logx.Listen, l.Addr().String()+"/tcp").Info("media listener is open")
+		t.wg.Go(func() { t.acceptTCP(l) })
+	}
+	return nil
+}
+
+// tcpPort is the port to announce.
+func (t *Transport) tcpPort() uint16 {
+	if t.cfg.TCP.MappedPort != 0 {
+		return uint16(t.cfg.TCP.MappedPort)
+	}
+	return t.listeners[0].Addr().(*net.TCPAddr).AddrPort().Port()
+}
+
+func (t *Transport) acceptTCP(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			// Out of descriptors, most likely: let others finish first.
+			t.log.WithError(err).Warn("cannot accept a media connection")
+			timer := time.NewTimer(100 * time.Millisecond)
+			<-timer.C
+			continue
+		}
+		c := newTCPConn(t, conn.(*net.TCPConn))
+		if !t.tcp.addUnidentified(c, t.cfg.TCP.MaxUnidentified) {
+			t.stats.tcpRefused.Add(1)
+			_ = conn.Close()
+			continue
+		}
+		t.wg.Go(c.read)
+	}
+}
+
+// tcpConn is one TCP connection of an endpoint. read runs on its own goroutine, as does
+// write; send may be called from anywhere and never blocks.
+type tcpConn struct {
+	t       *Transport
+	conn    *net.TCPConn
+	key     tcpKey
+	session atomic.Pointer[Session]
+
+	// mu guards pending and closed.
+	mu      sync.Mutex
+	pending []byte
+	closed  bool
+	wake    chan struct{}
+}
+
+func newTCPConn(t *Transport, conn *net.TCPConn) *tcpConn {
+	local, remote := conn.LocalAddr().(*net.TCPAddr).AddrPort(), conn.RemoteAddr().(*net.TCPAddr).AddrPort()
+	return &tcpConn{
+		t: t, conn: conn, wake: make(chan struct{}, 1),
+		key: tcpKey{
+			local:  local.Addr().Unmap().WithZone(""),
+			remote: netip.AddrPortFrom(remote.Addr().Unmap().WithZone(""), remote.Port()),
+		},
+	}
+}
+
+// send queues a packet. It says no when the connection is closed or too slow.
+func (c *tcpConn) send(b []byte) bool {
+	c.mu.Lock()
+	if c.closed || len(c.pending)+2+len(b) > tcpQueue || len(b) > 0xFFFF {
+		c.mu.Unlock()
+		return false
+	}
+	c.pending = appendFrame(c.pending, b)
+	c.mu.Unlock()
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+func (c *tcpConn) write() {
+	var out []byte
+	for range c.wake {
+		c.mu.Lock()
+		out, c.pending = c.pending, out[:0]
+		c.mu.Unlock()
+		if len(out) == 0 {
+			continue
+		}
+		_ = c.conn.SetWriteDeadline(time.Now().Add(tcpIdle))
+		if _, err := c.conn.Write(out); err != nil {
+			_ = c.conn.Close()
+		}
+	}
+}
+
+func (c *tcpConn) read() {
+	defer c.close()
+	r := bufio.NewReaderSize(c.conn, 8192)
+	_ = c.conn.SetReadDeadline(time.Now().Add(identifyTimeout))
+	if err := c.greet(r); err != nil {
+		c.refuse("no greeting")
+		return
+	}
+	frames := &frameReader{r: r}
+	first, err := frames.next()
+	if err != nil {
+		c.refuse("no first packet")
+		return
+	}
+	msg, ok := parseSTUN(first)
+	if !ok || msg.kind != stunRequest {
+		c.refuse("first packet is not a check")
+		return
+	}
+	s := c.t.mux.sessionByUfrag(msg.ufrag)
+	if s == nil || !c.t.tcp.identify(c, s) {
+		c.refuse("unknown session")
+		return
+	}
+	c.t.wg.Go(c.write)
+	for packet := first; err == nil; packet, err = frames.next() {
+		_ = c.conn.SetReadDeadline(time.Now().Add(tcpIdle))
+		c.handle(s, packet)
+	}
+}
+
+func (c *tcpConn) greet(r *bufio.Reader) error {
+	ssl, err := takeSSLHello(r)
+	if err != nil || !ssl {
+		return err
+	}
+	_ = c.conn.SetWriteDeadline(time.Now().Add(identifyTimeout))
+	_, err = c.conn.Write(sslAnswer)
+	return err
+}
+
+func (c *tcpConn) refuse(why string) {
+	c.t.stats.tcpRefused.Add(1)
+	c.t.log.WithFields(logrus.Fields{logx.Remote: logx.IP(c.key.remote.String()), logx.Reason: why}).
+		Debug("media connection refused")
+}
+
+func (c *tcpConn) handle(s *Session, b []byte) {
+	c.t.stats.received.Add(1)
+	c.t.stats.receivedBytes.Add(uint64(len(b)))
+	switch classify(b) {
+	case classMedia:
+		c.t.deliver(s.peer, b)
+	case classDTLS:
+		s.dtls.push(b)
+	case classSTUN:
+		if msg, ok := parseSTUN(b); ok {
+			// A connection belongs to one session for life.
+			if to := c.t.mux.stunTarget(msg, c.key.local, true, c.key.remote); to != nil && to.session == s {
+				to.push(b, c.key.remote)
+				return
+			}
+		}
+		c.t.stats.garbage.Add(1)
+	default:
+		c.t.stats.garbage.Add(1)
+	}
+}
+
+func (c *tcpConn) close() {
+	_ = c.conn.Close()
+	c.t.tcp.remove(c)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.closed = true
+		close(c.wake)
+	}
+}
+
+// tcpMux is the TCP side as the ICE agent sees it.
+type tcpMux struct{ t *Transport }
+
+// GetConnByUfrag returns the agent's connection for a local address of the bridge.
+func (m tcpMux) GetConnByUfrag(ufrag string, _ bool, local net.IP) (net.PacketConn, error) {
+	a, ok := netip.AddrFromSlice(local)
+	if a = a.Unmap(); !ok || m.t.socketAt(a) == nil {
+		return nil, net.InvalidAddrError("not an address the bridge serves")
+	}
+	addr := &net.TCPAddr{IP: local, Port: m.t.listeners[0].Addr().(*net.TCPAddr).Port}
+	return m.t.mux.conn(connKey{ufrag, a, true}, func(s *Session) *stunConn {
+		return newStunConn(s, addr, true, func(b []byte, to netip.AddrPort) bool {
+			c := m.t.tcp.findRemote(s, to)
+			return c != nil && c.send(b)
+		})
+	})
+}
+
+// RemoveConnByUfrag forgets what belongs to an agent that closes; the session has done
+// it already.
+func (m tcpMux) RemoveConnByUfrag(string) {}
+
+// Close does nothing: the listeners belong to the Transport.
+func (m tcpMux) Close() error { return nil }
