@@ -14,9 +14,16 @@ type Config struct {
 	// InfoForAccounts lets password accounts ask about a hidden room before they
 	// enter, as ordinary clients do.
 	InfoForAccounts bool `yaml:"info_for_accounts"`
-	// StrictNicks demands of people without an account the first eight characters
-	// of their user name as nick, and plain letters and digits of them.
+	// StrictNicks demands of people without an account a nick of letters, digits
+	// and underscores that never changes: it also names their media.
 	StrictNicks bool `yaml:"strict_nicks"`
+	// AnonymousNicks further demands the first eight characters of their user name.
+	AnonymousNicks bool `yaml:"anonymous_nicks"`
+	// ReservedNicks can only be carried by administrators.
+	ReservedNicks []string `yaml:"reserved_nicks"`
+	// KickTakesRank takes the affiliation of somebody who is kicked, so that he does
+	// not come back as owner.
+	KickTakesRank bool `yaml:"kick_takes_rank"`
 	// Brewery makes the rooms meeting places of services: of two members that are
 	// not administrators' focus none hears the other.
 	Brewery bool `yaml:"brewery"`
@@ -50,6 +57,8 @@ func DefaultConfig() Config {
 		Hidden:           true,
 		InfoForAccounts:  true,
 		StrictNicks:      true,
+		ReservedNicks:    []string{"focus"},
+		KickTakesRank:    true,
 		MaxRooms:         10_000,
 		MaxOccupants:     500,
 		MaxAffiliations:  10_000,

@@ -1,0 +1,280 @@
+package muc
+
+import (
+	"strings"
+	"time"
+
+	"parley/internal/logx"
+	"parley/internal/wire/ns"
+	"parley/xmppd/router"
+	"parley/xmppd/stanza"
+)
+
+// ownRules are the rules of this package, at their places in the pipeline.
+func (h *Host) ownRules() {
+	h.hooks.OnCreate(0, "restriction", func(j *Join) Outcome {
+		if h.cfg.RestrictCreation && !j.Admin {
+			return Refuse(errCreation)
+		}
+		return Continue
+	})
+	h.hooks.OnJoin(98, "services", func(j *Join) Outcome {
+		if j.Admin || len(h.cfg.Services) == 0 {
+			return Continue
+		}
+		for _, d := range h.cfg.Services {
+			if d == j.From.Domain() {
+				return Continue
+			}
+		}
+		return Refuse(errServices)
+	})
+	h.hooks.OnJoin(11, "nick", func(j *Join) Outcome { return j.Room.checkNick(j) })
+	h.hooks.OnJoin(10, "max occupants", func(j *Join) Outcome {
+		if !j.Admin && len(j.Room.order) >= h.cfg.MaxOccupants && j.Room.occupants[j.Nick] == nil {
+			return Refuse(errFull)
+		}
+		return Continue
+	})
+	h.hooks.OnJoin(-5, "members only", func(j *Join) Outcome {
+		if j.Room.config.membersOnly && j.Room.Affiliation(j.From) == None {
+			return Refuse(errMembersOnly)
+		}
+		return Continue
+	})
+	h.hooks.OnJoin(-10, "outcast", func(j *Join) Outcome {
+		if j.Room.Affiliation(j.From) == Outcast {
+			return Refuse(errOutcast)
+		}
+		return Continue
+	})
+	h.hooks.OnJoin(-20, "password", func(j *Join) Outcome {
+		if p := j.Room.config.password; p != "" && p != j.Password && !j.Admin {
+			return Refuse(errPassword)
+		}
+		return Continue
+	})
+	h.hooks.OnJoin(-40, "conflict", func(j *Join) Outcome {
+		if o := j.Room.occupants[j.Nick]; o != nil && o.bare != j.From.Bare() {
+			return Refuse(errNickTaken)
+		}
+		return Continue
+	})
+}
+
+// reserved says whether only administrators may carry a nick.
+func (h *Host) reserved(nick string) bool {
+	for _, n := range h.cfg.ReservedNicks {
+		if strings.EqualFold(n, nick) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkNick applies xmpp.md §4.1.
+func (r *Room) checkNick(j *Join) Outcome {
+	cfg := &r.host.cfg
+	switch {
+	case j.Nick == "":
+		return Refuse(errNick)
+	case len(j.Nick) > cfg.MaxNick:
+		return Refuse(errNickLong)
+	case strings.TrimSpace(j.Nick) == "":
+		return Refuse(errBlankNick)
+	case r.host.reserved(j.Nick) && !j.Admin:
+		return Refuse(errNickReserved)
+	}
+	if !cfg.StrictNicks || !j.Anonymous() || j.Admin {
+		return Continue
+	}
+	if !plainNick(j.Nick) {
+		return Refuse(errNickInvalid)
+	}
+	if cfg.AnonymousNicks && !strings.HasPrefix(j.From.Local(), j.Nick) || cfg.AnonymousNicks && len(j.Nick) != 8 {
+		return Refuse(errNickAnonymous)
+	}
+	return Continue
+}
+
+// plainNick is a letter or digit followed by letters, digits and underscores.
+func plainNick(s string) bool {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !alnum && (c != '_' || i == 0) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// handleJoin begins the pipeline of xmpp.md §4.3.
+func (r *Room) handleJoin(st *stanza.Stanza, x stanza.Child, from *router.Session) {
+	j := &Join{Room: r, Presence: st, From: st.From, Nick: st.To.Resource(), Session: from, Admin: r.host.rt.IsAdmin(st.From)}
+	var v struct {
+		Password string `xml:"password"`
+	}
+	if stanza.Decode(st.Raw(x), &v) == nil {
+		j.Password = v.Password
+	}
+	if old := r.held[j.From]; old != nil {
+		// Asked again while waiting: the newest presence counts, the place is kept.
+		old.Presence, old.Nick, old.Password = j.Presence, j.Nick, j.Password
+		return
+	}
+	j.creating = !r.exists
+	r.proceed(j)
+}
+
+// proceed asks the rules from where the join stands, and lets it in behind the last.
+func (r *Room) proceed(j *Join) {
+	if j.creating && r.exists {
+		// Somebody opened the room meanwhile.
+		j.creating, j.next = false, 0
+	}
+	if j.creating {
+		if !r.ask(j, r.host.hooks.create) {
+			return
+		}
+		j.creating, j.next = false, 0
+	}
+	if r.ask(j, r.host.hooks.join) {
+		r.enter(j)
+	}
+}
+
+// ask runs the rules that are left; it is false if one refused or holds the join.
+func (r *Room) ask(j *Join, rules []joinRule) bool {
+	for j.next < len(rules) {
+		rule := rules[j.next]
+		j.next++
+		switch out := rule.check(j); out.kind {
+		case refused:
+			r.log.WithField(logx.Occupant, j.From.String()).WithField(logx.Reason, rule.name).Debug("join refused")
+			r.Refuse(j, out.err)
+			return false
+		case held:
+			if len(r.held) >= maxHeld {
+				r.Refuse(j, errWaiting)
+				return false
+			}
+			r.held[j.From] = j
+			return false
+		}
+	}
+	return true
+}
+
+// Resume goes on with a join that was held; one whose sender is gone is dropped.
+// A rule that held it on creation is followed by all join rules if the room exists
+// by now.
+func (r *Room) Resume(j *Join) {
+	if r.held[j.From] != j {
+		return
+	}
+	delete(r.held, j.From)
+	if j.gone() {
+		return
+	}
+	r.proceed(j)
+}
+
+// Refuse answers a join with an error.
+func (r *Room) Refuse(j *Join, e *stanza.Error) {
+	if r.held[j.From] == j {
+		delete(r.held, j.From)
+	}
+	r.host.stats.refused.Add(1)
+	r.host.rt.Bounce(j.Presence, e)
+}
+
+// Holds says whether a join still waits.
+func (r *Room) Holds(j *Join) bool { return r.held[j.From] == j }
+
+// enter lets somebody in, in the order of xmpp.md §4.5.
+func (r *Room) enter(j *Join) {
+	now := time.Now()
+	creates := !r.exists
+	if creates {
+		r.create(j, now)
+	}
+	at, ok := r.seat(j, now)
+	if !ok {
+		r.Refuse(j, errNick)
+		return
+	}
+	r.tellOccupants(at)
+	var c *Change
+	if creates {
+		c = &Change{self: []string{"201"}}
+	}
+	for _, f := range r.host.hooks.entering {
+		f(r, at.o)
+	}
+	r.tell(at.o, at.s, at.s.presence, c, true)
+	for _, f := range r.host.hooks.joined {
+		f(r, at.o)
+	}
+	x, _ := j.Presence.Child(ns.MUC, "x")
+	r.tellPast(at, j.Presence.Raw(x))
+	for _, f := range r.host.hooks.settled {
+		f(r, at.o)
+	}
+	r.host.stats.joins.Add(1)
+	r.log.WithField(logx.Occupant, j.From.String()).WithField(logx.Name, at.o.nick).Debug("occupant joined")
+}
+
+// create brings the room into being. Who creates it owns it.
+func (r *Room) create(j *Join, now time.Time) {
+	r.exists, r.created = true, now
+	if !j.Admin {
+		r.affiliations[j.From.Bare()] = Owner
+	}
+	r.host.stats.rooms.Add(1)
+	r.host.stats.created.Add(1)
+	r.log.WithField(logx.Occupant, j.From.String()).Info("room created")
+	for _, f := range r.host.hooks.created {
+		f(r)
+	}
+}
+
+// seat gives the newcomer a place: a new occupant, or one more session of one.
+func (r *Room) seat(j *Join, now time.Time) (taken, bool) {
+	o := r.occupants[j.Nick]
+	if o == nil {
+		addr, err := r.addr.WithResource(j.Nick)
+		if err != nil {
+			return taken{}, false
+		}
+		bare := j.From.Bare()
+		aff := r.Affiliation(bare)
+		o = &Occupant{nick: j.Nick, addr: addr, bare: bare, affiliation: aff, role: defaultRole(aff, r.config.moderated), id: r.occupantID(bare), joined: now}
+		r.occupants[j.Nick] = o
+		r.order = append(r.order, o)
+		r.host.stats.occupants.Add(1)
+	}
+	s := &seat{real: j.From, session: j.Session, stop: func() {}}
+	s.presence = r.clean(j.Presence, &Speaker{Room: r, From: j.From, Session: j.Session, Joining: true}, o)
+	// The newest session speaks for all.
+	o.seats = append([]*seat{s}, o.seats...)
+	r.seats[j.From] = taken{o, s}
+	if j.Session != nil {
+		s.stop = j.Session.OnEnd(func() { r.box.post(func() { r.vanished(s.real, "") }, true) })
+	}
+	return taken{o, s}, true
+}
+
+// tellPast gives a newcomer history and subject.
+func (r *Room) tellPast(at taken, x []byte) {
+	wish := parseHistoryWish(x, time.Now())
+	for _, l := range r.history.pick(wish, r.config.historyDefault) {
+		r.deliver(at.s, l.st.Encode())
+	}
+	subject := r.subject
+	if subject == nil {
+		var b stanza.Builder
+		subject = r.message(stanza.Groupchat, b.Empty("", "subject").Bytes())
+	}
+	r.deliver(at.s, subject.Encode())
+}
