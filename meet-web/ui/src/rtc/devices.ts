@@ -15,7 +15,9 @@ export interface DeviceChoice {
   readonly label: string;
 }
 
+/** For a device that needs no permission any more; a person at a prompt may take longer. */
 const OPEN_TIMEOUT_MS = 20_000;
+const PROMPT_TIMEOUT_MS = 180_000;
 
 export function devicesAvailable(): boolean {
   return typeof navigator !== 'undefined' && (navigator.mediaDevices as MediaDevices | undefined) !== undefined;
@@ -68,10 +70,11 @@ export async function openDevice(kind: 'audio' | 'video', deviceId = '', height 
   if (!devicesAvailable()) {
     throw new DeviceError({ code: 'D10', kind, detail: 'InsecureContext' });
   }
+  const limit = (await permissionGranted(kind)) ? OPEN_TIMEOUT_MS : PROMPT_TIMEOUT_MS;
   const opening = navigator.mediaDevices.getUserMedia(constraintsFor(kind, deviceId, height));
   let timer: ReturnType<typeof setTimeout> | undefined;
   const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new DOMException('no answer', 'TimeoutError')), OPEN_TIMEOUT_MS);
+    timer = setTimeout(() => reject(new DOMException('no answer', 'TimeoutError')), limit);
   });
   try {
     const stream = await Promise.race([opening, timeout]);

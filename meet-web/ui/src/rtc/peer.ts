@@ -50,6 +50,7 @@ export class PeerSession {
   readonly #limits = new Map<OwnSlot, number>();
   readonly #layers: number[] = [];
   #screenLine: Line | undefined;
+  #screenAnnounced = false;
   #negotiations = 0;
   #dirty = false;
   #closed = false;
@@ -133,11 +134,13 @@ export class PeerSession {
     this.#dirty = true;
     this.#serial
       .run(() => this.#negotiate())
-      .catch((error: unknown) => {
-        if (!this.#closed) {
-          this.#options.handlers.failed(error);
-        }
-      });
+      .catch((error: unknown) => this.#failed(error));
+  }
+
+  #failed(error: unknown): void {
+    if (!this.#closed) {
+      this.#options.handlers.failed(error);
+    }
   }
 
   async #negotiate(): Promise<void> {
@@ -155,7 +158,8 @@ export class PeerSession {
     this.#publishTracks();
     if (first) {
       const local = this.pc.localDescription?.sdp ?? sdp;
-      await this.#options.handlers.accept(readAnswer(local, this.#remote.lines), this.#ownSources(local));
+      // Not awaited: the stream keeps the order, and the next change need not wait for the focus.
+      this.#options.handlers.accept(readAnswer(local, this.#remote.lines), this.#ownSources(local)).catch((error: unknown) => this.#failed(error));
     }
     for (const slot of ['v0', 'v1'] as const) {
       await this.#applyLimit(slot);
@@ -227,8 +231,6 @@ export class PeerSession {
   #ownSources(local: string): Source[] {
     return (['a0', 'v0'] as const).flatMap((slot) => this.#ownSource(local, slot) ?? []);
   }
-
-  #screenAnnounced = false;
 
   async #announceScreen(): Promise<void> {
     if (this.#screenAnnounced || this.#screenLine === undefined) {
