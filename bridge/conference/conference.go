@@ -1,0 +1,236 @@
+package conference
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"parley/bridge/allocate"
+	"parley/bridge/channel"
+	"parley/bridge/endpoint"
+	"parley/bridge/estimate"
+	"parley/bridge/rtp"
+	"parley/bridge/speaker"
+	"parley/bridge/transport"
+	"parley/internal/logx"
+	"parley/internal/loop"
+)
+
+// Config is what a conference must know of the bridge's configuration.
+type Config struct {
+	Allocate         allocate.Config
+	InitialMaxHeight int
+	DefaultMaxHeight int
+	LastN            int
+	SSRCLimit        int
+	Trust            bool // the bandwidth estimate
+	Bandwidth        estimate.Config
+	SCTP             bool
+
+	FirstTransfer   time.Duration
+	InactiveAfter   time.Duration
+	Expire          time.Duration
+	NeverActive     time.Duration
+	EmptyConference time.Duration
+}
+
+// Network makes the legs of endpoints.
+type Network interface {
+	// Open makes an endpoint's session and media leg. Events are handed to sink, which
+	// does not block. The session's handler may be called before Open returns.
+	Open(session transport.SessionOptions, feedback Feedback, sink func(endpoint.Event)) (endpoint.Session, endpoint.Leg, error)
+}
+
+// mailboxSize bounds what waits for a conference. Beyond it events of the packet path
+// and ticks are dropped, requests refused; sessions and channels wait, mailboxRetry
+// at a time.
+const (
+	mailboxSize  = 1024
+	mailboxRetry = 5 * time.Millisecond
+)
+
+// Pauses between what a conference does by itself.
+const (
+	watchInterval      = 500 * time.Millisecond
+	allocateInterval   = 5 * time.Second
+	reportInterval     = 10 * time.Second
+	flushInterval      = 50 * time.Millisecond // between two decisions about video
+	noChannelAfter     = 30 * time.Second
+	statsFilterAbove   = 20 // endpoints; EndpointStats go to everybody up to here
+	bandwidthThreshold = 0.15
+)
+
+// Conference is one meeting on this bridge. All fields but the first group belong to
+// its loop.
+type Conference struct {
+	id        string // short, in paths and debugging output
+	meetingID string
+	name      string
+	created   time.Time
+	set       *Set
+	cfg       Config
+	log       *logrus.Entry
+	feedback  Feedback
+	loop      *loop.Loop
+	gone      chan struct{} // closed when it has expired
+	summary   atomic.Pointer[Summary]
+	closers   sync.WaitGroup // sessions being closed
+
+	endpoints  map[string]*endpoint.Endpoint
+	channels   map[*endpoint.Endpoint]*channel.Channel
+	legs       map[endpoint.Leg]*endpoint.Endpoint
+	tracks     map[endpoint.Track]*endpoint.Source
+	identifier *speaker.Identifier
+	recent     speaker.Recent
+
+	dirty       map[*endpoint.Endpoint]bool // receivers whose video must be decided anew
+	constraints bool                        // the wishes towards senders may have changed
+	flushing    bool                        // a decision is scheduled
+	lastFlush   time.Time
+	lastAll     time.Time // when everybody was decided last
+	lastReport  time.Time // of ConnectionStats
+	lastExpiry  time.Time
+	emptySince  time.Time
+	fresh       bool // no request was carried out yet
+	expired     bool
+}
+
+func newConference(set *Set, id string, req Request, now time.Time) *Conference {
+	c := &Conference{
+		id: id, meetingID: req.MeetingID, name: req.Name, created: now, set: set, cfg: set.cfg,
+		log:        set.log.WithFields(fields(id, req)),
+		feedback:   Feedback{Audio: randomSSRC(), Video: randomSSRC()},
+		gone:       make(chan struct{}),
+		endpoints:  make(map[string]*endpoint.Endpoint),
+		channels:   make(map[*endpoint.Endpoint]*channel.Channel),
+		legs:       make(map[endpoint.Leg]*endpoint.Endpoint),
+		tracks:     make(map[endpoint.Track]*endpoint.Source),
+		identifier: speaker.New(),
+		dirty:      make(map[*endpoint.Endpoint]bool),
+		lastAll:    now, lastReport: now, lastExpiry: now, emptySince: now, fresh: true,
+	}
+	c.summary.Store(&Summary{})
+	c.loop = loop.New(mailboxSize, c.recovered)
+	return c
+}
+
+// run keeps the conference's time on a goroutine of its own, until the conference has
+// ended or ctx is done.
+func (c *Conference) run(ctx context.Context) {
+	speech := time.NewTicker(speaker.DecisionInterval)
+	defer speech.Stop()
+	watch := time.NewTicker(watchInterval)
+	defer watch.Stop()
+	stop := ctx.Done()
+	for {
+		select {
+		case <-stop:
+			stop = nil
+			c.post(func() { c.expire("the bridge is stopping") })
+		case <-speech.C:
+			c.offer(func() { c.decideSpeaker(time.Now()) })
+		case <-watch.C:
+			c.offer(func() { c.watch(time.Now()) })
+		case <-c.loop.Done():
+			c.closers.Wait()
+			c.set.counters.ConferencesCompleted.Inc()
+			c.set.counters.ConferenceSeconds.Add(uint64(time.Since(c.created) / time.Second))
+			return
+		}
+	}
+}
+
+// offer posts f unless the mailbox is full or the conference has ended.
+func (c *Conference) offer(f func()) bool { return c.loop.Post(f) }
+
+// post posts what must not be lost: it waits while the mailbox is full. It must not be
+// called on the loop.
+func (c *Conference) post(f func()) {
+	for !c.loop.Post(f) {
+		select {
+		case <-c.gone:
+			return
+		case <-time.After(mailboxRetry):
+		}
+	}
+}
+
+// recovered keeps one bad input from ending the bridge: only this conference ends.
+func (c *Conference) recovered(p any) {
+	c.log.WithField("panic", p).Error("conference handler panicked; the conference is closed\n" + string(debug.Stack()))
+	c.expire("internal error")
+}
+
+// expire ends the conference. What is still in the mailbox runs, and finds it expired:
+// requests learn that there is no such conference any more.
+func (c *Conference) expire(why string) {
+	if c.expired {
+		return
+	}
+	c.expired = true
+	c.set.remove(c) // a new conference of the same meeting may begin at once
+	for _, e := range c.endpoints {
+		c.closeEndpoint(e)
+	}
+	clear(c.endpoints)
+	clear(c.legs)
+	c.summary.Store(&Summary{})
+	c.log.WithField(logx.Reason, why).Info("conference expired")
+	close(c.gone)
+	c.loop.StopSoon()
+}
+
+// event takes news of the packet path; it is called from other goroutines.
+func (c *Conference) event(ev endpoint.Event) {
+	if !c.offer(func() { c.handleEvent(ev, time.Now()) }) {
+		c.set.counters.EventsDropped.Inc()
+	}
+}
+
+func (c *Conference) handleEvent(ev endpoint.Event, now time.Time) {
+	e := c.legs[ev.Leg]
+	if e == nil {
+		return // it came after the endpoint had gone
+	}
+	s := c.tracks[ev.Track]
+	switch ev.Kind {
+	case rtp.EventFirstPacket:
+		if s != nil && !s.Started {
+			s.Started = true
+			c.sourceStarted(s, now)
+		}
+	case rtp.EventKeyframe:
+		c.set.counters.Keyframes.Inc()
+	case rtp.EventLayers:
+		c.set.counters.LayerChanges.Inc()
+		if s != nil {
+			c.touchReceivers(s)
+		}
+	case rtp.EventFeedback:
+		before := e.Estimator.Bitrate()
+		e.Feedback(ev.Packets, ev.At)
+		c.bandwidthMoved(e, before)
+	case rtp.EventREMB:
+		before := e.Estimator.Bitrate()
+		e.Estimator.REMB(int64(min(ev.Bitrate, 1<<40)))
+		c.bandwidthMoved(e, before)
+	case rtp.EventReport:
+		e.Estimator.Report(ev.Loss, ev.RTT, ev.At)
+	}
+}
+
+func randomSSRC() uint32 {
+	var b [4]byte
+	for {
+		_, _ = rand.Read(b[:]) // never fails since Go 1.24
+		if v := binary.BigEndian.Uint32(b[:]); v != 0 {
+			return v
+		}
+	}
+}

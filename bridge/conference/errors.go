@@ -1,0 +1,38 @@
+package conference
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What can be wrong with a request. signal translates them for the focus.
+var (
+	// ErrNotFound: there is no conference of that meeting.
+	ErrNotFound = errors.New("conference not found")
+	// ErrExists: the conference to be created exists.
+	ErrExists = errors.New("conference exists already")
+	// ErrStopping: the bridge shuts down and creates no conferences.
+	ErrStopping = errors.New("the bridge is shutting down")
+	// ErrEndpointExists: the endpoint to be created exists.
+	ErrEndpointExists = errors.New("endpoint exists already")
+	// ErrBusy: the conference has more requests than it can take.
+	ErrBusy = errors.New("the conference has too many requests waiting")
+	// ErrNoSCTP: a data channel was asked for in a way we do not offer.
+	ErrNoSCTP = errors.New("data channels of that kind are not offered")
+)
+
+// BadRequestError is a request that makes no sense; Text says why.
+type BadRequestError struct{ Text string }
+
+// Error implements error.
+func (e *BadRequestError) Error() string { return e.Text }
+
+func badRequest(format string, args ...any) error {
+	return &BadRequestError{Text: fmt.Sprintf(format, args...)}
+}
+
+// UnknownEndpointError is an update of an endpoint that does not exist (any more).
+type UnknownEndpointError struct{ ID string }
+
+// Error implements error.
+func (e *UnknownEndpointError) Error() string { return "unknown endpoint " + e.ID }

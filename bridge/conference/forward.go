@@ -1,0 +1,280 @@
+package conference
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"parley/bridge/allocate"
+	"parley/bridge/endpoint"
+	"parley/bridge/media"
+	"parley/internal/wire/bridgemsg"
+)
+
+// initialSettings hold until the client speaks.
+func (c *Conference) initialSettings() allocate.Settings {
+	s := allocate.Initial()
+	s.Default.MaxHeight = c.cfg.InitialMaxHeight
+	return s
+}
+
+// setSources makes the endpoint's sources those the focus listed.
+func (c *Conference) setSources(e *endpoint.Endpoint, specs []endpoint.SourceSpec) {
+	gone, added := e.SetSources(specs)
+	for _, s := range gone {
+		c.forgetSource(s)
+	}
+	for _, s := range added {
+		c.tracks[s.Track] = s
+		if s.Kind == media.Audio {
+			for _, r := range c.endpoints {
+				c.setAudio(r, s)
+			}
+		}
+	}
+	if len(gone)+len(added) > 0 {
+		c.touchAll()
+	}
+}
+
+// forgetSource drops a source that is gone, or whose owner is.
+func (c *Conference) forgetSource(s *endpoint.Source) {
+	delete(c.tracks, s.Track)
+	for _, r := range c.endpoints {
+		r.Forget(s)
+	}
+}
+
+// connectAudio brings the audio an endpoint gets up to date.
+func (c *Conference) connectAudio(e *endpoint.Endpoint) {
+	for _, o := range c.endpoints {
+		for _, s := range o.Audio {
+			c.setAudio(e, s)
+		}
+	}
+}
+
+// setAudio forwards an audio source to a receiver, or stops it.
+func (c *Conference) setAudio(r *endpoint.Endpoint, s *endpoint.Source) {
+	f := endpoint.Forward{Target: media.LayerNone}
+	if r != s.Owner && r.AcceptAudio && !s.Owner.Visitor && r.Receive.Audio.Wants(s.Name) {
+		f.Target = media.LayerAll
+	}
+	if r.Receive.Sound != nil && f.Target != media.LayerNone {
+		slot := r.Receive.Sound.Get(s)
+		if slot == nil {
+			// With rewriting a source gets an SSRC when it is first heard.
+			if !s.Started {
+				return
+			}
+			slot = c.mapAudio(r, s)
+		}
+		f.SSRC = slot.SSRC
+	}
+	r.Set(s, f)
+}
+
+// sourceStarted: the first packet of a source arrived.
+func (c *Conference) sourceStarted(s *endpoint.Source, _ time.Time) {
+	if s.Kind == media.Audio {
+		for _, r := range c.endpoints {
+			c.setAudio(r, s)
+		}
+		return
+	}
+	c.touchReceivers(s)
+}
+
+// touch asks for a new decision about one receiver's video; many requests within
+// flushInterval become one.
+func (c *Conference) touch(e *endpoint.Endpoint) {
+	c.dirty[e] = true
+	c.schedule(time.Now())
+}
+
+// touchReceivers asks for it for everybody but the source's owner.
+func (c *Conference) touchReceivers(s *endpoint.Source) {
+	for _, e := range c.endpoints {
+		if e != s.Owner {
+			c.touch(e)
+		}
+	}
+}
+
+// touchAll asks for it for everybody.
+func (c *Conference) touchAll() {
+	for _, e := range c.endpoints {
+		c.touch(e)
+	}
+	c.constraints = true
+	c.schedule(time.Now())
+}
+
+func (c *Conference) schedule(now time.Time) {
+	if c.flushing {
+		return
+	}
+	c.flushing = true
+	wait := max(0, flushInterval-now.Sub(c.lastFlush))
+	time.AfterFunc(wait, func() { c.offer(func() { c.flush(time.Now()) }) })
+}
+
+// flush decides about everybody who is dirty, and tells senders what is wanted.
+func (c *Conference) flush(now time.Time) {
+	c.flushing, c.lastFlush = false, now
+	if c.expired {
+		return
+	}
+	if len(c.dirty) > 0 {
+		order := c.lastNOrder()
+		for e := range c.dirty {
+			if c.endpoints[e.ID] == e {
+				c.decide(e, order)
+			}
+		}
+		clear(c.dirty)
+		c.constraints = true
+	}
+	if c.constraints {
+		c.constraints = false
+		c.tellSenders()
+	}
+}
+
+// lastNOrder lists the endpoints as last-N counts them: with video before without, and
+// then by who spoke last.
+func (c *Conference) lastNOrder() []*endpoint.Endpoint {
+	var with, without []*endpoint.Endpoint
+	for _, id := range c.recent.Order() {
+		e := c.endpoints[id]
+		switch {
+		case e == nil || e.Visitor:
+		case e.VideoEnabled():
+			with = append(with, e)
+		default:
+			without = append(without, e)
+		}
+	}
+	return append(with, without...)
+}
+
+// decide chooses what video a receiver gets, and makes it so.
+func (c *Conference) decide(e *endpoint.Endpoint, order []*endpoint.Endpoint) {
+	var candidates []allocate.Source
+	byName := make(map[string]*endpoint.Source)
+	if e.AcceptVideo {
+		for _, o := range order {
+			if o == e {
+				continue
+			}
+			for _, s := range o.Video {
+				candidates = append(candidates, s.Candidate())
+				byName[s.Name] = s
+			}
+		}
+	}
+	cfg := c.cfg.Allocate
+	cfg.MaxVideo = allocate.EffectiveLastN(c.cfg.LastN, c.slotLimit(e))
+	result := allocate.Allocate(candidates, e.Receive.Settings, e.Bandwidth(c.cfg.Trust), cfg)
+	e.Receive.Result = result
+
+	if e.Receive.Video != nil {
+		c.mapVideo(e, result, byName)
+	}
+	for _, a := range result.Allocations {
+		s := byName[a.Source]
+		f := endpoint.Forward{Target: media.LayerNone}
+		if a.Target != allocate.None {
+			f.Target = media.Layer(a.Target)
+		}
+		if e.Receive.Video != nil && f.Target != media.LayerNone {
+			slot := e.Receive.Video.Get(s)
+			f.SSRC, f.RTX = slot.SSRC, slot.RTX
+		}
+		e.Set(s, f)
+	}
+	e.Leg.Probe(probeRate(result, e.Bandwidth(c.cfg.Trust)))
+	c.tellForwarded(e, result.Forwarded())
+}
+
+func (c *Conference) slotLimit(e *endpoint.Endpoint) int {
+	if e.Receive.Video == nil {
+		return allocate.Unlimited
+	}
+	return c.cfg.SSRCLimit
+}
+
+// probeRate is how much padding would show whether the next layers fit.
+func probeRate(r allocate.Result, bandwidth int64) int {
+	if bandwidth < 0 || r.Ideal <= r.Target {
+		return 0
+	}
+	return int(max(0, min(r.Ideal-r.Target, bandwidth-r.Target, math.MaxInt32)))
+}
+
+// bandwidthMoved asks for a new decision when the estimate went somewhere.
+func (c *Conference) bandwidthMoved(e *endpoint.Endpoint, before int64) {
+	if !c.cfg.Trust {
+		return
+	}
+	now := e.Estimator.Bitrate()
+	if e.Decided == 0 {
+		e.Decided = before
+	}
+	if math.Abs(float64(now-e.Decided)) > bandwidthThreshold*float64(e.Decided) {
+		e.Decided = now
+		c.touch(e)
+	}
+}
+
+// tellForwarded sends ForwardedSources if the set changed.
+func (c *Conference) tellForwarded(e *endpoint.Endpoint, names []string) {
+	if e.Receive.Forwarded != nil && sameSet(names, e.Receive.Forwarded) {
+		return
+	}
+	e.Receive.Forwarded = names
+	c.send(e, &bridgemsg.ForwardedSources{ForwardedSources: names})
+}
+
+func sameSet(a, b []string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for _, s := range a {
+		if !slices.Contains(b, s) {
+			return false
+		}
+	}
+	return true
+}
+
+// tellSenders computes the largest height anybody wants of each source and tells the
+// owner when that changed. It is about wishes, not about what the bandwidth allows.
+func (c *Conference) tellSenders() {
+	wanted := make(map[string]int)
+	for _, r := range c.endpoints {
+		for _, a := range r.Receive.Result.Allocations {
+			wanted[a.Source] = higher(wanted[a.Source], a.Constraint.MaxHeight)
+		}
+	}
+	for _, e := range c.endpoints {
+		for _, s := range e.Video {
+			if w := wanted[s.Name]; !s.Told || s.Wanted != w {
+				s.Told, s.Wanted = true, w
+				c.sendConstraint(s)
+			}
+		}
+	}
+}
+
+// higher is the greater of two heights, of which a negative one is unlimited.
+func higher(a, b int) int {
+	if a < 0 || b < 0 {
+		return allocate.Unlimited
+	}
+	return max(a, b)
+}
+
+func (c *Conference) sendConstraint(s *endpoint.Source) {
+	c.send(s.Owner, &bridgemsg.SenderSourceConstraints{SourceName: s.Name, MaxHeight: s.Wanted})
+}

@@ -1,0 +1,144 @@
+package conference
+
+import (
+	"time"
+
+	"parley/bridge/endpoint"
+)
+
+// handleModify carries out a request of the focus and answers it.
+func (c *Conference) handleModify(req Request, reply func(Response, error), now time.Time) {
+	if c.expired {
+		reply(Response{}, ErrNotFound)
+		return
+	}
+	fresh := c.fresh
+	c.fresh = false
+	if req.Expire {
+		c.expire("asked by the focus")
+		reply(Response{}, nil)
+		return
+	}
+	resp, err := c.modify(req, now)
+	switch {
+	case err != nil && fresh:
+		// Nobody knows of a conference whose creation failed.
+		c.expire("its creation failed")
+	case !req.Create && len(c.endpoints) == 0:
+		c.expire("the last endpoint left")
+	}
+	if err == nil && (fresh || created(req)) {
+		resp.Feedback = &c.feedback
+	}
+	c.summarize()
+	reply(resp, err)
+}
+
+func created(req Request) bool {
+	for i := range req.Endpoints {
+		if req.Endpoints[i].Create {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Conference) modify(req Request, now time.Time) (Response, error) {
+	var resp Response
+	for i := range req.Endpoints {
+		er, err := c.modifyEndpoint(&req.Endpoints[i], req.Lenient, now)
+		if err != nil {
+			return Response{}, err
+		}
+		if er != nil {
+			resp.Endpoints = append(resp.Endpoints, *er)
+		}
+	}
+	return resp, nil
+}
+
+func (c *Conference) modifyEndpoint(r *EndpointRequest, lenient bool, now time.Time) (*EndpointResponse, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	e := c.endpoints[r.ID]
+	switch {
+	case r.Expire:
+		if e != nil {
+			c.removeEndpoint(e, "asked by the focus")
+		}
+		return &EndpointResponse{ID: r.ID, Expired: true}, nil
+	case r.Create && e != nil:
+		return nil, ErrEndpointExists
+	case r.Create:
+		return c.createEndpoint(r, now)
+	case e == nil && lenient:
+		return nil, nil
+	case e == nil:
+		return nil, &UnknownEndpointError{ID: r.ID}
+	}
+	if err := c.update(e, r, now); err != nil {
+		return nil, err
+	}
+	resp := &EndpointResponse{ID: e.ID}
+	// A restart in place is refused by saying nothing of the transport, when there is
+	// one that works; before that, the one there is is what the client shall use.
+	if r.Transport != nil && r.Transport.ICERestart && e.Connected.IsZero() {
+		resp.Transport = c.transportOf(e)
+	}
+	return resp, nil
+}
+
+func (c *Conference) createEndpoint(r *EndpointRequest, now time.Time) (*EndpointResponse, error) {
+	if err := r.checkCreate(c.cfg.SCTP); err != nil {
+		return nil, err
+	}
+	if r.Visitor && r.Sources != nil && len(*r.Sources) > 0 {
+		return nil, badRequest("a visitor cannot have sources")
+	}
+	e, err := c.openEndpoint(r, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.update(e, r, now); err != nil {
+		c.removeEndpoint(e, "its creation failed")
+		return nil, err
+	}
+	return &EndpointResponse{ID: e.ID, Transport: c.transportOf(e)}, nil
+}
+
+func (c *Conference) transportOf(e *endpoint.Endpoint) *TransportResponse {
+	return &TransportResponse{Local: e.Session.Local(), SCTP: e.SCTP, WebSockets: c.channels[e].URLs()}
+}
+
+// update applies everything but creation and expiry, in the order the contract gives.
+func (c *Conference) update(e *endpoint.Endpoint, r *EndpointRequest, now time.Time) error {
+	if e.Visitor && r.Sources != nil && len(*r.Sources) > 0 {
+		return badRequest("a visitor cannot have sources")
+	}
+	if len(r.PayloadTypes) > 0 {
+		e.AddPayloadTypes(r.PayloadTypes)
+		c.connectAudio(e)
+		c.touch(e)
+	}
+	if len(r.Extensions) > 0 {
+		e.Leg.AddExtensions(r.Extensions...)
+	}
+	if r.InitialLastN != nil && !e.Receive.SpokeVideo {
+		e.Receive.Settings.LastN = max(-1, *r.InitialLastN)
+		c.touch(e)
+	}
+	if r.Transport != nil && r.Transport.Remote != nil {
+		if err := e.Session.SetRemote(*r.Transport.Remote); err != nil {
+			return badRequest("transport: %v", err)
+		}
+		e.Heard = now
+	}
+	if r.Sources != nil {
+		c.setSources(e, *r.Sources)
+	}
+	if r.ForceMute != nil {
+		e.ForceMute(r.ForceMute.Audio, r.ForceMute.Video)
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package conference
+
+import (
+	"time"
+
+	"parley/bridge/allocate"
+	"parley/bridge/endpoint"
+	"parley/internal/wire/bridgemsg"
+)
+
+// decideSpeaker collects the audio levels of the last interval and looks who speaks.
+func (c *Conference) decideSpeaker(now time.Time) {
+	if c.expired {
+		return
+	}
+	for _, e := range c.endpoints {
+		if e.Visitor {
+			continue
+		}
+		heard := false
+		for _, l := range e.Levels() {
+			c.identifier.Level(e.ID, l.Value, now)
+			heard = heard || l.Value > 0
+		}
+		if heard {
+			c.audible(e)
+		}
+	}
+	if id, changed := c.identifier.Decide(now); changed && id != "" {
+		c.speakerChanged(id)
+	}
+}
+
+func (c *Conference) speakerChanged(id string) {
+	e := c.endpoints[id]
+	if e == nil {
+		return
+	}
+	c.set.counters.SpeakerChanges.Inc()
+	c.recent.Speak(id)
+	c.broadcast(c.speakerEvent(), everybody)
+	c.touchAll()
+	c.keyframeAhead(e)
+}
+
+// speakerEvent is what clients are told of the speakers, nil if nobody spoke yet.
+func (c *Conference) speakerEvent() bridgemsg.Message {
+	id := c.recent.Dominant()
+	if id == "" {
+		return nil
+	}
+	return &bridgemsg.DominantSpeakerEndpointChangeEvent{
+		DominantSpeakerEndpoint: id, PreviousSpeakers: c.recent.Previous(),
+	}
+}
+
+// keyframeAhead asks a new speaker for a keyframe before the clients that will put them
+// on stage do: late enough that the slowest of them has heard of the change.
+func (c *Conference) keyframeAhead(e *endpoint.Endpoint) {
+	if len(c.endpoints) <= 2 || len(e.Video) == 0 || e.Video[0].Type != allocate.Camera || !c.stageInUse(e) {
+		c.set.counters.KeyframesAheadSkipped.Inc()
+		return
+	}
+	slowest := time.Duration(0)
+	for _, r := range c.endpoints {
+		if r != e {
+			slowest = max(slowest, r.Leg.Stats().RTT)
+		}
+	}
+	c.set.counters.KeyframesAhead.Inc()
+	s := e.Video[0]
+	wait := max(0, slowest-e.Leg.Stats().RTT) + 10*time.Millisecond
+	time.AfterFunc(wait, func() {
+		c.offer(func() {
+			if c.tracks[s.Track] == s {
+				s.Track.RequestKeyframe(c.bestEncoding(s))
+			}
+		})
+	})
+}
+
+// stageInUse tells whether somebody else has a camera on stage.
+func (c *Conference) stageInUse(e *endpoint.Endpoint) bool {
+	for _, r := range c.endpoints {
+		for _, a := range r.Receive.Result.Allocations {
+			if r != e && a.OnStage && a.Target != allocate.None {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// bestEncoding is the highest encoding of a source anybody gets.
+func (c *Conference) bestEncoding(s *endpoint.Source) int {
+	best := 0
+	for _, r := range c.endpoints {
+		if l := r.Gets(s); l >= 0 {
+			best = max(best, l.Encoding())
+		}
+	}
+	return min(best, len(s.Encodings)-1)
+}

@@ -1,0 +1,93 @@
+package conference
+
+import (
+	"time"
+
+	"parley/bridge/endpoint"
+	"parley/internal/logx"
+	"parley/internal/wire/bridgemsg"
+)
+
+// watch looks for endpoints that went silent, came back, or never came, and does what
+// is due from time to time.
+func (c *Conference) watch(now time.Time) {
+	if c.expired {
+		return
+	}
+	for _, e := range c.endpoints {
+		last := e.LastHeard(e.Leg.Stats())
+		if c.lifeless(e, last, now) {
+			c.removeEndpoint(e, "nothing was heard of it")
+			continue
+		}
+		c.connectivity(e, last, now)
+		c.channelMissing(e, now)
+	}
+	if len(c.endpoints) == 0 && !c.emptySince.IsZero() && now.Sub(c.emptySince) >= c.cfg.EmptyConference {
+		c.expire("it stayed empty")
+		return
+	}
+	if now.Sub(c.lastAll) >= allocateInterval {
+		c.lastAll = now
+		c.touchAll()
+	}
+	if c.flushing && now.Sub(c.lastFlush) > 2*watchInterval {
+		c.flush(now) // its own timer found the mailbox full
+	}
+	if now.Sub(c.lastReport) >= reportInterval {
+		c.lastReport = now
+		c.report()
+	}
+	c.summarize()
+}
+
+// lifeless tells whether an endpoint is to be expired.
+func (c *Conference) lifeless(e *endpoint.Endpoint, last, now time.Time) bool {
+	if e.Connected.IsZero() {
+		return now.Sub(e.Created) >= c.cfg.NeverActive
+	}
+	return now.Sub(last) >= c.cfg.Expire
+}
+
+// connectivity tells the others when an endpoint goes silent or comes back.
+func (c *Conference) connectivity(e *endpoint.Endpoint, last, now time.Time) {
+	if e.Visitor {
+		return
+	}
+	active := true
+	switch {
+	case !e.Connected.IsZero() && !last.IsZero():
+		active = now.Sub(last) < c.cfg.InactiveAfter
+	default:
+		active = now.Sub(e.Created) < c.cfg.FirstTransfer
+	}
+	if active == e.Active {
+		return
+	}
+	e.Active = active
+	if active {
+		c.set.counters.Reconnected.Inc()
+	} else {
+		c.set.counters.Disconnected.Inc()
+	}
+	c.broadcast(&bridgemsg.EndpointConnectivityStatusChangeEvent{Endpoint: e.ID, Active: active}, everybody)
+}
+
+// channelMissing says once that a connected client has not opened its channel.
+func (c *Conference) channelMissing(e *endpoint.Endpoint, now time.Time) {
+	if e.ChannelUp || e.Complained || e.Connected.IsZero() || now.Sub(e.Connected) < noChannelAfter {
+		return
+	}
+	e.Complained = true
+	c.set.counters.NoChannel.Inc()
+	c.log.WithField(logx.Endpoint, e.ID).Warn("endpoint has not opened its bridge channel")
+}
+
+// report tells every client how much it can take.
+func (c *Conference) report() {
+	for _, e := range c.endpoints {
+		if bw := e.Bandwidth(c.cfg.Trust); bw >= 0 {
+			c.send(e, &bridgemsg.ConnectionStats{EstimatedDownlinkBandwidth: bw})
+		}
+	}
+}

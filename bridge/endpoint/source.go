@@ -1,0 +1,114 @@
+package endpoint
+
+import (
+	"slices"
+
+	"parley/bridge/allocate"
+	"parley/bridge/media"
+	"parley/bridge/rtp"
+)
+
+// SourceSpec is a source as the focus announced it.
+type SourceSpec struct {
+	Name      string
+	Kind      media.Kind
+	Encodings []media.Encoding // lowest first
+	Type      allocate.VideoType
+}
+
+// Source is one audio or video track an endpoint sends.
+type Source struct {
+	Name      string
+	Owner     *Endpoint
+	Kind      media.Kind
+	Encodings []media.Encoding
+	Type      allocate.VideoType
+	Track     Track
+
+	// Wanted is the largest height any receiver wants, as told to the owner;
+	// Told is false until then.
+	Wanted int
+	Told   bool
+	// Started is set once a packet of it arrived.
+	Started bool
+}
+
+// Candidate shows the source to the allocation.
+func (s *Source) Candidate() allocate.Source {
+	measured := s.Track.Layers()
+	layers := make([]allocate.Layer, len(measured))
+	for i, l := range measured {
+		layers[i] = allocate.Layer{Index: int(l.Layer), Height: l.Height, FPS: l.FPS, Bitrate: int64(l.Bitrate)}
+	}
+	return allocate.Source{Name: s.Name, Owner: s.Owner.ID, Type: s.Type, Layers: layers}
+}
+
+func (s *Source) is(spec SourceSpec) bool {
+	return s.Name == spec.Name && s.Kind == spec.Kind && slices.Equal(s.Encodings, spec.Encodings)
+}
+
+// SetSources makes the endpoint's sources those of the list: what is no longer
+// in it is closed, what is new is added, what stays keeps flowing. It returns what
+// went and what came.
+func (e *Endpoint) SetSources(specs []SourceSpec) (gone, added []*Source) {
+	old := append(slices.Clone(e.Audio), e.Video...)
+	e.Audio, e.Video = nil, nil
+	var fresh []SourceSpec
+	for _, spec := range specs {
+		i := slices.IndexFunc(old, func(s *Source) bool { return s != nil && s.is(spec) })
+		if i < 0 {
+			fresh = append(fresh, spec)
+			continue
+		}
+		e.keep(old[i])
+		old[i] = nil
+	}
+	for _, s := range old {
+		if s != nil {
+			s.Track.Close()
+			gone = append(gone, s)
+		}
+	}
+	for _, spec := range fresh {
+		s := &Source{Name: spec.Name, Owner: e, Kind: spec.Kind, Encodings: spec.Encodings, Type: spec.Type}
+		if t, told := e.types[s.Name]; told {
+			s.Type = t
+		}
+		s.Track = e.Leg.AddTrack(rtp.SourceConfig{Kind: spec.Kind, Encodings: spec.Encodings})
+		e.keep(s)
+		added = append(added, s)
+	}
+	return gone, added
+}
+
+func (e *Endpoint) keep(s *Source) {
+	if s.Kind == media.Audio {
+		e.Audio = append(e.Audio, s)
+	} else {
+		e.Video = append(e.Video, s)
+	}
+}
+
+// Sources lists everything the endpoint sends.
+func (e *Endpoint) Sources() []*Source { return append(slices.Clone(e.Audio), e.Video...) }
+
+// maxTypes bounds what is remembered of sources that were not announced yet.
+const maxTypes = 64
+
+// SetVideoType takes what the client says a source shows. It is true if a source of
+// the endpoint changed; otherwise it is remembered for when the source is announced.
+func (e *Endpoint) SetVideoType(name string, t allocate.VideoType) bool {
+	if e.types == nil {
+		e.types = make(map[string]allocate.VideoType)
+	}
+	if _, known := e.types[name]; known || len(e.types) < maxTypes {
+		e.types[name] = t
+	}
+	for _, s := range e.Video {
+		if s.Name == name && s.Type != t {
+			s.Type = t
+			return true
+		}
+	}
+	return false
+}
