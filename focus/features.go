@@ -1,8 +1,6 @@
 package focus
 
 import (
-	"crypto/sha1"
-	"encoding/base64"
 	"encoding/xml"
 	"slices"
 	"strings"
@@ -61,7 +59,7 @@ func (f *features) learn(link requester, occupant, capsNode string, done func([]
 	}
 	q := discoQuery{Node: capsNode}
 	link.Request(xmppclient.IQ{Type: xmppclient.TypeGet, To: occupant, Payload: &q}, func(answer *xmppclient.Stanza, err error) {
-		var info discoQuery
+		var info xmppclient.Info
 		if err == nil {
 			err = answer.DecodePayload(&info)
 		}
@@ -69,60 +67,35 @@ func (f *features) learn(link requester, occupant, capsNode string, done func([]
 			done(assumedFeatures)
 			return
 		}
-		list := info.list()
-		if capsNode != "" && info.agrees(capsNode) {
+		list := make([]string, 0, len(info.Features))
+		for _, f := range info.Features {
+			list = append(list, f.Var)
+		}
+		if capsNode != "" && verified(&info, capsNode) {
 			f.store(capsNode, list)
 		}
 		done(list)
 	})
 }
 
-// discoQuery is a disco#info question, and its answer as far as it matters here.
+// discoQuery is a disco#info question.
 type discoQuery struct {
-	XMLName    xml.Name        `xml:"http://jabber.org/protocol/disco#info query"`
-	Node       string          `xml:"node,attr,omitempty"`
-	Identities []discoIdentity `xml:"identity"`
-	Features   []discoFeature  `xml:"feature"`
-	Forms      []struct{}      `xml:"jabber:x:data x"`
+	XMLName xml.Name `xml:"http://jabber.org/protocol/disco#info query"`
+	Node    string   `xml:"node,attr,omitempty"`
 }
 
-type discoIdentity struct {
-	Category string `xml:"category,attr"`
-	Type     string `xml:"type,attr"`
-	Lang     string `xml:"http://www.w3.org/XML/1998/namespace lang,attr,omitempty"`
-	Name     string `xml:"name,attr,omitempty"`
-}
-
-type discoFeature struct {
-	Var string `xml:"var,attr"`
-}
-
-func (q *discoQuery) list() []string {
-	out := make([]string, 0, len(q.Features))
-	for _, f := range q.Features {
-		out = append(out, f.Var)
-	}
-	return out
-}
-
-// agrees recomputes the hash of XEP-0115 §5.1. Answers with forms are not judged:
-// no meeting client has any.
-func (q *discoQuery) agrees(capsNode string) bool {
-	if len(q.Forms) > 0 {
+// verified recomputes the hash of XEP-0115 §5.1. Answers with forms are not judged: no
+// meeting client has any. Nor are those with the separator inside a word, by which
+// two different lists can be made to have one hash.
+func verified(info *xmppclient.Info, capsNode string) bool {
+	if len(info.Forms) > 0 || slices.ContainsFunc(info.Features, func(f xmppclient.Feature) bool { return strings.Contains(f.Var, "<") }) {
 		return false
 	}
-	_, ver, ok := strings.Cut(capsNode, "#")
-	return ok && ver == capsHash(q.Identities, q.list())
-}
-
-func capsHash(ids []discoIdentity, features []string) string {
-	var parts []string
-	for _, id := range ids {
-		parts = append(parts, strings.Join([]string{id.Category, id.Type, id.Lang, id.Name}, "/"))
+	for _, id := range info.Identities {
+		if strings.Contains(id.Category+id.Type+id.Name, "<") {
+			return false
+		}
 	}
-	slices.Sort(parts)
-	features = slices.Clone(features)
-	slices.Sort(features)
-	sum := sha1.Sum([]byte(strings.Join(append(append(parts, features...), ""), "<")))
-	return base64.StdEncoding.EncodeToString(sum[:])
+	_, ver, ok := strings.Cut(capsNode, "#")
+	return ok && ver == xmppclient.CapsVer(info)
 }

@@ -4,12 +4,13 @@ import (
 	"encoding/xml"
 
 	"parley/internal/wire/ns"
+	"parley/internal/xmppclient"
 )
 
 // ownerQuery carries the configuration form of a room, both ways.
 type ownerQuery struct {
-	XMLName xml.Name `xml:"http://jabber.org/protocol/muc#owner query"`
-	Form    *form    `xml:"jabber:x:data x"`
+	XMLName xml.Name         `xml:"http://jabber.org/protocol/muc#owner query"`
+	Form    *xmppclient.Form `xml:"jabber:x:data x"`
 }
 
 // adminQuery changes an affiliation.
@@ -28,26 +29,13 @@ type joinMarker struct {
 	XMLName xml.Name `xml:"http://jabber.org/protocol/muc x"`
 }
 
-type form struct {
-	Type   string  `xml:"type,attr"`
-	Fields []field `xml:"field"`
-}
-
-type field struct {
-	Var    string   `xml:"var,attr,omitempty"`
-	Values []string `xml:"value"`
-}
-
-func (f *form) value(name string) string {
-	if f == nil {
+// field is the value of a field, "" if there is no form or no such field.
+func (q *ownerQuery) field(name string) string {
+	if q.Form == nil {
 		return ""
 	}
-	for _, fd := range f.Fields {
-		if fd.Var == name && len(fd.Values) > 0 {
-			return fd.Values[0]
-		}
-	}
-	return ""
+	v, _ := q.Form.Field(name)
+	return v
 }
 
 // Fields of the form that are read or written.
@@ -62,7 +50,7 @@ const (
 // openAddresses is the only setting a focus makes: everybody sees real addresses.
 // Clients do not recognise the focus without it.
 func openAddresses() *ownerQuery {
-	return &ownerQuery{Form: &form{Type: "submit", Fields: []field{
+	return &ownerQuery{Form: &xmppclient.Form{Type: "submit", Fields: []xmppclient.FormField{
 		{Var: fieldFormType, Values: []string{ns.MUCRoomConfig}},
 		{Var: fieldWhois, Values: []string{"anyone"}},
 	}}}

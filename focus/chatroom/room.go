@@ -104,7 +104,8 @@ func (r *Room) Len() int { return len(r.members) }
 // is our first presence there. done is told how that ended; presences that came
 // before are handed out by Release.
 func (r *Room) Join(done func(Info, error), payload ...any) {
-	r.state, r.joined = entering, done
+	r.state, r.joined, r.held = entering, done, nil
+	clear(r.members)
 	r.presence("", append([]any{joinMarker{}}, payload...)...)
 }
 
@@ -188,9 +189,9 @@ func (r *Room) readForm(answer *xmppclient.Stanza) error {
 		return err
 	}
 	r.info = Info{
-		MeetingID: q.Form.value(fieldMeetingID),
-		Breakout:  truth(q.Form.value(fieldBreakout)),
-		MainRoom:  q.Form.value(fieldMainRoom),
+		MeetingID: q.field(fieldMeetingID),
+		Breakout:  truth(q.field(fieldBreakout)),
+		MainRoom:  q.field(fieldMainRoom),
 	}
 	return nil
 }

@@ -25,7 +25,6 @@ type Session struct {
 
 type endpoint struct {
 	statsID    string
-	sctp       bool
 	muted      colibri.ForceMute
 	generation uint32 // of the ICE restart last passed on
 }
@@ -107,30 +106,25 @@ func (s *Session) Allocate(e Endpoint) *colibri.Modify {
 	for _, name := range e.Capabilities {
 		ep.Capabilities = append(ep.Capabilities, colibri.Capability{Name: name})
 	}
-	s.endpoints[e.ID] = &endpoint{statsID: e.StatsID, sctp: e.SCTP, muted: e.ForceMute}
+	s.endpoints[e.ID] = &endpoint{statsID: e.StatsID, muted: e.ForceMute}
 	m.Endpoints = []colibri.Endpoint{ep}
 	return m
 }
 
-// Errors of an answer that came but does not hold what was asked for.
-var (
-	ErrNoTransport = errors.New("the bridge answered without a transport")
-	ErrNoSCTP      = errors.New("the bridge answered without the data channel asked for")
-)
+// ErrNoTransport says that an answer does not hold what was asked for.
+var ErrNoTransport = errors.New("the bridge answered without a transport")
 
-// Allocated reads the answer to Allocate.
-func (s *Session) Allocated(id string, m *colibri.Modified) (*jingle.Transport, error) {
+// Allocated reads the answer to Allocate: the transport, and whether there is the data
+// channel that was asked for.
+func (s *Session) Allocated(id string, m *colibri.Modified) (t *jingle.Transport, sctp bool, err error) {
 	if s.feedback == nil && m.Sources != nil {
 		s.feedback = m.Sources
 	}
-	ep, asked := find(m, id), s.endpoints[id]
+	ep := find(m, id)
 	if ep == nil || ep.Transport == nil || ep.Transport.ICE == nil {
-		return nil, ErrNoTransport
+		return nil, false, ErrNoTransport
 	}
-	if asked != nil && asked.sctp && ep.Transport.SCTP == nil {
-		return nil, ErrNoSCTP
-	}
-	return ep.Transport.ICE, nil
+	return ep.Transport.ICE, ep.Transport.SCTP != nil, nil
 }
 
 // Update is a change of an endpoint; what is nil stays as it is.

@@ -1,0 +1,254 @@
+package conference
+
+import (
+	"errors"
+	"strings"
+
+	"parley/focus/chatroom"
+	"parley/internal/logx"
+)
+
+var errJoinTimeout = errors.New("the room did not answer")
+
+// join enters the room. Until that is done presences wait inside the room.
+func (c *Conference) join() {
+	c.log.Info("Joining " + c.addr)
+	c.entering.start(joinTimeout, func() { c.room.Failed(errJoinTimeout) })
+	c.room.Join(c.joined, c.presence()...)
+}
+
+// joined is the outcome of join.
+func (c *Conference) joined(info chatroom.Info, err error) {
+	c.entering.stop()
+	if c.phase == ended {
+		return
+	}
+	if err != nil {
+		c.log.WithError(err).Warn("Cannot enter the room.")
+		c.end("")
+		return
+	}
+	c.adopt(info)
+	c.phase = running
+	c.published = ""
+	c.publish()
+	c.rearm()
+	for _, answer := range c.waiting {
+		answer(true)
+	}
+	c.waiting = nil
+	events := c.room.Release()
+	c.forgetAbsent() // of a room we were in before
+	c.act(events)
+	c.consider()
+}
+
+// adopt takes over what the room's configuration says. A room that was made anew
+// while we were away is another meeting: nothing of the old one holds.
+func (c *Conference) adopt(info chatroom.Info) {
+	if info.MeetingID == "" {
+		if c.meetingID == "" {
+			c.log.Debug("The room has no meeting id, one is made up.")
+			c.meetingID = newUUID()
+		}
+	} else if c.meetingID != info.MeetingID {
+		for _, p := range c.sorted() {
+			c.forget(p)
+		}
+		c.meetingID = info.MeetingID
+	}
+	c.breakout = info.Breakout
+	c.log = c.log.WithField(logx.MeetingID, c.meetingID)
+}
+
+// rejoin enters the room again after our connection was lost. Sessions of members
+// that are still there go on.
+func (c *Conference) rejoin() {
+	if c.phase == ended {
+		return
+	}
+	c.phase = joining
+	c.join()
+}
+
+// forgetAbsent drops the participants that left while we were away, or whose nick
+// somebody else has now.
+func (c *Conference) forgetAbsent() {
+	for _, p := range c.sorted() {
+		m := c.room.Member(p.id())
+		if m == nil || !m.Real.Equal(p.member.Real) {
+			c.forget(p)
+		}
+	}
+}
+
+// rearm lets an empty conference wait for its first member.
+func (c *Conference) rearm() {
+	if c.room.Len() == 0 {
+		c.initial.start(c.cfg.InitialTimeout, func() { c.end("Expiring due to initial timeout.") })
+	}
+}
+
+// act does what the room's events ask for.
+func (c *Conference) act(events []chatroom.Event) {
+	for _, e := range events {
+		switch e.Kind {
+		case chatroom.MemberJoined:
+			c.memberJoined(e.Member)
+		case chatroom.MemberChanged:
+			c.memberChanged(e.Member)
+		case chatroom.MemberLeft:
+			c.memberLeft(e.Member, e.ToOtherRoom)
+		case chatroom.RoomLost:
+			c.log.WithError(e.Err).Info("The room is lost.")
+			c.end("")
+		}
+	}
+}
+
+func (c *Conference) memberJoined(m *chatroom.Member) {
+	c.initial.stop()
+	if p := c.parts[m.Nick]; p != nil { // still known from before a reconnect
+		p.member = m
+		c.learn(p)
+		c.consider()
+		return
+	}
+	c.deps.Counters.Joined.Inc()
+	c.log.WithField(logx.Endpoint, m.Nick).Info("Member joined.")
+	p := c.newParticipant(m)
+	c.parts[m.Nick] = p
+	c.electOwner()
+	c.checkLimits()
+	c.learn(p)
+	c.consider()
+}
+
+func (c *Conference) memberChanged(m *chatroom.Member) {
+	p := c.parts[m.Nick]
+	if p == nil {
+		return
+	}
+	p.member = m
+	c.electOwner()
+	c.checkLimits()
+	c.learn(p)
+}
+
+func (c *Conference) memberLeft(m *chatroom.Member, toOtherRoom bool) {
+	p := c.parts[m.Nick]
+	if p == nil {
+		return
+	}
+	c.log.WithField(logx.Endpoint, m.Nick).Info("Member left.")
+	c.forget(p)
+	c.electOwner()
+	c.checkLimits()
+	if c.room.Len() > 0 {
+		c.consider()
+		return
+	}
+	if toOtherRoom {
+		c.rearm()
+		return
+	}
+	c.end("Last member left, stopping.")
+}
+
+// forget drops a participant that is no longer in the room. The others are not told
+// about its sources: they drop them when they see it go.
+func (c *Conference) forget(p *participant) {
+	p.retire()
+	p.stopTimers()
+	c.dropSources(p)
+	c.expire(p)
+	delete(c.parts, p.id())
+}
+
+// learn finds out what the participant's client can do, when that is not known or
+// its capabilities have changed.
+func (c *Conference) learn(p *participant) {
+	caps := p.member.CapsNode
+	if p.asking || p.features != nil && p.caps == caps {
+		return
+	}
+	p.asking = true
+	c.deps.Features(p.member.Addr, caps, func(list []string) {
+		c.post(func() {
+			if c.parts[p.id()] != p {
+				return
+			}
+			p.asking, p.caps = false, caps
+			p.features = make(map[string]bool, len(list))
+			for _, f := range list {
+				p.features[f] = true
+			}
+			c.consider()
+			c.learn(p) // they may have changed in the meantime
+		})
+	})
+}
+
+// electOwner makes somebody owner of a room in which nobody is, if we are to do so.
+func (c *Conference) electOwner() {
+	if !c.cfg.AutoOwner || c.breakout {
+		return
+	}
+	var candidate *chatroom.Member
+	for _, m := range c.room.Members() {
+		if !m.Person() {
+			continue
+		}
+		if m.Owner() {
+			c.owner = m.Real.Bare().String()
+			return
+		}
+		if m.Real.Bare().String() == c.owner {
+			return // asked for, not yet seen
+		}
+		if candidate == nil {
+			candidate = m
+		}
+	}
+	c.owner = ""
+	if candidate != nil {
+		c.owner = candidate.Real.Bare().String()
+		c.room.GrantOwner(candidate)
+	}
+}
+
+// end is the end of the conference, by itself or from outside.
+func (c *Conference) end(reason string) {
+	if c.phase == ended {
+		return
+	}
+	c.phase = ended
+	for _, answer := range c.waiting {
+		answer(false)
+	}
+	c.waiting = nil
+	for _, t := range []*timer{&c.initial, &c.single, &c.retry, &c.entering} {
+		t.stop()
+	}
+	for _, p := range c.sorted() {
+		p.retire()
+		p.stopTimers()
+	}
+	clear(c.parts)
+	for addr, s := range c.bridges {
+		delete(c.bridges, addr)
+		c.tell(s, s.ExpireAll())
+	}
+	c.room.Leave()
+	if reason != "" {
+		c.log.Info(reason)
+	}
+	c.log.Info("Stopped.")
+	c.finish()
+}
+
+// localpart is the room's name.
+func (c *Conference) localpart() string {
+	name, _, _ := strings.Cut(c.addr, "@")
+	return name
+}
