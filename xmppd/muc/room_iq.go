@@ -59,6 +59,9 @@ const maxAsked = 256
 // only where a nick has several sessions the room remembers which of them asked.
 func (r *Room) relayIQ(st *stanza.Stanza) {
 	at, inside := r.seats[st.From]
+	if !inside && st.IsReply() {
+		at, inside = r.seatOfAccount(st.From)
+	}
 	if !inside {
 		if st.IsRequest() {
 			r.host.rt.Bounce(st, errNotInRoom)
@@ -102,6 +105,18 @@ func (r *Room) relayIQ(st *stanza.Stanza) {
 	if st.IsRequest() {
 		r.host.rt.Bounce(st, stanza.Err(stanza.Cancel, stanza.ServiceUnavailable, "The recipient is gone"))
 	}
+}
+
+// seatOfAccount finds who an answer given for an account belongs to.
+func (r *Room) seatOfAccount(from stanza.Addr) (taken, bool) {
+	if from.IsBare() {
+		for _, o := range r.order {
+			if o.bare == from {
+				return taken{o, o.seats[0]}, true
+			}
+		}
+	}
+	return taken{}, false
 }
 
 // forAccount tells the payloads that are meant for the bare address.

@@ -1,0 +1,330 @@
+package muc_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"parley/xmppd/muc"
+	"parley/xmppd/stanza"
+)
+
+func TestLeave(t *testing.T) {
+	play(t, func(t *testing.T) {
+		w, f, a, b := meeting(t, nil, nil)
+		b.send(`<presence to="ROOM/cc33dd44" type="unavailable"><status>switch_room</status><email>x</email></presence>`)
+		for _, c := range []*client{f, a} {
+			c.hears(`<presence type="unavailable" from="ROOM/cc33dd44" to="` + c.addr.String() + `"><status>switch_room</status><x xmlns=muc#user><item affiliation="none" role="none" jid="BOB"/></x></presence>`)
+		}
+		b.hears(`<presence type="unavailable" from="ROOM/cc33dd44" to="BOB"><status>switch_room</status><x xmlns=muc#user><item affiliation="none" role="none" jid="BOB"/><status code="110"/></x></presence>`)
+		a.vanish()
+		f.hears(`<presence type="unavailable" from="ROOM/aa11bb22" to="FOCUS"><x xmlns=muc#user><item affiliation="none" role="none" jid="ANN"/></x></presence>`)
+		f.send(`<presence to="ROOM/focus" type="unavailable"/>`)
+		f.take()
+		synctest.Wait()
+		assert.Empty(t, w.host.Rooms(), "an empty room is gone")
+		s := w.host.Stats()
+		assert.Zero(t, s.Rooms)
+		assert.Zero(t, s.Occupants)
+		assert.EqualValues(t, 3, s.Joins)
+		// And can be opened again, as new.
+		f.join("focus")
+		assert.Contains(t, strings.Join(f.take(), ""), `code="201"`)
+	})
+}
+
+// A bounced stanza means that somebody is gone (xmpp.md 4.6(6)).
+func TestBounceRemoves(t *testing.T) {
+	play(t, func(t *testing.T) {
+		_, f, a, b := meeting(t, nil, nil)
+		b.send(`<message type="error" to="ROOM/aa11bb22" id="m"><error type="cancel"><recipient-unavailable xmlns=stanzas/></error></message>`)
+		a.hears(`<presence type="unavailable" from="ROOM/cc33dd44" to="ANN"><status>Kicked: recipient unavailable</status><x xmlns=muc#user><status code="333"/><item affiliation="none" role="none" jid="BOB"/></x></presence>`)
+		f.take()
+		a.send(`<presence type="error" to="ROOM/focus"><error type="cancel"><gone xmlns=stanzas/></error></presence>`)
+		assert.Contains(t, strings.Join(f.take(), ""), "Kicked: gone")
+	})
+}
+
+func TestHarmlessErrorIsRelayed(t *testing.T) {
+	play(t, func(t *testing.T) {
+		_, _, a, b := meeting(t, nil, nil)
+		b.send(`<message type="error" to="ROOM/aa11bb22" id="m"><error type="cancel"><not-allowed xmlns=stanzas/></error></message>`)
+		a.hears(`<message type="error" from="ROOM/cc33dd44" to="ANN" id="m"><error type="cancel"><not-allowed xmlns=stanzas/></error></message>`)
+	})
+}
+
+// xmpp.md 9.11, traces/moderation.
+func TestKick(t *testing.T) {
+	play(t, func(t *testing.T) {
+		_, f, a, b := meeting(t, nil, nil)
+		f.send(`<iq type="set" to="ROOM" id="o"><query xmlns=muc#admin><item affiliation="owner" jid="ANNBARE"/><item affiliation="owner" jid="BOBBARE"/></query></iq>`)
+		for _, c := range []*client{f, a, b} {
+			c.take()
+		}
+		// Owners can kick owners, and they do not come back as such.
+		a.send(`<iq type="set" to="ROOM" id="k1"><query xmlns=muc#admin><item nick="cc33dd44" role="none"><reason>bye</reason></item></query></iq>`)
+		a.hears(
+			`<message from="ROOM" to="ANN"><x xmlns=muc#user><item affiliation="none" jid="BOBBARE"/></x></message>`,
+			`<presence type="unavailable" from="ROOM/cc33dd44" to="ANN"><x xmlns=muc#user><status code="307"/>
+			  <item affiliation="none" role="none" jid="BOB"><actor nick="aa11bb22" jid="ANN"/><reason>bye</reason></item></x></presence>`,
+			`<iq type="result" from="ROOM" to="ANN" id="k1"/>`)
+		b.hears(
+			`<message from="ROOM" to="BOB"><x xmlns=muc#user><item affiliation="none" jid="BOBBARE"/></x></message>`,
+			`<presence type="unavailable" from="ROOM/cc33dd44" to="BOB"><x xmlns=muc#user><status code="307"/>
+			  <item affiliation="none" role="none" jid="BOB"><actor nick="aa11bb22"/><reason>bye</reason></item><status code="110"/></x></presence>`)
+		b.join("cc33dd44")
+		assert.Contains(t, strings.Join(b.take(), ""), `affiliation="none" role="participant" jid="`+bob)
+		f.take()
+		a.take()
+		b.send(`<iq type="set" to="ROOM" id="k2"><query xmlns=muc#admin><item nick="aa11bb22" role="none"/></query></iq>`)
+		b.hears(`<iq type="error" from="ROOM" to="BOB" id="k2"><error type="cancel"><not-allowed xmlns=stanzas/></error></iq>`)
+		a.hears()
+	})
+}
+
+func TestBan(t *testing.T) {
+	play(t, func(t *testing.T) {
+		_, f, a, b := meeting(t, nil, nil)
+		f.send(`<iq type="set" to="ROOM" id="k1"><query xmlns=muc#admin><item affiliation="outcast" jid="BOBBARE"><reason>out</reason></item></query></iq>`)
+		b.hears(`<presence type="unavailable" from="ROOM/cc33dd44" to="BOB"><x xmlns=muc#user><status code="301"/>
+			  <item affiliation="outcast" role="none" jid="BOB"><actor nick="focus"/><reason>out</reason></item><status code="110"/></x></presence>`)
+		assert.Contains(t, strings.Join(a.take(), ""), `code="301"`)
+		b.join("cc33dd44")
+		b.hears(`<presence type="error" from="ROOM/cc33dd44" to="BOB"><error type="auth"><forbidden xmlns=stanzas/></error></presence>`)
+		f.take()
+		f.send(`<iq type="get" to="ROOM" id="l"><query xmlns=muc#admin><item affiliation="outcast"/></query></iq>`)
+		f.hears(`<iq type="result" from="ROOM" to="FOCUS" id="l"><query xmlns=muc#admin><item affiliation="outcast" jid="BOBBARE"/></query></iq>`)
+		f.send(`<iq type="set" to="ROOM" id="u"><query xmlns=muc#admin><item affiliation="none" jid="BOBBARE"/></query></iq>`)
+		f.take()
+		b.join("cc33dd44")
+		assert.Contains(t, strings.Join(b.take(), ""), `code="110"`)
+	})
+}
+
+// xmpp.md 9.12, with the forms of both client generations.
+func TestGrant(t *testing.T) {
+	for _, item := range []string{`jid="BOBBARE"`, `nick="cc33dd44"`} {
+		play(t, func(t *testing.T) {
+			_, f, a, b := meeting(t, nil, nil)
+			f.send(`<iq type="set" to="ROOM" id="o1"><query xmlns=muc#admin><item affiliation="owner" ` + item + `><reason>why</reason></item></query></iq>`)
+			a.hears(`<presence from="ROOM/cc33dd44" to="ANN"><x xmlns=muc#user><item affiliation="owner" role="moderator" jid="BOB"><actor nick="focus" jid="FOCUS"/><reason>why</reason></item></x></presence>`)
+			b.hears(`<presence from="ROOM/cc33dd44" to="BOB"><x xmlns=muc#user><item affiliation="owner" role="moderator" jid="BOB"><actor nick="focus"/><reason>why</reason></item><status code="110"/></x></presence>`)
+			f.take()
+			// Revoke.
+			f.send(`<iq type="set" to="ROOM" id="o1"><query xmlns=muc#admin><item affiliation="none" ` + item + `/></query></iq>`)
+			assert.Contains(t, strings.Join(b.take(), ""), `affiliation="none" role="participant"`)
+		})
+	}
+}
+
+func TestAdminRefusals(t *testing.T) {
+	cases := []struct{ name, who, item, want string }{
+		{"both", "f", `<item affiliation="owner" role="none" nick="aa11bb22"/>`, "bad-request"},
+		{"neither", "f", `<item nick="aa11bb22"/>`, "bad-request"},
+		{"no items", "f", ``, "bad-request"},
+		{"nobody named", "f", `<item affiliation="owner"/>`, "bad-request"},
+		{"full address", "f", `<item affiliation="owner" jid="ANN"/>`, "jid-malformed"},
+		{"no address", "f", `<item affiliation="owner" jid="@"/>`, "jid-malformed"},
+		{"unknown nick", "f", `<item role="none" nick="nobody"/>`, "item-not-found"},
+		{"unknown affiliation", "f", `<item affiliation="king" jid="ANNBARE"/>`, "not-acceptable"},
+		{"unknown role", "f", `<item role="king" nick="aa11bb22"/>`, "not-acceptable"},
+		{"administrator's rank", "f", `<item affiliation="none" jid="jvb@auth.meet.example.com"/>`, "not-acceptable"},
+		{"no rank", "a", `<item affiliation="owner" jid="ANNBARE"/>`, "forbidden"},
+		{"ban without rank", "a", `<item affiliation="outcast" jid="BOBBARE"/>`, "forbidden"},
+		{"voice without rank", "a", `<item role="visitor" nick="cc33dd44"/>`, "not-allowed"},
+		{"demote an owner's role", "f", `<item role="visitor" nick="focus"/>`, "not-allowed"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(t *testing.T) {
+				_, f, a, b := meeting(t, nil, nil)
+				who := f
+				if c.who == "a" {
+					who = a
+				}
+				who.send(`<iq type="set" to="ROOM" id="x"><query xmlns=muc#admin>` + c.item + `</query></iq>`)
+				got := who.take()
+				require.Len(t, got, 1)
+				assert.Contains(t, got[0], `type="error"`)
+				assert.Contains(t, got[0], "<"+c.want+" ")
+				b.hears()
+			})
+		})
+	}
+}
+
+func TestLastOwner(t *testing.T) {
+	play(t, func(t *testing.T) {
+		w := newWorld(t, func(c *muc.Config) { c.RestrictCreation = false }, nil)
+		alice := w.account("alice@meet.example.com/x")
+		alice.join("alice")
+		alice.take()
+		alice.send(`<iq type="set" to="ROOM" id="x"><query xmlns=muc#admin><item affiliation="none" jid="alice@meet.example.com"/></query></iq>`)
+		assert.Contains(t, strings.Join(alice.take(), ""), "<conflict ")
+		// An admin ranks below owners.
+		alice.send(`<iq type="set" to="ROOM" id="x"><query xmlns=muc#admin><item affiliation="admin" jid="BOBBARE"/></query></iq>`)
+		alice.take()
+		b := w.web(bob)
+		b.join("cc33dd44")
+		b.take()
+		b.send(`<iq type="set" to="ROOM" id="x"><query xmlns=muc#admin><item affiliation="none" jid="alice@meet.example.com"/></query></iq>`)
+		assert.Contains(t, strings.Join(b.take(), ""), "<not-allowed ")
+		b.send(`<iq type="get" to="ROOM" id="x"><query xmlns=muc#admin><item affiliation="owner"/></query></iq>`)
+		assert.Contains(t, strings.Join(b.take(), ""), "<forbidden ")
+		b.send(`<iq type="get" to="ROOM" id="x"><query xmlns=muc#admin><item role="moderator"/></query></iq>`)
+		got := strings.Join(b.take(), "")
+		assert.Contains(t, got, `nick="alice"`)
+		assert.Contains(t, got, `nick="cc33dd44"`)
+		b.send(`<iq type="set" to="ROOM" id="x"><query xmlns=muc#admin><item affiliation="member" jid="carol@meet.example.com"/></query></iq>`)
+		assert.Contains(t, strings.Join(b.take(), ""), `type="result"`)
+	})
+}
+
+func TestOwnerForm(t *testing.T) {
+	submit := func(fields string) string {
+		return `<iq type="set" to="ROOM" id="s"><query xmlns=muc#owner><x xmlns=data type="submit"><field var="FORM_TYPE"><value>http://jabber.org/protocol/muc#roomconfig</value></field>` + fields + `</x></query></iq>`
+	}
+	field := func(name, value string) string {
+		return `<field var="muc#roomconfig_` + name + `"><value>` + value + `</value></field>`
+	}
+	cases := []struct{ name, iq, want, heard string }{
+		{"get with a submit form inside", `<iq type="get" to="ROOM" id="s"><query xmlns=muc#owner><x xmlns=data type="submit"/></query></iq>`, "Configuration for", ""},
+		{"one field", submit(field("roomname", "New")), "result", `code="104"`},
+		{"unchanged", submit(field("whois", "anyone")), "result", ""},
+		{"whois alone", submit(field("whois", "moderators")), "result", `code="173"`},
+		{"unknown field", submit(field("passwordprotectedroom", "0")), "result", ""},
+		{"instant room", `<iq type="set" to="ROOM" id="s"><query xmlns=muc#owner><x xmlns=data type="submit"/></query></iq>`, "result", ""},
+		{"cancel", `<iq type="set" to="ROOM" id="s"><query xmlns=muc#owner><x xmlns=data type="cancel"/></query></iq>`, "result", ""},
+		{"wrong form", `<iq type="set" to="ROOM" id="s"><query xmlns=muc#owner><x xmlns=data type="submit"><field var="FORM_TYPE"><value>x</value></field>` + field("lang", "de") + `</x></query></iq>`, "bad-request", ""},
+		{"form without type", `<iq type="set" to="ROOM" id="s"><query xmlns=muc#owner><x xmlns=data type="submit">` + field("lang", "de") + `</x></query></iq>`, "bad-request", ""},
+		{"nothing", `<iq type="set" to="ROOM" id="s"><query xmlns=muc#owner/></iq>`, "bad-request", ""},
+		{"bad boolean", submit(field("membersonly", "perhaps")), "not-acceptable", ""},
+		{"bad whois", submit(field("whois", "me")), "not-acceptable", ""},
+		{"bad number", submit(field("historylength", "-1")), "not-acceptable", ""},
+		{"many fields", submit(strings.Repeat(field("x", "y"), 200)), "bad-request", ""},
+		{"long field", submit(field("roomsecret", strings.Repeat("x", 20000))), "bad-request", ""},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(t *testing.T) {
+				_, f, a, _ := meeting(t, nil, nil)
+				f.send(c.iq)
+				got := f.take()
+				require.NotEmpty(t, got)
+				assert.Contains(t, got[0], c.want)
+				heard := strings.Join(a.take(), "")
+				if c.heard == "" {
+					assert.Empty(t, heard)
+				} else {
+					assert.Contains(t, heard, c.heard)
+				}
+			})
+		})
+	}
+	t.Run("not an owner", func(t *testing.T) {
+		play(t, func(t *testing.T) {
+			_, _, a, _ := meeting(t, nil, nil)
+			a.send(`<iq type="get" to="ROOM" id="s"><query xmlns=muc#owner/></iq>`)
+			a.hears(`<iq type="error" from="ROOM" to="ANN" id="s"><error type="auth"><forbidden xmlns=stanzas/><text xmlns=stanzas>Only owners can configure rooms</text></error></iq>`)
+		})
+	})
+}
+
+// Where addresses are veiled, only moderators see them.
+func TestSemiAnonymous(t *testing.T) {
+	play(t, func(t *testing.T) {
+		_, f, a, b := meeting(t, nil, nil)
+		f.send(`<iq type="set" to="ROOM" id="s"><query xmlns=muc#owner><x xmlns=data type="submit"><field var="FORM_TYPE"><value>http://jabber.org/protocol/muc#roomconfig</value></field>
+		  <field var="muc#roomconfig_whois"><value>moderators</value></field></x></query></iq>`)
+		f.take()
+		b.take()
+		a.take()
+		a.send(`<presence to="ROOM/aa11bb22"/>`)
+		b.hears(`<presence from="ROOM/aa11bb22" to="BOB"><x xmlns=muc#user><item affiliation="none" role="participant"/></x></presence>`)
+		f.hears(`<presence from="ROOM/aa11bb22" to="FOCUS"><x xmlns=muc#user><item affiliation="none" role="participant" jid="ANN"/></x></presence>`)
+	})
+}
+
+// xmpp.md 4.6(7), traces/moderation: each hears it about himself, with his rank.
+func TestDestroy(t *testing.T) {
+	play(t, func(t *testing.T) {
+		w, f, a, b := meeting(t, nil, nil)
+		f.send(`<iq type="set" to="ROOM" id="d"><query xmlns=muc#owner><destroy jid="other@conference.meet.example.com"><reason>moved</reason></destroy></query></iq>`)
+		a.hears(`<presence type="unavailable" from="ROOM/aa11bb22" to="ANN"><x xmlns=muc#user><destroy jid="other@conference.meet.example.com"><reason>moved</reason></destroy>
+		  <item affiliation="none" role="none" jid="ANN"/><status code="110"/></x></presence>`)
+		b.take()
+		f.hears(`<iq type="result" from="ROOM" to="FOCUS" id="d"/>`,
+			`<presence type="unavailable" from="ROOM/focus" to="FOCUS"><x xmlns=muc#user><destroy jid="other@conference.meet.example.com"><reason>moved</reason></destroy>
+		  <item affiliation="owner" role="none" jid="FOCUS"/><status code="110"/></x></presence>`)
+		assert.Empty(t, w.host.Rooms())
+		assert.Zero(t, w.host.Stats().Occupants)
+		a.send(`<presence to="ROOM/aa11bb22" type="unavailable"/>`)
+		a.hears()
+	})
+}
+
+func TestNickChange(t *testing.T) {
+	play(t, func(t *testing.T) {
+		w, _, a, _ := meeting(t, nil, nil)
+		alice := w.account("alice@meet.example.com/x")
+		alice.join("alice")
+		alice.take()
+		a.take()
+		alice.send(`<presence to="ROOM/Alice Cooper"/>`)
+		a.hears(
+			`<presence type="unavailable" from="ROOM/alice" to="ANN"><x xmlns=muc#user><status code="303"/><item affiliation="none" role="participant" jid="alice@meet.example.com/x" nick="Alice Cooper"/></x></presence>`,
+			`<presence from="ROOM/Alice Cooper" to="ANN"><x xmlns=muc#user><item affiliation="none" role="participant" jid="alice@meet.example.com/x"/></x></presence>`)
+		alice.take()
+		alice.send(`<presence to="ROOM/focus"/>`)
+		assert.Contains(t, strings.Join(alice.take(), ""), "conflict")
+		a.send(`<presence to="ROOM/other"/>`)
+		assert.Contains(t, strings.Join(a.take(), ""), "Nick changes are not allowed")
+	})
+}
+
+// A panic in a rule costs one stanza, not the room.
+func TestPanicIsContained(t *testing.T) {
+	play(t, func(t *testing.T) {
+		var hooks muc.Hooks
+		hooks.OnMessage(func(_ *muc.Room, _ *muc.Occupant, st *stanza.Stanza) muc.Outcome {
+			if st.ID == "boom" {
+				panic("boom")
+			}
+			return muc.Continue
+		})
+		w, _, a, b := meeting(t, nil, &hooks)
+		a.send(`<message to="ROOM" type="groupchat" id="boom"><body>x</body></message>`)
+		a.send(`<message to="ROOM" type="groupchat" id="fine"><body>x</body></message>`)
+		assert.Len(t, b.take(), 1)
+		assert.EqualValues(t, 1, w.host.Stats().Panics)
+	})
+}
+
+// Many at once hear everything in the same order.
+func TestSameOrderForAll(t *testing.T) {
+	play(t, func(t *testing.T) {
+		_, f, a, b := meeting(t, nil, nil)
+		done := make(chan struct{})
+		for _, c := range []*client{f, a, b} {
+			go func() {
+				defer func() { done <- struct{}{} }()
+				for range 50 {
+					c.send(`<message to="ROOM" type="groupchat"><body>` + c.addr.Local() + `</body></message>`)
+				}
+			}()
+		}
+		for range 3 {
+			<-done
+		}
+		strip := func(c *client) string {
+			return strings.ReplaceAll(strings.Join(c.take(), "\n"), c.addr.String(), "")
+		}
+		one := strip(f)
+		assert.Equal(t, one, strip(a))
+		assert.Equal(t, one, strip(b))
+		assert.Equal(t, 150, strings.Count(one, "<body>"))
+	})
+}
