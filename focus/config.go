@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"strings"
 	"time"
 
 	"mellium.im/xmpp/jid"
 
 	"parley/focus/conference"
 	"parley/focus/selector"
+	"parley/internal/xmppclient"
 )
 
 // Config is what an operator can say about the focus.
@@ -55,9 +55,11 @@ type ClientConfig struct {
 	Username string `yaml:"username"`
 	// Password is the account's password.
 	Password string `yaml:"password"`
-	// InsecureSkipVerify accepts any server certificate; needed when the server
-	// has a self-signed one and is not on this machine's loopback.
-	InsecureSkipVerify bool `yaml:"insecure_skip_verify"`
+	// TLS is required, ifpossible or disabled. On this machine's loopback no
+	// certificate is checked.
+	TLS xmppclient.TLSMode `yaml:"tls"`
+	// CAFile is a PEM file with the certificates to trust instead of the system's.
+	CAFile string `yaml:"ca_file"`
 }
 
 // ComponentConfig is the focus's login as a component (XEP-0114).
@@ -104,7 +106,7 @@ const noBrewery = "none"
 func DefaultConfig() Config {
 	return Config{
 		Domain:         "meet.localhost",
-		Client:         ClientConfig{Address: "127.0.0.1:5222", Username: "focus"},
+		Client:         ClientConfig{Address: "127.0.0.1:5222", Username: "focus", TLS: xmppclient.TLSIfPossible},
 		Component:      ComponentConfig{Enabled: true, Address: "127.0.0.1:5347"},
 		MaxConferences: 10000,
 		Bridge: BridgeConfig{
@@ -164,25 +166,40 @@ func (c Config) Validate() error {
 }
 
 func (c Config) validateLogin() error {
-	if _, _, err := net.SplitHostPort(c.Client.Address); err != nil {
-		return fmt.Errorf("client.address: %q is not HOST:PORT", c.Client.Address)
-	}
-	if c.Client.Username == "" || strings.ContainsAny(c.Client.Username, "@/ ") {
-		return fmt.Errorf("client.username: %q is not a user name", c.Client.Username)
-	}
-	if c.Client.Password == "" {
-		return errors.New("client.password: is empty")
+	if err := c.Client.login().Validate(); err != nil {
+		return fmt.Errorf("client.%w", err)
 	}
 	if !c.Component.Enabled {
 		return nil
 	}
-	if _, _, err := net.SplitHostPort(c.Component.Address); err != nil {
-		return fmt.Errorf("component.address: %q is not HOST:PORT", c.Component.Address)
-	}
-	if c.Component.Secret == "" {
-		return errors.New("component.secret: is empty")
+	if err := c.Component.login().Validate(); err != nil {
+		return fmt.Errorf("component.%w", err)
 	}
 	return nil
+}
+
+// login is the user's way to the server. Its resource is fixed: the server's proxy and
+// clients know the focus by it.
+func (c ClientConfig) login() xmppclient.Config {
+	return xmppclient.Config{
+		Address: c.Address, Domain: c.Domain, Username: c.Username, Password: c.Password, Resource: c.Username,
+		TLS: c.TLS, CAFile: c.CAFile, InsecureSkipVerify: loopback(c.Address),
+	}
+}
+
+func (c ComponentConfig) login() xmppclient.Config {
+	return xmppclient.Config{Address: c.Address, Component: true, Domain: c.Name, Password: c.Secret}
+}
+
+// loopback says whether the address is on this machine, so that nobody can stand
+// between us and the server.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func (c BridgeConfig) validate() error {

@@ -2,14 +2,25 @@ package focus
 
 import (
 	"context"
+	"errors"
 	"net"
-	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
-	"parley/internal/admin"
+	"parley/focus/conference"
+	"parley/focus/selector"
+	"parley/internal/logx"
 	"parley/internal/metrics"
+	"parley/internal/wire/ns"
+	"parley/internal/xmppclient"
 )
+
+// stopTimeout is how long conferences and streams may take to end politely.
+const stopTimeout = 2 * time.Second
 
 // Options are what the assembly hands in besides the configuration.
 type Options struct {
@@ -19,12 +30,35 @@ type Options struct {
 	Metrics *metrics.Set
 	// Version is shown in the room and in answers to version requests.
 	Version string
+	// StateFile is where the rooms we are in are remembered, so that a focus that
+	// was killed returns to them; empty means nowhere.
+	StateFile string
 }
 
-// Service is the focus.
+// Service is the focus. Its maps are guarded by a small lock; everything about one
+// meeting belongs to the loop of its conference.
 type Service struct {
-	cfg Config
-	log *logrus.Entry
+	cfg       Config
+	log       *logrus.Entry
+	version   string
+	user      *xmppclient.Client
+	component *xmppclient.Client // nil in the client-proxy form
+	bridges   *selector.Pool
+	features  *features
+	doctor    *doctor
+	counters  *conference.Counters
+	memory    *memory
+	ready     chan struct{}
+
+	// mu guards what follows. A conference is in the map from its first request until
+	// it is over, under its room.
+	mu          sync.Mutex
+	conferences map[string]*conference.Conference
+	services    map[string]string // disco identity type to address, of the room services
+	running     context.Context   // of the conferences; nil while no new ones may begin
+	rejoin      bool              // we were connected before
+
+	done sync.WaitGroup // conferences
 }
 
 // New checks the configuration and prepares the service; nothing is opened yet.
@@ -32,28 +66,231 @@ func New(cfg Config, log *logrus.Entry, opts Options) (*Service, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Service{cfg: cfg.withNames(), log: log}, nil
+	cfg = cfg.withNames()
+	s := &Service{
+		cfg: cfg, log: log, version: opts.Version,
+		bridges:     selector.NewPool(cfg.Bridge.Selection),
+		features:    newFeatures(),
+		counters:    &conference.Counters{},
+		memory:      newMemory(opts.StateFile, log),
+		ready:       make(chan struct{}),
+		conferences: make(map[string]*conference.Conference),
+		services:    make(map[string]string),
+	}
+	if s.version == "" {
+		s.version = "devel"
+	}
+	s.doctor = newDoctor(s)
+	if err := s.makeUser(opts); err != nil {
+		return nil, err
+	}
+	if err := s.makeComponent(opts); err != nil {
+		return nil, err
+	}
+	for _, b := range cfg.Bridge.Static {
+		s.bridges.AddStatic(b.Address, b.Region)
+	}
+	s.register(opts.Metrics)
+	return s, nil
+}
+
+// makeUser prepares the connection that sits in rooms.
+func (s *Service) makeUser(opts Options) error {
+	user, err := xmppclient.New(s.cfg.Client.login(), s.log, xmppclient.Options{
+		Dial: opts.Dial, Available: true, OnUp: s.userUp, Node: ns.JicofoNode,
+		Identity: xmppclient.Identity{Category: "client", Type: "bot", Name: "Parley focus"},
+		Features: []string{ns.MUC, ns.FeatureTerminateRestart},
+		Software: xmppclient.Software{Name: "Parley focus", Version: s.version},
+	})
+	if err != nil {
+		return err
+	}
+	s.user = user
+	user.HandlePresence(s.handlePresence)
+	user.HandleMessage(s.handleMessage)
+	user.HandleIQ(ns.Jingle, "jingle", s.handleOccupant)
+	for _, space := range []string{ns.Audio, ns.Video, ns.Desktop} {
+		user.HandleIQ(space, "mute", s.handleOccupant)
+	}
+	if s.cfg.ClientProxy != "" {
+		user.HandleIQ(ns.Focus, "conference", s.handleConference)
+	}
+	return s.keepBrewery()
+}
+
+// makeComponent prepares the connection that receives conference requests.
+func (s *Service) makeComponent(opts Options) error {
+	if !s.cfg.Component.Enabled {
+		return nil
+	}
+	c, err := xmppclient.New(s.cfg.Component.login(), s.log, xmppclient.Options{
+		Dial:     opts.Dial,
+		Identity: xmppclient.Identity{Category: "component", Type: "generic", Name: "Parley focus"},
+		Features: []string{ns.Focus},
+		Software: xmppclient.Software{Name: "Parley focus", Version: s.version},
+	})
+	if err != nil {
+		return err
+	}
+	c.HandleIQ(ns.Focus, "conference", s.handleConference)
+	s.component = c
+	return nil
+}
+
+// Ready is closed when the listener for HTTP requests, if there is one, is bound.
+func (s *Service) Ready() <-chan struct{} { return s.ready }
+
+// Connected reports whether the focus is logged in as user and, if configured, as
+// component.
+func (s *Service) Connected() bool {
+	return s.user.Connected() && (s.component == nil || s.component.Connected())
 }
 
 // Run logs in, stays logged in, and serves conferences until ctx is done; then it
 // leaves all rooms and closes its streams.
 func (s *Service) Run(ctx context.Context) error {
+	stopHTTP, err := s.serveHTTP()
+	if err != nil {
+		return err
+	}
+	close(s.ready)
+
+	// The streams outlive the conferences, which say goodbye over them.
+	streams, closeStreams := context.WithCancel(context.WithoutCancel(ctx))
+	defer closeStreams()
+	var clients sync.WaitGroup
+	var clientErr error
+	var errOnce sync.Once
+	run := func(c *xmppclient.Client) {
+		clients.Go(func() {
+			if err := c.Run(streams); err != nil {
+				errOnce.Do(func() { clientErr = err })
+			}
+		})
+	}
+	s.mu.Lock()
+	s.running = ctx
+	s.mu.Unlock()
+	run(s.user)
+	if s.component != nil {
+		run(s.component)
+	}
+	clients.Go(func() { s.doctor.run(ctx) })
+
 	<-ctx.Done()
-	return nil
+	stopHTTP()
+	s.stopConferences()
+	closeStreams()
+	clients.Wait()
+	s.memory.close()
+	return clientErr
 }
 
-// HTTPHandler serves conference requests by HTTP (/conference-request/v1).
-func (s *Service) HTTPHandler() http.Handler { return http.NotFoundHandler() }
+// stopConferences begins no more conferences and waits for those that run to end;
+// their loops stop by the context they were given.
+func (s *Service) stopConferences() {
+	s.mu.Lock()
+	s.running = nil
+	s.mu.Unlock()
+	ended := make(chan struct{})
+	go func() {
+		s.done.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(stopTimeout):
+		s.log.Warn("Some conferences did not end in time.")
+	}
+}
 
-// Conferences lists the running conferences, by room.
-func (s *Service) Conferences() []ConferenceStatus { return nil }
+// userUp is called after each login of the user: it finds the services of the rooms
+// and returns to the rooms we were in.
+func (s *Service) userUp(ctx context.Context) {
+	s.findServices(ctx)
+	s.mu.Lock()
+	again := s.rejoin
+	s.rejoin = true
+	var all []*conference.Conference
+	for _, c := range s.conferences {
+		all = append(all, c)
+	}
+	s.mu.Unlock()
+	if again {
+		for _, c := range all {
+			c.Reconnected()
+		}
+		return
+	}
+	for _, room := range s.memory.rooms() {
+		s.log.WithField(logx.Room, room).Info("Returning to a room of before.")
+		s.ask(room, conference.Request{StartAudioMuted: -1, StartVideoMuted: -1, RTCStats: true}, func(bool) {})
+	}
+}
 
-// Bridges lists the known bridges, best first.
-func (s *Service) Bridges() []BridgeStatus { return nil }
+// findServices asks the main domain for the services whose messages we act on.
+func (s *Service) findServices(ctx context.Context) {
+	info, err := s.user.Info(ctx, s.cfg.Domain, "")
+	if err != nil {
+		if !errors.Is(err, xmppclient.ErrDisconnected) && ctx.Err() == nil {
+			s.log.WithError(err).WithField(logx.Host, s.cfg.Domain).Warn("The server does not say which room services it has.")
+		}
+		return
+	}
+	found := make(map[string]string)
+	for _, id := range info.Identities {
+		if id.Category == "component" && id.Name != "" {
+			found[id.Type] = id.Name
+		}
+	}
+	s.mu.Lock()
+	s.services = found
+	s.mu.Unlock()
+}
 
-// Connected reports whether the focus is logged in as user and, if configured, as
-// component.
-func (s *Service) Connected() bool { return false }
+// service is the address of a room service, "" if there is none.
+func (s *Service) service(kind string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.services[kind]
+}
 
-// Commands are the operator's verbs this service understands.
-func (s *Service) Commands() []admin.Command { return nil }
+// find returns the conference of the room, or nil.
+func (s *Service) find(room string) *conference.Conference {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conferences[room]
+}
+
+// all lists the conferences by room.
+func (s *Service) all() []*conference.Conference {
+	s.mu.Lock()
+	out := make([]*conference.Conference, 0, len(s.conferences))
+	for _, c := range s.conferences {
+		out = append(out, c)
+	}
+	s.mu.Unlock()
+	slices.SortFunc(out, func(a, b *conference.Conference) int { return strings.Compare(a.Addr(), b.Addr()) })
+	return out
+}
+
+// link is a conference's way to the server.
+type link struct{ s *Service }
+
+// Send implements conference.Link. What cannot be sent is lost with the connection,
+// and the conference hears of that.
+func (l link) Send(o xmppclient.Outgoing) {
+	if err := l.s.user.Send(o); err != nil {
+		l.s.log.WithError(err).Debug("A stanza was not sent.")
+	}
+}
+
+// Request implements conference.Link.
+func (l link) Request(iq xmppclient.IQ, done func(*xmppclient.Stanza, error)) {
+	if err := l.s.user.Ask(iq, 0, done); err != nil {
+		done(nil, err)
+	}
+}
+
+// Self implements conference.Link.
+func (l link) Self() string { return l.s.user.Addr() }

@@ -74,6 +74,9 @@ func (r *Room) Release() []Event {
 func (r *Room) handleSelf(p *jitsimeet.Presence) []Event {
 	item := p.MUC.Item()
 	if p.Type == "unavailable" {
+		if r.state == entering {
+			return nil // the end of an earlier stay; refusals are of type error
+		}
 		err := ErrRemoved
 		if p.MUC != nil && p.MUC.Destroy != nil {
 			err = ErrDestroyed

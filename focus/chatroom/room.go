@@ -60,6 +60,7 @@ type Room struct {
 
 	state   state
 	joined  func(Info, error)
+	stay    int // counts entrances, so that answers of an earlier one are told apart
 	pending int // answers still missing while configuring
 	info    Info
 	members map[string]*Member
@@ -105,6 +106,7 @@ func (r *Room) Len() int { return len(r.members) }
 // before are handed out by Release.
 func (r *Room) Join(done func(Info, error), payload ...any) {
 	r.state, r.joined, r.held = entering, done, nil
+	r.stay++
 	clear(r.members)
 	r.presence("", append([]any{joinMarker{}}, payload...)...)
 }
@@ -165,8 +167,9 @@ func (r *Room) configure() {
 
 // ask is one of the two requests of configure.
 func (r *Room) ask(kind string, q *ownerQuery, what string, read func(*xmppclient.Stanza) error) {
+	stay := r.stay
 	r.link.Request(xmppclient.IQ{Type: kind, To: r.addr, Payload: q}, func(answer *xmppclient.Stanza, err error) {
-		if r.state != configuring {
+		if r.state != configuring || r.stay != stay {
 			return
 		}
 		if err == nil {

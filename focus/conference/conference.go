@@ -124,6 +124,9 @@ func (c *Conference) Run(ctx context.Context) {
 // finish makes Run return.
 func (c *Conference) finish() { c.once.Do(func() { close(c.over) }) }
 
+// Over says whether the conference has ended; then the room may be asked for anew.
+func (c *Conference) Over() bool { return c.finished() }
+
 func (c *Conference) finished() bool {
 	select {
 	case <-c.over:
@@ -166,10 +169,10 @@ func (c *Conference) HandlePresence(st *xmppclient.Stanza) {
 	c.post(func() { c.act(c.room.HandlePresence(st)) })
 }
 
-// HandleRequest takes an IQ from an occupant.
-func (c *Conference) HandleRequest(r *xmppclient.Request) {
-	if !c.box.Post(func() { c.handleRequest(r) }) {
-		r.Fail(xmppclient.NewError(xmppclient.ResourceConstraint, "the conference is busy"))
+// HandleRequest takes an IQ from an occupant; it is answered through to, once.
+func (c *Conference) HandleRequest(st *xmppclient.Stanza, to Asker) {
+	if !c.box.Post(func() { c.handleRequest(st, to) }) {
+		to.Fail(xmppclient.NewError(xmppclient.ResourceConstraint, "the conference is busy"))
 	}
 }
 
@@ -223,7 +226,7 @@ func (c *Conference) status() Status {
 	for _, p := range c.sorted() {
 		view := Participant{
 			Endpoint: p.id(), Moderator: p.member.Moderator(), Media: p.media(),
-			Session: p.word(), SSRCs: len(c.sources.Get(p.id()).Sources),
+			Session: p.word(), Sources: len(c.sources.Get(p.id()).Sources),
 		}
 		if p.bridge != nil {
 			view.Bridge = p.bridge.Bridge()

@@ -151,9 +151,12 @@ func (c *Conference) handleAllocated(p *participant, attempt int, s *colibrisess
 	}
 	if err != nil {
 		fault, ours := colibrisession.NewFault(err)
-		if ours {
+		switch {
+		case ours:
 			c.bridgeFault(s, p, fault, colibrisession.JudgeAllocation(fault, p.offer.data), err)
-		} else {
+		case errors.Is(err, xmppclient.ErrDisconnected), errors.Is(err, xmppclient.ErrNotConnected):
+			c.expire(p) // invited again when we are back
+		default:
 			c.giveUp(p, err)
 		}
 		return

@@ -19,34 +19,33 @@ func refuse(condition, text string) *xmppclient.StanzaError {
 }
 
 // handleRequest answers an IQ of an occupant: once, after what it asks for was done.
-func (c *Conference) handleRequest(r *xmppclient.Request) {
-	err := c.dispatch(r)
+func (c *Conference) handleRequest(st *xmppclient.Stanza, to Asker) {
+	err := c.dispatch(st)
 	if err == nil {
-		r.Reply(nil)
+		to.Reply(nil)
 		return
 	}
 	c.deps.Counters.Refused.Inc()
-	c.log.WithError(err).WithField(logx.Occupant, r.From).WithField(logx.IQ, r.Payload.Local).Debug("A request was refused.")
-	r.Fail(err)
+	c.log.WithError(err).WithField(logx.Occupant, st.From).WithField(logx.IQ, st.Payload.Local).Debug("A request was refused.")
+	to.Fail(err)
 }
 
-func (c *Conference) dispatch(r *xmppclient.Request) *xmppclient.StanzaError {
+func (c *Conference) dispatch(st *xmppclient.Stanza) *xmppclient.StanzaError {
 	switch {
-	case r.Payload.Space == ns.Jingle:
-		if r.Type != xmppclient.TypeSet {
-			return refuse(xmppclient.BadRequest, "jingle comes in IQs of type set")
-		}
+	case st.Type != xmppclient.TypeSet:
+		return refuse(xmppclient.BadRequest, "only IQs of type set make sense here")
+	case st.Payload.Space == ns.Jingle:
 		var j jingle.Jingle
-		if err := r.DecodePayload(&j); err != nil {
+		if err := st.DecodePayload(&j); err != nil {
 			return refuse(xmppclient.BadRequest, "malformed jingle element")
 		}
-		return c.handleJingle(r.From, &j)
-	case r.Payload.Local == "mute":
+		return c.handleJingle(st.From, &j)
+	case st.Payload.Local == "mute":
 		var m jitsimeet.Mute
-		if err := r.DecodePayload(&m); err != nil {
+		if err := st.DecodePayload(&m); err != nil {
 			return refuse(xmppclient.BadRequest, "malformed mute element")
 		}
-		err := c.handleMute(r.From, &m)
+		err := c.handleMute(st.From, &m)
 		if err != nil {
 			err.Echo = &m
 		}

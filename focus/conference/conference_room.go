@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"parley/focus/chatroom"
+	"parley/focus/colibrisession"
+	"parley/focus/jinglesession"
 	"parley/internal/logx"
 )
 
@@ -38,7 +40,7 @@ func (c *Conference) joined(info chatroom.Info, err error) {
 	}
 	c.waiting = nil
 	events := c.room.Release()
-	c.forgetAbsent() // of a room we were in before
+	c.resume()
 	c.act(events)
 	c.consider()
 }
@@ -71,14 +73,24 @@ func (c *Conference) rejoin() {
 	c.join()
 }
 
-// forgetAbsent drops the participants that left while we were away, or whose nick
-// somebody else has now.
-func (c *Conference) forgetAbsent() {
+// resume goes on in a room we were in before the connection was lost. Participants
+// that left meanwhile, or whose nick somebody else has now, are dropped; what may have
+// been lost on the way is said again.
+func (c *Conference) resume() {
+	var unsure []*participant
 	for _, p := range c.sorted() {
 		m := c.room.Member(p.id())
-		if m == nil || !m.Real.Equal(p.member.Real) {
+		switch {
+		case m == nil || !m.Real.Equal(p.member.Real):
 			c.forget(p)
+		case p.session != nil && p.session.State() == jinglesession.Pending:
+			unsure = append(unsure, p) // the offer may not have arrived
+		case p.session != nil:
+			c.update(p, colibrisession.Update{Sources: c.bridgeSources(p)})
 		}
+	}
+	if len(unsure) > 0 {
+		c.move(unsure)
 	}
 }
 
@@ -115,6 +127,7 @@ func (c *Conference) memberJoined(m *chatroom.Member) {
 		return
 	}
 	c.deps.Counters.Joined.Inc()
+	c.deps.Counters.Members.Inc()
 	c.log.WithField(logx.Endpoint, m.Nick).Info("Member joined.")
 	p := c.newParticipant(m)
 	c.parts[m.Nick] = p
@@ -163,6 +176,7 @@ func (c *Conference) forget(p *participant) {
 	c.dropSources(p)
 	c.expire(p)
 	delete(c.parts, p.id())
+	c.deps.Counters.Members.Dec()
 }
 
 // learn finds out what the participant's client can do, when that is not known or
@@ -234,6 +248,7 @@ func (c *Conference) end(reason string) {
 		p.retire()
 		p.stopTimers()
 	}
+	c.deps.Counters.Members.Add(-int64(len(c.parts)))
 	clear(c.parts)
 	for addr, s := range c.bridges {
 		delete(c.bridges, addr)

@@ -14,10 +14,12 @@ type Counters struct {
 	BridgeFaults metrics.Counter // bridge requests that failed
 	NoBridge     metrics.Counter // invitations that found no bridge
 	Refused      metrics.Counter // requests of clients we refused
+	Members      metrics.Gauge   // members of all rooms, now
 }
 
 // Register shows the counters in set.
 func (c *Counters) Register(set *metrics.Set) {
+	set.AttachGauge(&c.Members, "parley_focus_members", "Members of all rooms.")
 	for _, x := range []struct {
 		c          *metrics.Counter
 		name, help string

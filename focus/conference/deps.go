@@ -19,6 +19,12 @@ type Link interface {
 	Self() string
 }
 
+// Asker waits for the answer to its request.
+type Asker interface {
+	Reply(payload any)
+	Fail(err error)
+}
+
 // Deps are what a conference needs of the service around it.
 type Deps struct {
 	Link    Link
@@ -67,5 +73,5 @@ type Participant struct {
 	Media     bool   `json:"media"`   // its client can take part in audio or video
 	Session   string `json:"session"` // none, allocating, pending, active
 	Bridge    string `json:"bridge,omitempty"`
-	SSRCs     int    `json:"ssrcs"`
+	Sources   int    `json:"sources"` // SSRCs it sends
 }

@@ -1,0 +1,140 @@
+package focus
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"mellium.im/xmpp/jid"
+
+	"parley/focus/conference"
+	"parley/internal/logx"
+	"parley/internal/wire/jitsimeet"
+	"parley/internal/xmppclient"
+)
+
+// errNoRoom says that a request names no room; the text is Jitsi's.
+var errNoRoom = errors.New("No 'room' specified.") //nolint:staticcheck // goes to the peer as it is
+
+// handleConference answers a conference request, and always does: a client that gets
+// an error gives up, so that all that can pass by itself is answered "not ready".
+func (s *Service) handleConference(r *xmppclient.Request) {
+	var q jitsimeet.Conference
+	if r.Type != xmppclient.TypeSet || r.DecodePayload(&q) != nil {
+		r.Fail(xmppclient.NewError(xmppclient.BadRequest, "malformed conference request"))
+		return
+	}
+	room, err := s.room(q.Room)
+	if err != nil {
+		r.Fail(xmppclient.NewError(xmppclient.BadRequest, err.Error()))
+		return
+	}
+	s.log.WithField(logx.Room, room).WithField(logx.Address, logx.JID(s.sender(r.From))).Debug("Conference request.")
+	s.ask(room, wishes(q.Property), func(ready bool) {
+		r.Reply(s.answer(room, ready))
+	})
+}
+
+// sender is who sent a request: behind the client proxy, and only there, the original
+// sender stands in the resource.
+func (s *Service) sender(from string) string {
+	if s.cfg.ClientProxy != "" && xmppclient.Domain(from) == s.cfg.ClientProxy {
+		return xmppclient.Resource(from)
+	}
+	return from
+}
+
+// room checks the name of a room. Only rooms of our own hosts are entered: a request
+// must not send us into somebody else's.
+func (s *Service) room(name string) (string, error) {
+	if name == "" {
+		return "", errNoRoom
+	}
+	addr, err := jid.Parse(name)
+	if err != nil || addr.Localpart() == "" || addr.Resourcepart() != "" {
+		return "", fmt.Errorf("%.100q is not the address of a room", name)
+	}
+	if !slices.Contains(s.cfg.RoomDomains, addr.Domainpart()) {
+		return "", fmt.Errorf("no conferences on %.100q here", addr.Domainpart())
+	}
+	return addr.String(), nil
+}
+
+// wishes reads the properties of a request that are acted on.
+func wishes(property func(string) (string, bool)) conference.Request {
+	number := func(name string) int {
+		v, _ := property(name)
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 0 {
+			return -1
+		}
+		return n
+	}
+	stats, _ := property(jitsimeet.PropRTCStats)
+	return conference.Request{
+		StartAudioMuted: number(jitsimeet.PropStartAudioMuted),
+		StartVideoMuted: number(jitsimeet.PropStartVideoMuted),
+		RTCStats:        stats != "false",
+	}
+}
+
+// answer is what a requester hears.
+func (s *Service) answer(room string, ready bool) *jitsimeet.Conference {
+	a := &jitsimeet.Conference{Room: room, Ready: &ready, FocusJID: xmppclient.Bare(s.user.Addr())}
+	a.SetProperty(jitsimeet.PropAuthentication, "false")
+	a.SetProperty(jitsimeet.PropVisitorsSupported, "false")
+	return a
+}
+
+// ask sees to it that there is a conference in the room and reports whether one can
+// go there. The wishes of the first request count.
+func (s *Service) ask(room string, q conference.Request, answer func(ready bool)) {
+	if !s.user.Connected() {
+		answer(false)
+		return
+	}
+	s.mu.Lock()
+	c := s.conferences[room]
+	if c == nil || c.Over() {
+		if c = s.beginLocked(room, q); c == nil {
+			s.mu.Unlock()
+			answer(false)
+			return
+		}
+	}
+	s.mu.Unlock()
+	c.Ready(answer)
+}
+
+// beginLocked starts a conference, nil if there may be no more.
+func (s *Service) beginLocked(room string, q conference.Request) *conference.Conference {
+	if s.running == nil || len(s.conferences) >= s.cfg.MaxConferences {
+		return nil
+	}
+	l := link{s}
+	c := conference.New(room, &s.cfg.Conference, q, conference.Deps{
+		Link: l, Bridges: s.bridges,
+		Features: func(occupant, capsNode string, done func([]string)) { s.features.learn(l, occupant, capsNode, done) },
+		Trusted:  func(domain string) bool { return slices.Contains(s.cfg.TrustedDomains, domain) },
+		Nick:     s.cfg.Client.Username, Version: s.version, Caps: s.user.Caps(),
+		Counters: s.counters, Ended: s.conferenceEnded,
+	}, s.log)
+	s.conferences[room] = c
+	s.memory.add(room)
+	ctx := s.running
+	s.done.Go(func() { c.Run(ctx) })
+	return c
+}
+
+// conferenceEnded forgets a conference, unless another has taken its place.
+func (s *Service) conferenceEnded(c *conference.Conference) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conferences[c.Addr()] == c {
+		delete(s.conferences, c.Addr())
+		if s.running != nil { // a focus that is stopped returns to its rooms too
+			s.memory.remove(c.Addr())
+		}
+	}
+}
