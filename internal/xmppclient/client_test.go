@@ -316,7 +316,7 @@ func TestStanzaBound(t *testing.T) {
 		"unbalanced": "<message><a></b></message>",
 		"doctype":    "<!DOCTYPE x>",
 		"comment":    "<message><!-- hi --></message>",
-		"text":       "hello",
+		"text":       "hello<",
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t)

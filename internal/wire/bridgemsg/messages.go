@@ -183,14 +183,39 @@ type EndpointConnectivityStatusChangeEvent struct {
 	Active   bool   `json:"active,string"`
 }
 
+// list is written as [] when it is nil: clients iterate over it.
+type list[T any] []T
+
+// MarshalJSON implements json.Marshaler.
+func (l list[T]) MarshalJSON() ([]byte, error) {
+	if l == nil {
+		return []byte("[]"), nil
+	}
+	return json.Marshal([]T(l))
+}
+
 // ForwardedSources is the list of videos a client gets.
 type ForwardedSources struct {
-	ForwardedSources []string `json:"forwardedSources"`
+	ForwardedSources []string
+}
+
+// MarshalJSON implements json.Marshaler.
+func (m *ForwardedSources) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		L list[string] `json:"forwardedSources"`
+	}{m.ForwardedSources})
 }
 
 // VideoSourcesMap tells a client with SSRC rewriting what is on which SSRC.
 type VideoSourcesMap struct {
-	MappedSources []VideoMapping `json:"mappedSources"`
+	MappedSources []VideoMapping
+}
+
+// MarshalJSON implements json.Marshaler.
+func (m *VideoSourcesMap) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		L list[VideoMapping] `json:"mappedSources"`
+	}{m.MappedSources})
 }
 
 // VideoMapping is one entry.
@@ -205,7 +230,14 @@ type VideoMapping struct {
 
 // AudioSourcesMap is the same for audio.
 type AudioSourcesMap struct {
-	MappedSources []AudioMapping `json:"mappedSources"`
+	MappedSources []AudioMapping
+}
+
+// MarshalJSON implements json.Marshaler.
+func (m *AudioSourcesMap) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		L list[AudioMapping] `json:"mappedSources"`
+	}{m.MappedSources})
 }
 
 // AudioMapping is one entry.
