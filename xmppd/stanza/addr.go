@@ -84,7 +84,7 @@ func splitAddr(s string) (local, domain, resource string, err error) {
 			return "", "", "", ErrAddr
 		}
 	}
-	if domain == "" || len(local) > maxPart || len(domain) > maxPart || len(resource) > maxPart {
+	if domain == "" || domain[0] == '.' || strings.Contains(domain, "..") || len(local) > maxPart || len(domain) > maxPart || len(resource) > maxPart {
 		return "", "", "", ErrAddr
 	}
 	return local, domain, resource, nil
@@ -142,7 +142,7 @@ func plainDomain(s string) bool {
 			return false
 		}
 	}
-	return !strings.HasPrefix(s, ".") && !strings.Contains(s, "..")
+	return true
 }
 
 func plainResource(s string) bool {

@@ -21,8 +21,12 @@ func rewrite(b []byte, def, foreign, prefixes string, lim Limits) (*Stanza, erro
 	}
 	head = append(append(head, prefixes...), '>')
 	d := xml.NewDecoder(io.MultiReader(bytes.NewReader(head), bytes.NewReader(b), bytes.NewReader([]byte("</w>"))))
-	r := rewriter{def: def, foreign: foreign}
+	r := rewriter{foreign: foreign}
 	for {
+		// A long namespace declared once may be written out many times.
+		if len(r.out.buf) > 2*lim.Bytes {
+			return nil, tooMuch("stanza too large")
+		}
 		tok, err := d.Token()
 		if err != nil {
 			return nil, malformed("the element cannot be read")
@@ -47,9 +51,9 @@ func rewrite(b []byte, def, foreign, prefixes string, lim Limits) (*Stanza, erro
 }
 
 type rewriter struct {
-	def, foreign string
-	out          Builder
-	declared     [][]string // namespaces declared at each open element
+	foreign  string
+	out      Builder
+	declared [][]string // namespaces declared at each open element
 }
 
 func (r *rewriter) start(t xml.StartElement) error {

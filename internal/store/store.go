@@ -1,0 +1,124 @@
+// Package store keeps what must survive a restart in one SQLite file.
+//
+// It owns the file, its settings and its one writer; the tables belong to the
+// packages that use them, each of which brings its own migrations and has its own
+// version table. Readers never wait for the writer (WAL). A second process (an
+// offline command) may work on the same file; it waits a few seconds for locks.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"sync"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
+	"github.com/sirupsen/logrus"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"parley/internal/logx"
+)
+
+// Store is an open database. Its methods may be called from any goroutine.
+type Store struct {
+	log   *logrus.Entry
+	write *sql.DB // one connection: SQLite has one writer anyway
+	read  *sql.DB
+
+	close sync.Once
+}
+
+const readers = 4
+
+// Open opens or makes the file, readable by its owner only.
+func Open(path string, log *logrus.Entry) (*Store, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	s := &Store{log: log.WithField(logx.Path, path)}
+	if s.write, err = open(path, "immediate"); err != nil {
+		return nil, err
+	}
+	s.write.SetMaxOpenConns(1)
+	// The first connection turns WAL on; do it before readers come.
+	if err := s.write.Ping(); err != nil {
+		_ = s.write.Close()
+		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	if s.read, err = open(path, "deferred"); err != nil {
+		_ = s.write.Close()
+		return nil, err
+	}
+	s.read.SetMaxOpenConns(readers)
+	return s, nil
+}
+
+func open(path, lock string) (*sql.DB, error) {
+	q := url.Values{}
+	q.Set("_txlock", lock)
+	for _, p := range []string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)", "foreign_keys(1)", "secure_delete(1)"} {
+		q.Add("_pragma", p)
+	}
+	u := url.URL{Scheme: "file", Opaque: url.PathEscape(path), RawQuery: q.Encode()}
+	db, err := sql.Open("sqlite", u.String())
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	return db, nil
+}
+
+// Migrate brings the tables of one package up to date. name is that package's; dir
+// holds its goose migrations (0001_what.sql, …).
+func (s *Store) Migrate(ctx context.Context, name string, dir fs.FS) error {
+	versions, err := database.NewStore(database.DialectSQLite3, name+"_versions")
+	if err != nil {
+		return fmt.Errorf("migrate %s: %w", name, err)
+	}
+	p, err := goose.NewProvider("", s.write, dir, goose.WithStore(versions), goose.WithLogger(goose.NopLogger()))
+	if err != nil {
+		return fmt.Errorf("migrate %s: %w", name, err)
+	}
+	done, err := p.Up(ctx)
+	if err != nil {
+		return fmt.Errorf("migrate %s: %w", name, err)
+	}
+	if len(done) > 0 {
+		s.log.WithFields(logrus.Fields{logx.Name: name, logx.Count: len(done)}).Debug("database migrated")
+	}
+	return nil
+}
+
+// Read is for queries.
+func (s *Store) Read() *sql.DB { return s.read }
+
+// Write runs f in a transaction, which is committed if f returns nil.
+func (s *Store) Write(ctx context.Context, f func(tx *sql.Tx) error) error {
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	if err := f(tx); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// Close closes the file. It may be called twice.
+func (s *Store) Close() error {
+	var err error
+	s.close.Do(func() { err = errors.Join(s.read.Close(), s.write.Close()) })
+	return err
+}

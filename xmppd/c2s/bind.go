@@ -1,0 +1,167 @@
+package c2s
+
+import (
+	"net/netip"
+
+	"parley/internal/logx"
+	"parley/internal/wire/ns"
+	"parley/xmppd/router"
+	"parley/xmppd/stanza"
+	"parley/xmppd/stream"
+)
+
+// bindOrResume takes the first element after the log-in.
+func (c *conn) bindOrResume(st *stanza.Stanza) {
+	switch {
+	case st.Name == "resume" && (st.Space == ns.SM3 || st.Space == ns.SM2):
+		c.resume(st)
+	case st.Name == "enable" && (st.Space == ns.SM3 || st.Space == ns.SM2):
+		c.carrier.Element(smFailed(st.Space, stanza.UnexpectedRequest, nil))
+	case st.Kind == stanza.IQ && st.Type == stanza.Set && st.Has(ns.Bind, "bind"):
+		c.bind(st)
+	case st.Kind != stanza.Other:
+		// RFC 6120 §7.1: nothing may be sent before binding.
+		c.fail(stream.NotAuthorized, "Bind a resource first")
+	default:
+		c.fail(stream.UnsupportedStanzaType, "")
+	}
+}
+
+type bindRequest struct {
+	Resource string `xml:"resource"`
+}
+
+func (c *conn) bind(st *stanza.Stanza) {
+	payload, _ := st.Child(ns.Bind, "bind")
+	var req bindRequest
+	if err := st.Decode(payload, &req); err != nil {
+		c.reply(st, stanza.Err(stanza.Modify, stanza.BadRequest, ""))
+		return
+	}
+	if req.Resource == "" {
+		req.Resource = router.NewID()[:12]
+	}
+	addr, err := stanza.NewAddr(c.id.Name, c.host.Domain, req.Resource)
+	if err != nil {
+		c.reply(st, stanza.Err(stanza.Modify, stanza.BadRequest, "This resource is not allowed"))
+		return
+	}
+	if len(c.host.Users.Sessions(addr.Local())) >= c.srv.cfg.SessionsPerAccount {
+		c.reply(st, stanza.Err(stanza.Wait, stanza.ResourceConstraint, "Too many sessions of this account"))
+		return
+	}
+	s := newSession(c, addr)
+	for holder := c.host.Users.Bind(s.rs); holder != nil; holder = c.host.Users.Bind(s.rs) {
+		holder.Kick(stream.Conflict, "Replaced by new connection")
+		c.host.Users.Unbind(holder, "Replaced by new connection")
+	}
+	if !c.srv.add(s) {
+		c.host.Users.Unbind(s.rs, "")
+		c.fail(stream.SystemShutdown, "")
+		return
+	}
+	c.attach(s)
+	var b stanza.Builder
+	b.Start(ns.Bind, "bind").Leaf("", "jid", addr.String()).End()
+	res := stanza.New(stanza.IQ, stanza.ResultType, stanza.Addr{}, stanza.Addr{}, st.ID).WithContent(b.Bytes())
+	c.carrier.Deliver(stanza.Addr{}, res.Encode())
+	c.log.WithField("transport", c.meta.Transport).Info("session opened")
+}
+
+// attach makes c the stream of a session.
+func (c *conn) attach(s *session) {
+	c.timer.Stop()
+	c.sess = s
+	c.state = bound
+	c.log = c.log.WithField(logx.Address, logx.JID(s.rs.Addr().String()))
+	if c.srv.router.IsAdmin(s.rs.Addr()) {
+		c.carrier.SetLimit(c.srv.cfg.AdminStanzaBytes)
+	}
+}
+
+func (c *conn) info() *router.Info {
+	return &router.Info{
+		Token: c.id.Token, Anonymous: c.id.Anonymous,
+		Room: c.meta.Room, Prefix: c.meta.Prefix, Region: c.meta.Region, UserName: c.meta.UserName,
+		Client: c.clientAddr(), Agent: c.meta.Agent, Transport: c.meta.Transport, Secure: c.secure(),
+	}
+}
+
+func (c *conn) clientAddr() netip.Addr { return c.meta.Client }
+
+// reply answers a stanza that cannot be routed, because it has no session or no
+// usable address.
+func (c *conn) reply(st *stanza.Stanza, e *stanza.Error) {
+	if !st.MayBounce() && st.Kind != stanza.Presence {
+		return
+	}
+	if st.Type == stanza.ErrorType {
+		return
+	}
+	r := stanza.New(st.Kind, stanza.ErrorType, st.To, stanza.Addr{}, st.ID).WithContent(e.XML())
+	to := stanza.Addr{}
+	if c.sess != nil {
+		to = c.sess.rs.Addr()
+		c.sess.Deliver(to, r.Encode())
+		return
+	}
+	c.carrier.Deliver(to, r.Encode())
+}
+
+// bound takes what a bound client sends.
+func (c *conn) bound(st *stanza.Stanza) {
+	if st.Kind == stanza.Other {
+		if st.Space == ns.SM3 || st.Space == ns.SM2 {
+			c.manage(st)
+			return
+		}
+		c.fail(stream.UnsupportedStanzaType, "Only iq, message and presence are expected")
+		return
+	}
+	s := c.sess
+	if !s.received(c) {
+		return // the session is gone, or on another stream
+	}
+	addr := s.rs.Addr()
+	switch {
+	case st.Malformed == "from", !st.From.IsZero() && st.From != addr && st.From != addr.Bare():
+		c.fail(stream.InvalidFrom, "from must be the bound address")
+	case st.Malformed == "to":
+		c.reply(st, stanza.Err(stanza.Modify, stanza.JIDMalformed, ""))
+	case st.Kind == stanza.IQ && !validIQ(st):
+		c.reply(st, stanza.Err(stanza.Modify, stanza.BadRequest, "An iq needs an id, a type, and one child if it asks"))
+	case st.Kind == stanza.IQ && st.Type == stanza.Set && c.serverIQ(st):
+	default:
+		c.host.Users.FromSession(s.rs, st)
+	}
+}
+
+func validIQ(st *stanza.Stanza) bool {
+	if st.ID == "" {
+		return false
+	}
+	switch st.Type {
+	case stanza.Get, stanza.Set:
+		return len(st.Children()) == 1
+	case stanza.ResultType, stanza.ErrorType:
+		return true
+	}
+	return false
+}
+
+// serverIQ answers requests that concern the stream itself.
+func (c *conn) serverIQ(st *stanza.Stanza) bool {
+	if !st.To.IsZero() && st.To != c.sess.rs.Addr().Host() && st.To != c.sess.rs.Addr().Bare() {
+		return false
+	}
+	switch {
+	case st.Has(ns.Session, "session"):
+		addr := c.sess.rs.Addr()
+		c.sess.Deliver(addr, stanza.New(stanza.IQ, stanza.ResultType, st.To, addr, st.ID).Encode())
+	case st.Has(ns.Bind, "bind"):
+		c.reply(st, stanza.Err(stanza.Cancel, stanza.NotAllowed, "A resource is bound already"))
+	default:
+		return false
+	}
+	return true
+}

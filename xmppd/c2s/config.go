@@ -1,0 +1,101 @@
+package c2s
+
+import (
+	"fmt"
+	"time"
+
+	"parley/xmppd/router"
+	"parley/xmppd/sasl"
+)
+
+// Config are the settings of client sessions.
+type Config struct {
+	// StanzaBytes is the largest stanza taken from a client.
+	StanzaBytes int `yaml:"stanza_bytes"`
+	// AdminStanzaBytes is the largest stanza taken from an administrator, for
+	// instance the focus, whose Jingle offers grow with the meeting.
+	AdminStanzaBytes int `yaml:"admin_stanza_bytes"`
+	// LoginTime is how long a client may take until its session is bound.
+	LoginTime time.Duration `yaml:"login_time"`
+	// LoginAttempts is how many wrong passwords or tokens one connection may try.
+	LoginAttempts int `yaml:"login_attempts"`
+	// Unacked is how many stanzas are kept for a client that may resume.
+	Unacked int `yaml:"unacked"`
+	// RequestAck is how many unacknowledged stanzas make the server ask.
+	RequestAck int `yaml:"request_ack"`
+	// SessionsPerAccount is how many sessions one account may have at a time.
+	SessionsPerAccount int `yaml:"sessions_per_account"`
+}
+
+// DefaultConfig is what Prosody's users are used to.
+func DefaultConfig() Config {
+	return Config{
+		StanzaBytes:        256 << 10,
+		AdminStanzaBytes:   10 << 20,
+		LoginTime:          30 * time.Second,
+		LoginAttempts:      5,
+		Unacked:            500,
+		RequestAck:         5,
+		SessionsPerAccount: 100,
+	}
+}
+
+// Validate names the first key that does not fit.
+func (c Config) Validate() error {
+	switch {
+	case c.StanzaBytes < 10000:
+		// RFC 6120 §13.12.
+		return fmt.Errorf("stanza_bytes: must be at least 10000")
+	case c.AdminStanzaBytes < c.StanzaBytes:
+		return fmt.Errorf("admin_stanza_bytes: must not be less than stanza_bytes")
+	case c.LoginTime <= 0:
+		return fmt.Errorf("login_time: must be positive")
+	case c.LoginAttempts < 1:
+		return fmt.Errorf("login_attempts: must be at least 1")
+	case c.Unacked < 1:
+		return fmt.Errorf("unacked: must be at least 1")
+	case c.RequestAck < 0 || c.RequestAck >= c.Unacked:
+		return fmt.Errorf("request_ack: must be between 0 and unacked")
+	case c.SessionsPerAccount < 1:
+		return fmt.Errorf("sessions_per_account: must be at least 1")
+	}
+	return nil
+}
+
+// Host is a domain clients log in to, and how.
+type Host struct {
+	Domain string
+	Users  *router.Users
+	// Accounts are its password accounts; nil if there are none.
+	Accounts sasl.Accounts
+	// WebPasswords offers the accounts to BOSH and WebSocket too. ANONYMOUS is not
+	// offered there then: web clients would take it instead of asking for a password.
+	WebPasswords bool
+	// Anonymous lets people in without an account, on BOSH and WebSocket.
+	Anonymous bool
+	// AnonymousTCP lets them in over TCP too.
+	AnonymousTCP bool
+	// Verifier checks the tokens of anonymous log-ins; nil where tokens mean nothing.
+	Verifier sasl.TokenVerifier
+	// Hibernate is how long a session without a connection may be resumed.
+	Hibernate time.Duration
+	// RequireTLS refuses to log anyone in on an unencrypted TCP stream.
+	RequireTLS bool
+	// Features are further stream features for bound clients, as XML; may be nil.
+	Features func() []byte
+}
+
+func (h *Host) mechanisms(web, secure bool) []string {
+	var out []string
+	passwords := h.Accounts != nil && (!web || h.WebPasswords)
+	if passwords {
+		out = append(out, sasl.ScramSHA256, sasl.ScramSHA1)
+		if secure {
+			out = append(out, sasl.Plain)
+		}
+	}
+	if h.Anonymous && web && !passwords || h.AnonymousTCP && !web {
+		out = append(out, sasl.Anonymous)
+	}
+	return out
+}

@@ -1,0 +1,201 @@
+package c2s
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"parley/internal/logx"
+	"parley/internal/wire/ns"
+	"parley/xmppd/router"
+	"parley/xmppd/sasl"
+	"parley/xmppd/stanza"
+	"parley/xmppd/stream"
+)
+
+// state is how far a stream has come:
+//
+//	fresh → opened → proved → ready → bound → over
+//	  (header) (success) (header) (bind, resume)
+//
+// STARTTLS leads from opened back to fresh. Every state may lead to over.
+type state uint8
+
+const (
+	fresh  state = iota // no header yet, or a new one is expected
+	opened              // features with mechanisms were sent
+	proved              // logged in; a new header is expected
+	ready               // features with bind were sent
+	bound               // has a session
+	over
+)
+
+func (s state) String() string {
+	return [...]string{"fresh", "opened", "proved", "ready", "bound", "over"}[s]
+}
+
+// conn is one stream of a client. It is confined to the carrier's reading goroutine.
+type conn struct {
+	srv     *Server
+	carrier stream.Carrier
+	meta    stream.Meta
+	log     *logrus.Entry
+	timer   *time.Timer // ends the stream if it is not bound in time
+
+	state    state
+	host     *Host
+	attempts int
+	exchange sasl.Exchange
+	mech     string
+	id       sasl.Identity
+	sess     *session
+}
+
+func (c *conn) web() bool { return c.meta.Transport != stream.TCP }
+
+func (c *conn) secure() bool {
+	if t, ok := c.carrier.(stream.TLSStarter); ok {
+		return t.Secure()
+	}
+	return c.meta.Secure
+}
+
+func (c *conn) fail(condition, text string) {
+	c.carrier.Fail(stream.Err(condition, text))
+}
+
+// Header is stream.Handler.Header.
+func (c *conn) Header(h stream.Header) {
+	switch c.state {
+	case fresh, proved:
+	case opened: // after STARTTLS, or a client that restarts for no reason
+		c.exchange = nil
+	default:
+		c.fail(stream.PolicyViolation, "The stream is open already")
+		return
+	}
+	to, err := stanza.ParseAddr(h.To)
+	host := c.srv.hosts[to.Domain()]
+	answer := stream.Header{ID: router.NewID(), Version: "1.0", Lang: "en", From: h.To}
+	if from, err := stanza.ParseAddr(h.From); err == nil {
+		answer.To = from.String()
+	}
+	if host != nil {
+		answer.From = host.Domain
+	}
+	c.carrier.Header(answer)
+	switch {
+	case err != nil || host == nil || to.String() != to.Domain():
+		c.fail(stream.HostUnknown, "This server does not serve that host")
+		return
+	case c.state == proved && host != c.host:
+		c.fail(stream.HostUnknown, "The host must stay the same after log-in")
+		return
+	case h.Version != "1.0" && h.Version != "":
+		c.fail(stream.UnsupportedVersion, "")
+		return
+	}
+	c.host = host
+	c.log = c.srv.log.WithField(logx.Host, host.Domain)
+	if c.state == proved {
+		c.state = ready
+		c.carrier.Features(c.boundFeatures())
+		return
+	}
+	c.state = opened
+	c.carrier.Features(c.loginFeatures())
+}
+
+func (c *conn) canStartTLS() bool {
+	t, ok := c.carrier.(stream.TLSStarter)
+	return ok && t.CanStartTLS()
+}
+
+func (c *conn) mustStartTLS() bool {
+	return c.host.RequireTLS && !c.web() && !c.secure()
+}
+
+func (c *conn) loginFeatures() []byte {
+	var b stanza.Builder
+	if c.canStartTLS() {
+		b.Start(ns.StartTLS, "starttls")
+		if c.mustStartTLS() {
+			b.Empty("", "required")
+		}
+		b.End()
+	}
+	if !c.mustStartTLS() {
+		b.Start(ns.SASL, "mechanisms")
+		for _, m := range c.host.mechanisms(c.web(), c.secure()) {
+			b.Leaf("", "mechanism", m)
+		}
+		b.End()
+	}
+	return b.Bytes()
+}
+
+func (c *conn) boundFeatures() []byte {
+	var b stanza.Builder
+	b.Start(ns.Bind, "bind").Empty("", "required").End()
+	if !c.web() {
+		// Web clients would spend a round trip on it (xmpp.md §3.1(6)).
+		b.Start(ns.Session, "session").Empty("", "optional").End()
+	}
+	if c.meta.Transport != stream.BOSH {
+		b.Start(ns.SM2, "sm").Empty("", "optional").End()
+		b.Start(ns.SM3, "sm").Empty("", "optional").End()
+	}
+	b.Start(ns.Limits, "limits").Leaf("", "max-bytes", strconv.Itoa(c.srv.cfg.StanzaBytes)).End()
+	if c.host.Features != nil {
+		b.Raw(c.host.Features())
+	}
+	return b.Bytes()
+}
+
+// Element is stream.Handler.Element.
+func (c *conn) Element(st *stanza.Stanza) {
+	switch c.state {
+	case opened:
+		c.login(st)
+	case ready:
+		c.bindOrResume(st)
+	case bound:
+		c.bound(st)
+	case over:
+	default:
+		c.fail(stream.NotAuthorized, "The stream must be opened again first")
+	}
+}
+
+// End is stream.Handler.End: the client is done for good.
+func (c *conn) End() {
+	c.timer.Stop()
+	if c.state == bound {
+		c.sess.leave(c)
+	}
+	c.state = over
+	c.carrier.End()
+}
+
+// Lost is stream.Handler.Lost.
+func (c *conn) Lost(err error) {
+	c.timer.Stop()
+	if c.state == bound {
+		c.sess.lost(c, err)
+	} else {
+		c.log.WithField(logx.Reason, err).WithField("state", c.state).Debug("stream lost before a session was bound")
+	}
+	c.state = over
+}
+
+// Idle is stream.Handler.Idle.
+func (c *conn) Idle() bool {
+	if c.state == bound && c.sess.request(c) {
+		return true
+	}
+	if c.meta.Transport == stream.TCP {
+		c.carrier.Element([]byte(" "))
+	}
+	return false
+}

@@ -1,0 +1,16 @@
+// Package c2s is the client's session: TLS, log-in, resource binding, and what
+// lives on when a connection breaks (RFC 6120 §5–§7, XEP-0198).
+//
+// A conn is the Handler of one stream; it belongs to that stream's reading
+// goroutine. A session is a bound client; it outlives a conn when stream
+// management lets the client resume on another. Its lock is held while stanzas
+// are queued to the carrier, so the order of locks is session, then carrier; no
+// other lock is taken under it.
+//
+// The session's unacknowledged stanzas are bounded: when more wait for an
+// acknowledgement the oldest are forgotten, and until the client has acknowledged
+// those it cannot resume.
+//
+// SASL2, bind2 and client state indication are left out. Where a stanza goes is
+// decided in xmppd/router.
+package c2s

@@ -1,0 +1,165 @@
+package c2s
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"slices"
+
+	"parley/internal/logx"
+	"parley/internal/wire/ns"
+	"parley/xmppd/sasl"
+	"parley/xmppd/stanza"
+	"parley/xmppd/stream"
+)
+
+// login takes elements until somebody has proved who he is.
+func (c *conn) login(st *stanza.Stanza) {
+	switch {
+	case st.Space == ns.StartTLS && st.Name == "starttls":
+		c.startTLS()
+	case st.Space == ns.SASL && st.Name == "auth":
+		c.auth(st)
+	case st.Space == ns.SASL && st.Name == "response":
+		if c.exchange == nil {
+			c.refuse(&sasl.Failure{Condition: sasl.MalformedRequest})
+			return
+		}
+		c.step(st)
+	case st.Space == ns.SASL && st.Name == "abort":
+		c.refuse(&sasl.Failure{Condition: sasl.Aborted})
+	default:
+		c.fail(stream.NotAuthorized, "Log in first")
+	}
+}
+
+func (c *conn) startTLS() {
+	t, ok := c.carrier.(stream.TLSStarter)
+	if !ok || !t.CanStartTLS() {
+		c.carrier.Element([]byte(`<failure xmlns="` + ns.StartTLS + `"/>`))
+		c.carrier.End()
+		return
+	}
+	c.state = fresh
+	t.StartTLS()
+}
+
+func (c *conn) auth(st *stanza.Stanza) {
+	c.exchange = nil
+	c.mech = st.Attr("mechanism")
+	if c.mustStartTLS() || c.mech == sasl.Plain && !c.secure() {
+		c.refuse(&sasl.Failure{Condition: sasl.EncryptionRequired})
+		return
+	}
+	if !slices.Contains(c.host.mechanisms(c.web(), c.secure()), c.mech) {
+		c.refuse(&sasl.Failure{Condition: sasl.InvalidMechanism})
+		return
+	}
+	if c.mech == sasl.Anonymous {
+		c.exchange = sasl.NewAnonymous(c.anonymous())
+	} else {
+		c.exchange = sasl.NewPassword(c.mech, c.host.Domain, c.host.Accounts)
+		if st.Text() == "" {
+			// No initial response: an empty challenge asks for it (RFC 6120 §6.4.2).
+			c.carrier.Element([]byte(`<challenge xmlns="` + ns.SASL + `"/>`))
+			return
+		}
+	}
+	c.step(st)
+}
+
+// anonymous finds the rules for this stream. With the resumption token of a living
+// session the client gets that session's name again (xmpp.md §3.2(2)).
+func (c *conn) anonymous() sasl.AnonymousOptions {
+	o := sasl.AnonymousOptions{Verifier: c.host.Verifier, Token: c.meta.Token}
+	if s := c.srv.find(c.meta.Previd); s != nil && s.host == c.host {
+		o.Name = s.rs.Addr().Local()
+	}
+	return o
+}
+
+func (c *conn) step(st *stanza.Stanza) {
+	text := st.Text()
+	var response []byte
+	if text != "" && text != "=" {
+		var err error
+		if response, err = base64.StdEncoding.DecodeString(text); err != nil {
+			c.refuse(&sasl.Failure{Condition: sasl.IncorrectEncoding})
+			return
+		}
+	}
+	answer, done, err := c.exchange.Next(context.Background(), response)
+	if err != nil {
+		c.refuse(err)
+		return
+	}
+	b := []byte("<challenge")
+	if done {
+		b = []byte("<success")
+	}
+	name := string(b[1:])
+	b = stanza.AppendAttr(b, "xmlns", ns.SASL)
+	if len(answer) == 0 {
+		b = append(b, "/>"...)
+	} else {
+		b = append(b, '>')
+		b = base64.StdEncoding.AppendEncode(b, answer)
+		b = append(b, "</"+name+">"...)
+	}
+	if done {
+		c.id = c.exchange.Identity()
+		c.exchange = nil
+		c.state = proved
+		c.carrier.Restart()
+	}
+	c.carrier.Element(b)
+}
+
+// refuse answers a failed attempt; the client may try again. Web clients find the
+// reason with a regular expression, so its bytes are fixed (xmpp.md §0.4(4)).
+func (c *conn) refuse(err error) {
+	c.exchange = nil
+	var f *sasl.Failure
+	if !errors.As(err, &f) {
+		f = &sasl.Failure{Condition: sasl.TemporaryFailure, Cause: err}
+	}
+	log := c.log.WithField(logx.Mechanism, c.mech).WithField(logx.Reason, f.Error()).
+		WithField(logx.Remote, logx.IP(c.meta.Client.String()))
+	switch {
+	case f.Condition == sasl.TemporaryFailure:
+		log.WithError(f.Cause).Error("log-in could not be checked")
+	case f.Cause != nil:
+		log.WithError(f.Cause).Info("log-in refused")
+	default:
+		log.Info("log-in refused")
+	}
+	b := []byte(`<failure xmlns="` + ns.SASL + `"><` + f.Condition + `/>`)
+	if f.Text != "" {
+		b = append(b, "<text>"...)
+		b = appendPlain(b, f.Text)
+		b = append(b, "</text>"...)
+	}
+	b = append(b, "</failure>"...)
+	c.carrier.Element(b)
+	if c.attempts++; c.attempts >= c.srv.cfg.LoginAttempts {
+		c.fail(stream.PolicyViolation, "Too many attempts to log in")
+		c.state = over
+	}
+}
+
+// appendPlain escapes only what must be: clients show the raw bytes (xmpp.md §9.5).
+func appendPlain(dst []byte, s string) []byte {
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '&':
+			dst = append(dst, "&amp;"...)
+		case '<':
+			dst = append(dst, "&lt;"...)
+		case '>':
+			dst = append(dst, "&gt;"...)
+		default:
+			dst = append(dst, s[i])
+		}
+	}
+	return dst
+}

@@ -1,0 +1,181 @@
+package c2s
+
+import (
+	"strconv"
+
+	"parley/internal/logx"
+	"parley/internal/wire/ns"
+	"parley/xmppd/router"
+	"parley/xmppd/stanza"
+	"parley/xmppd/stream"
+)
+
+// management is the state of XEP-0198. It is guarded by its session's lock. All
+// counters wrap at 2³² as the XEP says.
+type management struct {
+	on    bool
+	space string // the version the client speaks
+	token string // empty when the session cannot be resumed
+	in    uint32 // stanzas handled
+	out   uint32 // stanzas sent
+	ok    uint32 // … and acknowledged
+	asked bool   // a request is under way
+
+	unacked []sent // the last of the out-ok unacknowledged
+	dropped bool   // some of them were forgotten
+}
+
+// sent counts and keeps a stanza.
+func (m *management) sent(s sent, limit int) {
+	if !m.on {
+		return
+	}
+	m.out++
+	if len(m.unacked) >= limit {
+		m.unacked[0] = sent{}
+		m.unacked = m.unacked[1:]
+		m.dropped = true
+	}
+	m.unacked = append(m.unacked, s)
+}
+
+// gap says that stanzas were forgotten that the client has not acknowledged.
+func (m *management) gap() bool { return m.dropped }
+
+// behindGap says that even with h acknowledged something would be missing.
+func (m *management) behindGap(h uint32) bool {
+	return m.out-h > uint32(len(m.unacked))
+}
+
+// acked takes the client's count.
+func (m *management) acked(h uint32) *stream.Error {
+	n := h - m.ok
+	if n > m.out-m.ok {
+		var b stanza.Builder
+		b.Empty(ns.SM3, "handled-count-too-high", "h", itoa(h), "send-count", itoa(m.out))
+		return &stream.Error{Condition: stream.UndefinedCondition,
+			Text: "Client acknowledged more stanzas than were sent", App: b.Bytes()}
+	}
+	m.ok = h
+	m.asked = false
+	left := int(m.out - h)
+	if drop := len(m.unacked) - left; drop >= 0 {
+		clear(m.unacked[:drop])
+		m.unacked = m.unacked[drop:]
+		m.dropped = false
+	}
+	if len(m.unacked) == 0 {
+		m.unacked = nil
+	}
+	return nil
+}
+
+func (m *management) shouldAsk(limit int) bool {
+	return m.on && !m.asked && len(m.unacked) > limit
+}
+
+func (m *management) request() []byte {
+	m.asked = true
+	return []byte(`<r xmlns="` + m.space + `"/>`)
+}
+
+func (m *management) ack() []byte {
+	return []byte(`<a xmlns="` + m.space + `" h="` + itoa(m.in) + `"/>`)
+}
+
+func itoa(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
+
+// manage takes an element of stream management on a bound stream.
+func (c *conn) manage(st *stanza.Stanza) {
+	s := c.sess
+	switch st.Name {
+	case "enable":
+		c.enable(st)
+	case "r":
+		s.mu.Lock()
+		if s.conn == c && s.sm.on {
+			c.carrier.Element(s.sm.ack())
+		}
+		s.mu.Unlock()
+	case "a":
+		h, err := strconv.ParseUint(st.Attr("h"), 10, 32)
+		if err != nil {
+			c.fail(stream.InvalidXML, "h must be a number")
+			return
+		}
+		s.mu.Lock()
+		var e *stream.Error
+		if s.conn == c && s.sm.on {
+			e = s.sm.acked(uint32(h))
+		}
+		s.mu.Unlock()
+		if e != nil {
+			s.end("Disconnected: "+e.Condition, e)
+		}
+	case "resume":
+		c.carrier.Element(smFailed(st.Space, stanza.UnexpectedRequest, nil))
+	default:
+		c.fail(stream.UnsupportedStanzaType, "")
+	}
+}
+
+func (c *conn) enable(st *stanza.Stanza) {
+	s := c.sess
+	resume := st.Attr("resume")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn != c || s.ended {
+		return
+	}
+	if s.sm.on || c.meta.Transport == stream.BOSH {
+		c.carrier.Element(smFailed(st.Space, stanza.UnexpectedRequest, nil))
+		return
+	}
+	s.sm = management{on: true, space: st.Space}
+	var b stanza.Builder
+	if resume == "true" || resume == "1" {
+		s.sm.token = router.NewID()
+		b.Empty(st.Space, "enabled", "id", s.sm.token, "resume", "true", "max", strconv.Itoa(int(s.host.Hibernate.Seconds())))
+		// The server's lock is a leaf, so it may be taken here.
+		s.srv.remember(s.sm.token, s)
+	} else {
+		b.Empty(st.Space, "enabled")
+	}
+	c.carrier.Element(b.Bytes())
+}
+
+// resume takes over a session whose stream was lost, or seems alive to us.
+func (c *conn) resume(st *stanza.Stanza) {
+	token := st.Attr("previd")
+	h, err := strconv.ParseUint(st.Attr("h"), 10, 32)
+	if err != nil || token == "" {
+		c.carrier.Element(smFailed(st.Space, stanza.BadRequest, nil))
+		return
+	}
+	bare, err := stanza.NewAddr(c.id.Name, c.host.Domain, "")
+	s := c.srv.find(token)
+	if err != nil || s == nil || s.rs.Addr().Bare() != bare {
+		c.cannotResume(st.Space, token, bare)
+		return
+	}
+	ok, problem := s.resumeOn(c, st.Space, uint32(h))
+	switch {
+	case problem != nil:
+		s.end("Disconnected: "+problem.Condition, problem)
+		c.carrier.Fail(problem)
+	case !ok:
+		c.cannotResume(st.Space, token, bare)
+	default:
+		c.attach(s)
+		c.log.WithField("transport", c.meta.Transport).Info("session resumed")
+	}
+}
+
+func (c *conn) cannotResume(space, token string, bare stanza.Addr) {
+	var handled *uint32
+	if h, ok := c.srv.handledOf(token, bare); ok {
+		handled = &h
+	}
+	c.log.WithField(logx.Address, logx.JID(bare.String())).Info("session could not be resumed")
+	c.carrier.Element(smFailed(space, stanza.ItemNotFound, handled))
+}

@@ -1,0 +1,202 @@
+package stream
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"parley/internal/wire/ns"
+)
+
+// TCPOptions are the settings of the TCP carrier.
+type TCPOptions struct {
+	// Space is the default namespace, ns.Client if empty.
+	Space string
+	// TLS allows STARTTLS; nil does not.
+	TLS *tls.Config
+	// Direct starts TLS before anything else (XEP-0368).
+	Direct bool
+	// Trusted says that plain connections from this address count as secure; may be nil.
+	Trusted func(netip.Addr) bool
+	// Limit is the largest element before SetLimit is called, in bytes.
+	Limit int
+	// Queue is how many bytes may wait for a slow reader.
+	Queue int
+	// Idle is how long a silence may last; 0 is for ever.
+	Idle time.Duration
+	// Handshake is how long TLS may take.
+	Handshake time.Duration
+}
+
+// SecureConn is a connection that says itself whether it is trusted, for instance
+// one inside our own process.
+type SecureConn interface{ Secure() bool }
+
+// tcp is one TCP stream. All fields but the Writer and the flags belong to the
+// goroutine in ServeTCP.
+type tcp struct {
+	*Writer
+	o      TCPOptions
+	conn   net.Conn // as accepted
+	tls    *tls.Conn
+	reader *Reader
+	want   bool // StartTLS was called
+	secure atomic.Bool
+	over   atomic.Bool // TLS is done or impossible
+}
+
+// halfConn closes the sending side first, so that the peer gets to read our last
+// words even if it is still sending; the reading goroutine closes the rest.
+type halfConn struct {
+	net.Conn
+	raw net.Conn
+}
+
+func (c halfConn) Close() error {
+	if t, ok := c.Conn.(*tls.Conn); ok {
+		_ = t.CloseWrite()
+	}
+	h, ok := c.raw.(interface{ CloseWrite() error })
+	if !ok || h.CloseWrite() != nil {
+		return c.raw.Close()
+	}
+	return c.raw.SetReadDeadline(time.Now().Add(lingerTime))
+}
+
+// ServeTCP runs one accepted connection until it ends or ctx is done, then the
+// stream is closed with system-shutdown.
+func ServeTCP(ctx context.Context, conn net.Conn, o TCPOptions, accept Acceptor) {
+	defer conn.Close()
+	if o.Space == "" {
+		o.Space = ns.Client
+	}
+	t := &tcp{o: o, conn: conn}
+	m := Meta{Transport: TCP, Client: RemoteAddr(conn)}
+	if s, ok := conn.(SecureConn); ok && s.Secure() || o.Trusted != nil && o.Trusted(m.Client) {
+		t.secure.Store(true)
+		t.over.Store(true)
+	}
+	if o.TLS == nil {
+		t.over.Store(true)
+	}
+	t.Writer = NewWriter(halfConn{conn, conn}, encodeTCP{o.Space}, o.Queue)
+	t.reader = NewReader(conn, o.Space, o.Limit)
+	if o.Direct {
+		if err := t.handshake(ctx); err != nil {
+			return
+		}
+	}
+	m.Secure = t.secure.Load()
+	h := accept(t, m)
+	stop := context.AfterFunc(ctx, func() { t.Fail(Err(SystemShutdown, "")) })
+	defer stop()
+	t.serve(ctx, h)
+	t.Writer.Close()
+	t.discard()
+}
+
+// RemoteAddr is the peer's address, if the connection has one.
+func RemoteAddr(conn net.Conn) netip.Addr {
+	a, err := netip.ParseAddrPort(conn.RemoteAddr().String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Addr().Unmap()
+}
+
+func (t *tcp) serve(ctx context.Context, h Handler) {
+	silent := false
+	for {
+		if t.o.Idle > 0 && !t.Ended() {
+			_ = t.conn.SetReadDeadline(time.Now().Add(t.o.Idle))
+		}
+		ev, err := t.reader.Next()
+		if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && !silent && !t.Ended() {
+			silent = h.Idle()
+			continue
+		}
+		if err != nil {
+			var se *Error
+			if errors.As(err, &se) {
+				t.Fail(se)
+			}
+			h.Lost(err)
+			return
+		}
+		silent = false
+		switch ev.Kind {
+		case Opened:
+			h.Header(ev.Header)
+		case Element:
+			h.Element(ev.Stanza)
+		case Closed:
+			h.End()
+			return
+		}
+		if t.want {
+			t.want = false
+			if err := t.handshake(ctx); err != nil {
+				h.Lost(err)
+				return
+			}
+		}
+	}
+}
+
+// discard reads what the peer still sends, so that closing does not reset the
+// connection under our last words.
+func (t *tcp) discard() {
+	_ = t.conn.SetReadDeadline(time.Now().Add(lingerTime))
+	t.Drain()
+	_, _ = io.CopyN(io.Discard, t.conn, 16<<20)
+}
+
+// SetLimit is Carrier.SetLimit.
+func (t *tcp) SetLimit(bytes int) { t.reader.SetLimit(bytes) }
+
+// Restart is Carrier.Restart.
+func (t *tcp) Restart() { t.reader.Restart(nil) }
+
+// Secure is TLSStarter.Secure.
+func (t *tcp) Secure() bool { return t.secure.Load() }
+
+// CanStartTLS is TLSStarter.CanStartTLS.
+func (t *tcp) CanStartTLS() bool { return !t.over.Load() }
+
+// StartTLS is TLSStarter.StartTLS.
+func (t *tcp) StartTLS() {
+	t.Element([]byte(`<proceed xmlns="` + ns.StartTLS + `"/>`))
+	t.want = true
+}
+
+func (t *tcp) handshake(ctx context.Context) error {
+	if t.reader.Buffered() {
+		// Said in the clear, but meant to look as if it had been encrypted.
+		t.Fail(Err(PolicyViolation, "Nothing may be sent before the TLS handshake"))
+		return errors.New("bytes before the TLS handshake")
+	}
+	timeout := t.o.Handshake
+	if timeout <= 0 {
+		timeout = 10 * time.Second
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	t.Drain()
+	_ = t.conn.SetDeadline(time.Time{})
+	t.tls = tls.Server(t.conn, t.o.TLS)
+	if err := t.tls.HandshakeContext(ctx); err != nil {
+		_ = t.conn.Close()
+		return err
+	}
+	t.drain(halfConn{t.tls, t.conn})
+	t.reader.Restart(t.tls)
+	t.secure.Store(true)
+	t.over.Store(true)
+	return nil
+}
