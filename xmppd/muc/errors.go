@@ -58,7 +58,5 @@ var (
 	errFormValue      = stanza.Err(stanza.Modify, stanza.NotAcceptable, "A field of the form has a value the room cannot take")
 	errUnavailable    = stanza.Err(stanza.Cancel, stanza.ServiceUnavailable, "")
 	errFeature        = stanza.Err(stanza.Cancel, stanza.FeatureNotImplemented, "")
-	errInternal       = stanza.Err(stanza.Cancel, stanza.InternalServerError, "")
-	errHeldGone       = stanza.Err(stanza.Cancel, stanza.ItemNotFound, "The room was closed")
 	errInviteRank     = stanza.Err(stanza.Auth, stanza.Forbidden, "Only owners may invite into this room")
 )

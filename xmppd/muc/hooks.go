@@ -82,8 +82,22 @@ type Join struct {
 	// Password is the room password that was given.
 	Password string
 
-	creating bool // held or refused by a rule on creation
-	next     int  // the rule that comes next
+	creating bool   // held or refused by a rule on creation
+	next     int    // the rule that comes next
+	rule     string // the rule that holds it
+}
+
+// Grant sets the affiliation the newcomer will enter with. Nobody is told: all see
+// it with his presence. Administrators stay what they are.
+func (j *Join) Grant(aff Affiliation) {
+	bare := j.From.Bare()
+	switch {
+	case j.Admin:
+	case aff == None:
+		delete(j.Room.affiliations, bare)
+	case len(j.Room.affiliations) < j.Room.host.cfg.MaxAffiliations:
+		j.Room.affiliations[bare] = aff
+	}
 }
 
 // Creates says that the room does not exist yet.
@@ -198,7 +212,7 @@ func (h *Hooks) OnPresence(f func(*Speaker, *stanza.Stanza) *stanza.Stanza) {
 }
 
 // OnSelfPresence adds elements that stand behind x in an occupant's own copy of his
-// presence. The Change is nil for an ordinary update.
+// presence. The Change is nil for an ordinary update and empty when he enters.
 func (h *Hooks) OnSelfPresence(f func(*Room, *Occupant, *Change) []byte) {
 	h.self = append(h.self, f)
 }

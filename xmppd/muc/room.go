@@ -42,6 +42,7 @@ type Room struct {
 	subject      *stanza.Stanza              // last one set, nil before that
 	history      history
 	held         map[stanza.Addr]*Join // by real full address
+	heldOrder    []*Join               // the same, in the order they came
 	asked        map[askKey]stanza.Addr
 	askedOrder   []askKey
 	values       map[any]any
@@ -126,6 +127,7 @@ func (r *Room) shut() {
 		}
 	}
 	clear(r.held)
+	r.heldOrder = nil
 	r.reset()
 }
 

@@ -1,6 +1,7 @@
 package muc
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -159,7 +160,9 @@ func (r *Room) ask(j *Join, rules []joinRule) bool {
 				r.Refuse(j, errWaiting)
 				return false
 			}
+			j.rule = rule.name
 			r.held[j.From] = j
+			r.heldOrder = append(r.heldOrder, j)
 			return false
 		}
 	}
@@ -173,7 +176,7 @@ func (r *Room) Resume(j *Join) {
 	if r.held[j.From] != j {
 		return
 	}
-	delete(r.held, j.From)
+	r.unhold(j)
 	if j.gone() {
 		return
 	}
@@ -182,15 +185,33 @@ func (r *Room) Resume(j *Join) {
 
 // Refuse answers a join with an error.
 func (r *Room) Refuse(j *Join, e *stanza.Error) {
-	if r.held[j.From] == j {
-		delete(r.held, j.From)
-	}
+	r.unhold(j)
 	r.host.stats.refused.Add(1)
 	r.host.rt.Bounce(j.Presence, e)
 }
 
 // Holds says whether a join still waits.
 func (r *Room) Holds(j *Join) bool { return r.held[j.From] == j }
+
+// Held are the joins a rule holds, in the order in which they came.
+func (r *Room) Held(rule string) []*Join {
+	var js []*Join
+	for _, j := range r.heldOrder {
+		if j.rule == rule {
+			js = append(js, j)
+		}
+	}
+	return js
+}
+
+// unhold forgets that a join waits, if it does.
+func (r *Room) unhold(j *Join) {
+	if r.held[j.From] != j {
+		return
+	}
+	delete(r.held, j.From)
+	r.heldOrder = slices.DeleteFunc(slices.Clone(r.heldOrder), func(o *Join) bool { return o == j })
+}
 
 // enter lets somebody in, in the order of xmpp.md §4.5.
 func (r *Room) enter(j *Join) {
@@ -205,9 +226,9 @@ func (r *Room) enter(j *Join) {
 		return
 	}
 	r.tellOccupants(at)
-	var c *Change
+	c := &Change{Occupant: at.o}
 	if creates {
-		c = &Change{self: []string{"201"}}
+		c.self = []string{"201"}
 	}
 	for _, f := range r.host.hooks.entering {
 		f(r, at.o)

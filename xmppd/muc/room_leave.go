@@ -12,7 +12,7 @@ import (
 // still waits to enter.
 func (r *Room) handleLeave(st *stanza.Stanza) {
 	if j := r.held[st.From]; j != nil {
-		delete(r.held, st.From)
+		r.unhold(j)
 		return
 	}
 	at, inside := r.seats[st.From]
@@ -31,7 +31,7 @@ func (r *Room) handleLeave(st *stanza.Stanza) {
 // ended as sessions do.
 func (r *Room) vanished(real stanza.Addr, reason string) {
 	if j := r.held[real]; j != nil && j.gone() {
-		delete(r.held, real)
+		r.unhold(j)
 	}
 	at, inside := r.seats[real]
 	if !inside {

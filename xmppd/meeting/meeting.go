@@ -1,0 +1,84 @@
+package meeting
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"github.com/sirupsen/logrus"
+
+	"parley/jwtauth"
+	"parley/xmppd/muc"
+	"parley/xmppd/router"
+	"parley/xmppd/stanza"
+)
+
+// Rules are the rules of one conference host. They are not changed after Install.
+type Rules struct {
+	cfg      Config
+	verifier *jwtauth.Verifier // nil where tokens are not used
+	rt       *router.Router
+	focus    stanza.Addr // of conference requests
+	log      *logrus.Entry
+
+	tokenRefusals, focusTimeouts, focusCalls atomic.Uint64
+}
+
+// Stats are the numbers of the rules since they were installed.
+type Stats struct {
+	TokenRefusals uint64 `json:"token_refusals"`
+	FocusTimeouts uint64 `json:"focus_timeouts"`
+	FocusCalls    uint64 `json:"focus_calls"`
+}
+
+// Install adds the rules to the rooms of a host, before it gets its first stanza.
+// verifier is the one that checks tokens at log-in; nil where nobody needs a token.
+func Install(host *muc.Host, cfg Config, verifier *jwtauth.Verifier, log *logrus.Entry) (*Rules, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("meetings: %w", err)
+	}
+	m := &Rules{cfg: cfg, verifier: verifier, rt: host.Router(), focus: stanza.MustAddr(cfg.focusAddr()), log: log}
+	h := host.Hooks()
+	m.installHealth(h)
+	m.installToken(h)
+	m.installAffiliation(h)
+	m.installOpen(h)
+	m.installFocusLock(h)
+	m.installMeetingID(h)
+	m.installIdentity(h)
+	m.installPermissions(h)
+	m.installProtection(h)
+	m.installTranscripts(h)
+	return m, nil
+}
+
+// Stats are the numbers of the rules. It may be called from any goroutine.
+func (m *Rules) Stats() Stats {
+	return Stats{TokenRefusals: m.tokenRefusals.Load(), FocusTimeouts: m.focusTimeouts.Load(), FocusCalls: m.focusCalls.Load()}
+}
+
+// claims are what the token of a session says, nil if it has none.
+func claims(s *router.Session) *jwtauth.Claims {
+	if s == nil {
+		return nil
+	}
+	c, _ := s.Token().(*jwtauth.Claims)
+	return c
+}
+
+// account says that somebody proved who he is with a password: no guest, no token,
+// no component.
+func account(s *router.Session) bool {
+	return s != nil && !s.Info().Anonymous && claims(s) == nil
+}
+
+// healthPrefix begins the names of rooms in which a focus tests itself.
+const healthPrefix = "__jicofo-health-check"
+
+func isHealthRoom(r *muc.Room) bool { return strings.HasPrefix(r.Addr().Local(), healthPrefix) }
+
+// hasFocus says that the focus is in the room.
+func (m *Rules) hasFocus(r *muc.Room) bool { return r.Occupant(m.cfg.FocusNick) != nil }
+
+// isFocus says that a join is the focus's: only administrators get its nick.
+func (m *Rules) isFocus(j *muc.Join) bool { return j.Admin && j.Nick == m.cfg.FocusNick }
