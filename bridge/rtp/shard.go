@@ -2,38 +2,166 @@ package rtp
 
 import (
 	"context"
+	"math/rand/v2"
+	"runtime"
 	"sync"
 	"time"
+
+	pionrtp "github.com/pion/rtp"
+)
+
+const (
+	// mailboxSize bounds the commands waiting for the shard. At the bound the caller
+	// waits: a command is never lost while the shard runs.
+	mailboxSize = 1 << 14
+	// receiveBatch is the number of datagrams taken in at once, sendBatch those sent.
+	receiveBatch = 64
+	sendBatch    = 256
+	// tick is how often timers are looked at while there are endpoints, idleTick without.
+	tick     = 10 * time.Millisecond
+	idleTick = time.Second
 )
 
 // DefaultConfig returns settings for some hundred endpoints.
-func DefaultConfig() Config { return Config{ArenaSlots: 16384} }
+func DefaultConfig() Config { return Config{ArenaSlots: 32768} }
 
-// mailboxSize bounds the commands waiting for the shard. At the bound the caller waits:
-// a command is never lost while the shard runs.
-const mailboxSize = 1 << 14
-
-// Shard runs the packet path of its endpoints on one goroutine, Run.
+// Shard runs the packet path of its endpoints on one goroutine, Run. Everything but
+// the mailbox and published statistics belongs to that goroutine.
 type Shard struct {
-	link Link
-
+	link    Link
 	mailbox mailbox
 	stats   shardStats
-	now     time.Time
+
+	arena     *arena
+	endpoints map[uint32]*Endpoint
+	list      []*Endpoint
+
+	// clock is the time since epoch in microseconds, read once per loop.
+	epoch time.Time
+	clock int64
+
+	// What receiving fills.
+	slots   [receiveBatch]uint32
+	buffers [receiveBatch][]byte
+	sizes   [receiveBatch]int
+	peers   [receiveBatch]uint32
+
+	// What waits to be sent.
+	out      [sendBatch][]byte
+	outPeers [sendBatch]uint32
+	outStore []byte
+	queued   int
+
+	// Scratch space.
+	packet  packet
+	repair  packet
+	header  pionrtp.Header
+	rtcpIn  []byte
+	rtcpOut []byte
+	plain   []byte
+	lost    []uint16
+
+	nextTick, nextPublish int64
 }
 
 // NewShard makes a shard on a link. Run starts it.
 func NewShard(cfg Config, link Link) *Shard {
-	s := &Shard{link: link}
+	if cfg.ArenaSlots < 2*receiveBatch {
+		cfg.ArenaSlots = DefaultConfig().ArenaSlots
+	}
+	s := &Shard{
+		link:      link,
+		arena:     newArena(cfg.ArenaSlots),
+		endpoints: map[uint32]*Endpoint{},
+		epoch:     time.Now(),
+		outStore:  make([]byte, sendBatch*slotSize),
+		rtcpIn:    make([]byte, slotSize),
+		rtcpOut:   make([]byte, slotSize),
+		plain:     make([]byte, slotSize),
+		lost:      make([]uint16, 0, maxMissing),
+	}
 	s.mailbox.room.L = &s.mailbox.mu
+	for i := range s.slots {
+		s.slots[i] = noSlot
+	}
+	s.header.CSRC = make([]uint32, 0, 16)
+	s.header.Extensions = make([]pionrtp.Extension, 0, 32)
 	return s
 }
 
-// Run serves until ctx is done. Commands posted before are carried out first.
+// Run serves until ctx is done. It may be called once.
 func (s *Shard) Run(ctx context.Context) error {
-	<-ctx.Done()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	stop := context.AfterFunc(ctx, s.mailbox.close)
+	defer stop()
+	defer context.AfterFunc(ctx, s.link.Wake)()
+	for ctx.Err() == nil {
+		wait := idleTick
+		if len(s.list) > 0 {
+			wait = time.Duration(s.nextTick-s.clock) * time.Microsecond
+		}
+		s.step(wait)
+	}
+	s.mailbox.close()
 	return nil
 }
+
+// step is one turn of the loop: take in what is there, carry out commands, forward,
+// run timers, send.
+func (s *Shard) step(wait time.Duration) {
+	n := s.receive(wait)
+	s.clock = time.Since(s.epoch).Microseconds()
+	s.runCommands()
+	for i := range n {
+		if s.sizes[i] > 0 {
+			s.datagram(i)
+		}
+	}
+	if s.clock >= s.nextTick {
+		s.nextTick = s.clock + tick.Microseconds()
+		s.runTimers()
+	}
+	s.flush()
+}
+
+// receive offers free slots to the link.
+func (s *Shard) receive(wait time.Duration) int {
+	n := 0
+	for ; n < receiveBatch; n++ {
+		if s.slots[n] == noSlot {
+			if s.slots[n] = s.arena.take(); s.slots[n] == noSlot {
+				break
+			}
+		}
+		s.buffers[n] = s.arena.bytes(s.slots[n])[slotFirst:slotLast]
+	}
+	if n == 0 {
+		s.reclaim()
+		return 0
+	}
+	return s.link.Receive(s.buffers[:n], s.sizes[:n], s.peers[:n], wait)
+}
+
+// reclaim lets go of what is kept for retransmissions when there is no memory for
+// packets.
+func (s *Shard) reclaim() {
+	s.stats.now.ArenaExhausted++
+	for _, e := range s.list {
+		for _, u := range e.leg.order {
+			u.history.clear(s.arena)
+		}
+	}
+}
+
+// at converts a reading of the shard's clock.
+func (s *Shard) at(clock int64) time.Time {
+	return s.epoch.Add(time.Duration(clock) * time.Microsecond)
+}
+
+// lowRandom is a sequence number to start with: early loss around a wrap would confuse
+// the receiver's roll-over counter.
+func (s *Shard) lowRandom() uint16 { return uint16(rand.Uint32() & 0x7FFF) }
 
 // Stats returns a snapshot of the shard's counters.
 func (s *Shard) Stats() Stats { return s.stats.snapshot() }
@@ -47,15 +175,51 @@ type mailbox struct {
 	closed  bool
 }
 
+func (m *mailbox) close() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+	m.room.Broadcast()
+}
+
 func (s *Shard) post(f func()) {
 	m := &s.mailbox
 	m.mu.Lock()
 	for len(m.pending) >= mailboxSize && !m.closed {
 		m.room.Wait()
 	}
-	if !m.closed {
-		m.pending = append(m.pending, f)
+	if m.closed {
+		m.mu.Unlock()
+		return
 	}
+	m.pending = append(m.pending, f)
 	m.mu.Unlock()
 	s.link.Wake()
+}
+
+func (s *Shard) runCommands() {
+	m := &s.mailbox
+	m.mu.Lock()
+	todo := m.pending
+	m.pending = nil
+	if len(todo) > 0 {
+		m.room.Broadcast()
+	}
+	m.mu.Unlock()
+	for _, f := range todo {
+		f()
+	}
+}
+
+// event hands news to whoever listens, or drops it.
+func (s *Shard) event(e *Endpoint, ev Event) {
+	if e.opts.Events == nil {
+		return
+	}
+	ev.Endpoint, ev.At = e, s.at(s.clock)
+	select {
+	case e.opts.Events <- ev:
+	default:
+		s.stats.now.EventsDropped++
+	}
 }

@@ -1,0 +1,318 @@
+package rtp
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+
+	"parley/bridge/codec"
+	"parley/bridge/media"
+)
+
+// outStream is one RTP stream we send to a receiver. It lives as long as its SSRC, also
+// when the source behind it changes. The shard's goroutine owns it.
+type outStream struct {
+	ssrc, rtx uint32
+	down      *downStream
+
+	started   bool
+	lastExt   int64
+	lastTS    uint32
+	lastAt    int64
+	lastEnded bool
+	pictureID uint16
+	tl0       uint8
+
+	packets, octets uint32
+	rtxSeq          uint16
+	history         []sentPacket
+
+	// reports remembers the last sender reports that went out, to compute round trips.
+	reports [4]sentReport
+	report  int
+}
+
+// sentReport is the middle of the NTP time a report carried, and when it left.
+type sentReport struct {
+	ntp uint32
+	at  int64
+}
+
+// sentPacket is what a retransmission needs beside the plaintext in its slot.
+type sentPacket struct {
+	slot, generation  uint32
+	start, payload    uint16
+	end, congestion   uint16
+	seq               uint16
+	twoByte, rewrite  bool
+	timestamp         uint32
+	pictureID         uint16
+	tl0               uint8
+	pt                uint8
+	idOffset, tl0At   uint8
+	wide, used, video bool
+	again             int64
+}
+
+// sentHistory is the number of packets of a stream that can be sent again.
+const sentHistory = 512
+
+// downStream is what one receiver gets of one source: it picks an encoding, leaves out
+// temporal layers, and makes one continuous stream of it.
+type downStream struct {
+	receiver *Endpoint
+	source   *Source
+	out      *outStream
+	target   media.Layer
+
+	// encoding that is being sent, -1 if none; temporal the greatest layer of it.
+	encoding int
+	temporal uint8
+	seq      shift
+	frames   shift
+	lastID   int64
+	hasID    bool
+	tsDelta  uint32
+	tl0Delta uint8
+	// wantedAt is when a keyframe was asked for last, tries how often in a row.
+	wantedAt int64
+	tries    int
+}
+
+// verdict of a downStream about a packet.
+type verdict struct {
+	send      bool
+	shown     bool
+	seq       int64
+	timestamp uint32
+	pictureID uint16
+	tl0       uint8
+}
+
+// stop ends the projection; the next packet sent must begin a keyframe.
+func (d *downStream) stop() { d.encoding = -1 }
+
+// wanted is the encoding the receiver should get: the target's, or the next lower one
+// that is alive.
+func (d *downStream) wanted(now int64) int {
+	if d.target == media.LayerNone {
+		return -1
+	}
+	streams := d.source.up.streams
+	top := min(d.target.Encoding(), len(streams)-1)
+	for e := top; e >= 0; e-- {
+		if streams[e].active(now) {
+			return e
+		}
+	}
+	return top
+}
+
+// decide says what becomes of a packet of the source, and under which numbers it goes
+// out.
+func (d *downStream) decide(p *packet) (v verdict) {
+	if d.target == media.LayerNone {
+		return v
+	}
+	if p.kind == media.Video && d.shouldSwitch(p) {
+		d.switchTo(p)
+		v.shown = true
+	} else if d.encoding < 0 && p.kind == media.Audio {
+		d.switchTo(p)
+		v.shown = true
+	}
+	if p.encoding != d.encoding {
+		return v
+	}
+	if p.facts.Rewritable {
+		if !d.temporalPass(p) {
+			d.skip(p)
+			return v
+		}
+	}
+	var ok bool
+	if v.seq, ok = d.seq.apply(p.ext); !ok {
+		return v
+	}
+	v.send = true
+	v.timestamp = p.timestamp + d.tsDelta
+	if p.facts.Rewritable {
+		v.pictureID, v.tl0 = d.frameNumbers(p)
+	}
+	return v
+}
+
+// shouldSwitch says whether the stream begins or changes its encoding with this packet.
+func (d *downStream) shouldSwitch(p *packet) bool {
+	if !p.facts.KeyframeStart || p.repaired {
+		// A stream whose keyframes cannot be recognised begins anywhere.
+		return d.encoding < 0 && !recognisable(p.codec)
+	}
+	top := d.target.Encoding()
+	switch {
+	case p.encoding == d.encoding:
+		return false
+	case d.encoding < 0, d.encoding > top:
+		return p.encoding <= top || p.encoding == 0
+	case p.encoding > d.encoding:
+		return p.encoding <= top
+	default:
+		// Down only if the better one has stopped.
+		return !d.source.up.streams[d.encoding].active(p.arrival)
+	}
+}
+
+func recognisable(c media.Codec) bool {
+	return c == media.VP8 || c == media.VP9 || c == media.AV1 || c == media.H264
+}
+
+// switchTo makes the packet the first one of its encoding in the outgoing stream.
+func (d *downStream) switchTo(p *packet) {
+	o := d.out
+	d.encoding, d.tries = p.encoding, 0
+	d.temporal = maxTemporalOf(d.target, p.encoding)
+	next := o.lastExt + 1
+	if !o.started {
+		// A low start keeps early loss from confusing the receiver's roll-over counter.
+		next = 1<<16 | int64(rand.Uint32()&0x7FFF)
+		d.tsDelta = 0
+		o.pictureID, o.tl0 = p.facts.PictureID-1, p.facts.TL0-1
+	} else {
+		if !o.lastEnded && p.kind == media.Video {
+			// The receiver must notice that the last frame has no end.
+			next++
+		}
+		d.tsDelta = o.lastTS + d.spacing(p) - p.timestamp
+	}
+	d.seq.restart(p.ext, next)
+	d.hasID = false
+}
+
+// spacing guesses how much media time passed since the last packet sent.
+func (d *downStream) spacing(p *packet) uint32 {
+	elapsed := p.arrival - d.out.lastAt
+	if p.kind == media.Audio {
+		return uint32(max(1, (elapsed+10_000)/20_000)) * 960
+	}
+	return uint32(max(1, (elapsed+16_500)/33_000)) * 3000
+}
+
+// maxTemporalOf is the greatest temporal layer to send of an encoding: all of one below
+// the target, nothing but the base of one above.
+func maxTemporalOf(target media.Layer, encoding int) uint8 {
+	switch top := target.Encoding(); {
+	case encoding < top:
+		return 7
+	case encoding > top:
+		return 0
+	default:
+		return uint8(target.Temporal())
+	}
+}
+
+// temporalPass filters temporal layers. Less is possible at once, more only at a frame
+// that needs nothing that was left out.
+func (d *downStream) temporalPass(p *packet) bool {
+	limit := maxTemporalOf(d.target, d.encoding)
+	f := &p.facts
+	switch {
+	case limit < d.temporal:
+		d.temporal = limit
+	case limit > d.temporal && f.KeyframeStart:
+		d.temporal = limit
+	case limit > d.temporal && f.Sync && f.Temporal > d.temporal && f.Temporal <= limit:
+		d.temporal = f.Temporal
+	}
+	return f.Temporal <= d.temporal
+}
+
+// skip leaves a packet of the current encoding out without a trace.
+func (d *downStream) skip(p *packet) {
+	d.seq.drop(p.ext)
+	if id, fresh := d.extendID(p); fresh {
+		d.frames.drop(id)
+	}
+}
+
+// extendID unwraps the picture id and says whether the frame is a new one.
+func (d *downStream) extendID(p *packet) (id int64, fresh bool) {
+	bits := uint(7)
+	if p.facts.Wide {
+		bits = 15
+	}
+	if !d.hasID {
+		d.hasID = true
+		id = int64(p.facts.PictureID) + 1<<16
+		d.lastID = id
+		d.frames.restart(id, int64(d.out.pictureID)+1+1<<16)
+		d.tl0Delta = d.out.tl0 + 1 - p.facts.TL0
+		return id, true
+	}
+	id = unwrap(d.lastID, uint32(p.facts.PictureID), bits)
+	if id > d.lastID {
+		d.lastID = id
+		return id, true
+	}
+	return id, false
+}
+
+func (d *downStream) frameNumbers(p *packet) (pictureID uint16, tl0 uint8) {
+	id, _ := d.extendID(p)
+	out, ok := d.frames.apply(id)
+	if !ok {
+		out = id
+	}
+	return uint16(out), p.facts.TL0 + d.tl0Delta
+}
+
+// sent notes a packet that goes out under the verdict's numbers.
+func (o *outStream) sent(p *packet, v *verdict) {
+	o.packets++
+	o.octets += uint32(p.end - p.payload)
+	if o.started && v.seq <= o.lastExt {
+		return
+	}
+	o.started = true
+	o.lastExt, o.lastTS, o.lastAt, o.lastEnded = v.seq, v.timestamp, p.arrival, p.marker
+	if p.facts.Rewritable {
+		o.pictureID, o.tl0 = v.pictureID, v.tl0
+	}
+}
+
+// remember keeps what is needed to send a packet again.
+func (o *outStream) remember(a *arena, p *packet, v *verdict) {
+	if o.history == nil {
+		o.history = make([]sentPacket, sentHistory)
+	}
+	o.history[v.seq%sentHistory] = sentPacket{
+		slot: p.slot, generation: a.generation[p.slot],
+		start: uint16(p.start), payload: uint16(p.payload), end: uint16(p.end), congestion: uint16(p.congestion),
+		seq: uint16(v.seq), timestamp: v.timestamp, pt: p.pt, twoByte: p.twoByte, used: true,
+		rewrite: p.facts.Rewritable, pictureID: v.pictureID, tl0: v.tl0,
+		idOffset: p.facts.PictureIDOffset, tl0At: p.facts.TL0Offset, wide: p.facts.Wide,
+	}
+}
+
+// find returns the packet with a sequence number if it can still be sent again.
+func (o *outStream) find(a *arena, seq uint16) *sentPacket {
+	if o.history == nil {
+		return nil
+	}
+	// The extended number's lower bits pick the place; sentHistory divides 65536.
+	s := &o.history[int(seq)%sentHistory]
+	if !s.used || s.seq != seq || a.generation[s.slot] != s.generation || a.refs[s.slot] <= 0 {
+		return nil
+	}
+	return s
+}
+
+// patch writes what is particular to one receiver into the shared plaintext. Every
+// field is written for every receiver, so nothing has to be restored.
+func patch(b []byte, p *packet, v *verdict, ssrc uint32) {
+	h := b[p.start:]
+	binary.BigEndian.PutUint16(h[2:], uint16(v.seq))
+	binary.BigEndian.PutUint32(h[4:], v.timestamp)
+	binary.BigEndian.PutUint32(h[8:], ssrc)
+	if p.facts.Rewritable {
+		codec.RewriteVP8(b[p.payload:], p.facts, v.pictureID, v.tl0)
+	}
+}

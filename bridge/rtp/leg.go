@@ -1,0 +1,245 @@
+package rtp
+
+import (
+	"slices"
+
+	"github.com/pion/srtp/v3"
+
+	"parley/bridge/media"
+)
+
+// leg is the shard's side of an Endpoint; only the shard's goroutine touches it.
+type leg struct {
+	open bool
+
+	send, receive *srtp.Context
+	aead          bool
+
+	types      [128]media.PayloadType
+	ids        extensionMap
+	extensions extensionIDs
+	muted      [3]bool
+
+	sources []*Source
+	// streams finds what arrives by SSRC, outs what is sent by SSRC and by RTX SSRC.
+	streams map[uint32]*upStream
+	// order lists the media streams for reports.
+	order []*upStream
+	downs map[*Source]*downStream
+	outs  map[uint32]*outStream
+	// rtcpSenders are the SSRCs seen in authentic RTCP; the library keeps state for each.
+	rtcpSenders map[uint32]struct{}
+
+	twcc     twccReceiver
+	history  twccSender
+	remb     rembState
+	probe    probeState
+	nackDue  bool
+	nextRR   int64
+	nextTick int64
+	// firSeq counts the full intra requests sent to this endpoint.
+	firSeq uint8
+
+	stats            EndpointStats
+	up, down         rate
+	rtt              int64
+	upLoss, downLoss float64
+	lastPacket       int64
+}
+
+// maxStreams bounds the SSRCs of one endpoint, in each direction.
+const maxStreams = 1024
+
+func (s *Shard) addEndpoint(e *Endpoint) {
+	if s.endpoints[e.peer] != nil {
+		return
+	}
+	e.leg.open = true
+	e.leg.streams = map[uint32]*upStream{}
+	e.leg.downs = map[*Source]*downStream{}
+	e.leg.outs = map[uint32]*outStream{}
+	e.leg.rtcpSenders = map[uint32]struct{}{}
+	e.leg.nextRR = s.clock + reportInterval
+	s.endpoints[e.peer] = e
+	s.list = append(s.list, e)
+	s.stats.now.Endpoints = len(s.list)
+}
+
+func (s *Shard) removeEndpoint(e *Endpoint) {
+	if s.endpoints[e.peer] != e {
+		return
+	}
+	for _, src := range slices.Clone(e.leg.sources) {
+		e.removeSource(src)
+	}
+	for src := range e.leg.downs {
+		e.removeDown(src)
+	}
+	e.leg.open = false
+	delete(s.endpoints, e.peer)
+	s.list = slices.DeleteFunc(s.list, func(o *Endpoint) bool { return o == e })
+	s.stats.now.Endpoints = len(s.list)
+}
+
+func (e *Endpoint) setKeys(send, receive *srtp.Context, aead bool) {
+	e.leg.send, e.leg.receive, e.leg.aead = send, receive, aead
+	// Whoever waited for a picture of this receiver's sources can have it now.
+	for _, d := range e.leg.downs {
+		e.shard.wantKeyframe(d)
+	}
+}
+
+func (e *Endpoint) addPayloadTypes(types []media.PayloadType) {
+	for _, t := range types {
+		if t.Number < 128 && t.Codec != media.CodecUnknown {
+			e.leg.types[t.Number] = t
+		}
+	}
+}
+
+func (e *Endpoint) addExtensions(extensions []media.Extension) {
+	ids := &e.leg.extensions
+	for _, x := range extensions {
+		if x.ID == 0 || x.Kind == media.ExtUnknown {
+			continue
+		}
+		e.leg.ids[x.ID] = x.Kind
+		switch x.Kind {
+		case media.ExtAudioLevel:
+			ids.level = x.ID
+		case media.ExtVideoOrientation:
+			ids.orientation = x.ID
+		case media.ExtDependencyDescriptor:
+			ids.descriptor = x.ID
+		case media.ExtTransportCC:
+			ids.transport = x.ID
+		case media.ExtAbsSendTime:
+			ids.absSendTime = x.ID
+		}
+	}
+}
+
+func (e *Endpoint) addSource(src *Source) {
+	if !e.leg.open || src.up.live {
+		return
+	}
+	src.up.live = true
+	for i, enc := range src.cfg.Encodings {
+		u := e.addStream(&upStream{source: src, encoding: i, ssrc: enc.SSRC})
+		if u == nil {
+			continue
+		}
+		src.up.streams = append(src.up.streams, u)
+		e.leg.order = append(e.leg.order, u)
+		if enc.RTX != 0 {
+			e.addStream(&upStream{source: src, encoding: i, ssrc: enc.RTX, repairs: u})
+		}
+	}
+	e.leg.sources = append(e.leg.sources, src)
+}
+
+// addStream takes in an SSRC that is new to the endpoint.
+func (e *Endpoint) addStream(u *upStream) *upStream {
+	if u.ssrc == 0 || e.leg.streams[u.ssrc] != nil || len(e.leg.streams) >= maxStreams {
+		return nil
+	}
+	u.encoding = min(u.encoding, len(u.source.up.streams))
+	if u.repairs != nil {
+		u.encoding = u.repairs.encoding
+	}
+	e.leg.streams[u.ssrc] = u
+	return u
+}
+
+func (e *Endpoint) removeSource(src *Source) {
+	if !src.up.live {
+		return
+	}
+	src.up.live = false
+	for _, d := range slices.Clone(src.up.downs) {
+		d.receiver.removeDown(src)
+	}
+	for ssrc, u := range e.leg.streams {
+		if u.source == src {
+			u.history.clear(e.shard.arena)
+			delete(e.leg.streams, ssrc)
+		}
+	}
+	e.leg.order = slices.DeleteFunc(e.leg.order, func(u *upStream) bool { return u.source == src })
+	e.leg.sources = slices.DeleteFunc(e.leg.sources, func(o *Source) bool { return o == src })
+}
+
+// setForward starts, changes or stops what the endpoint gets of a source.
+func (e *Endpoint) setForward(f Forward) {
+	src := f.Source
+	if !e.leg.open || src == nil || src.owner == e {
+		return
+	}
+	d := e.leg.downs[src]
+	if f.Target == media.LayerNone || !src.up.live {
+		if d != nil {
+			e.removeDown(src)
+		}
+		return
+	}
+	if f.SSRC == 0 {
+		f.SSRC, f.RTX = src.cfg.Encodings[0].SSRC, src.cfg.Encodings[0].RTX
+	}
+	if d != nil && d.out.ssrc != f.SSRC {
+		e.removeDown(src)
+		d = nil
+	}
+	if d == nil {
+		out := e.outStream(f.SSRC, f.RTX)
+		if out == nil {
+			return
+		}
+		if out.down != nil {
+			// The slot goes to another source.
+			e.removeDown(out.down.source)
+		}
+		d = &downStream{receiver: e, source: src, out: out, encoding: -1}
+		out.down = d
+		e.leg.downs[src] = d
+		src.up.downs = append(src.up.downs, d)
+	}
+	d.target = f.Target
+	d.tries, d.wantedAt = 0, 0
+	e.shard.wantKeyframe(d)
+}
+
+// outStream finds or makes the outgoing stream with an SSRC.
+func (e *Endpoint) outStream(ssrc, rtx uint32) *outStream {
+	if o := e.leg.outs[ssrc]; o != nil {
+		return o
+	}
+	if ssrc == 0 || len(e.leg.outs) >= maxStreams {
+		return nil
+	}
+	o := &outStream{ssrc: ssrc, rtx: rtx, rtxSeq: e.shard.lowRandom()}
+	e.leg.outs[ssrc] = o
+	return o
+}
+
+// removeDown ends what the endpoint gets of a source. The outgoing stream stays: its
+// numbers go on when its SSRC is used again.
+func (e *Endpoint) removeDown(src *Source) {
+	d := e.leg.downs[src]
+	if d == nil {
+		return
+	}
+	d.out.down = nil
+	delete(e.leg.downs, src)
+	src.up.downs = slices.DeleteFunc(src.up.downs, func(o *downStream) bool { return o == d })
+}
+
+// videoType returns a payload type of video the endpoint knows.
+func (l *leg) videoType() (uint8, bool) {
+	for i := range l.types {
+		t := &l.types[i]
+		if t.Kind == media.Video && t.Codec != media.RTX && t.Codec != media.CodecUnknown {
+			return t.Number, true
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,301 @@
+package rtp
+
+import (
+	"parley/bridge/media"
+)
+
+// The way of an RTP packet, in the order of the stages. A slot is held by the receive
+// loop while its packet is on the way; the repair stage adds a reference for
+// retransmissions. Nothing below allocates.
+
+// datagram takes in the i-th datagram of a batch.
+func (s *Shard) datagram(i int) {
+	e := s.endpoints[s.peers[i]]
+	size := s.sizes[i]
+	b := s.buffers[i]
+	s.stats.now.PacketsReceived++
+	s.stats.now.BytesReceived += uint64(size)
+	if e == nil || e.leg.receive == nil || size < rtpHeaderSize {
+		s.drop(StageParse)
+		return
+	}
+	if t := b[1]; t >= 192 && t <= 223 {
+		s.rtcp(e, b[:size])
+		return
+	}
+	p := &s.packet
+	p.slot, p.arrival = s.slots[i], s.clock
+	s.rtp(e, p, size)
+	// If the slot is kept, the next batch needs another one.
+	if s.arena.refs[s.slots[i]] > 1 {
+		s.arena.release(s.slots[i])
+		s.slots[i] = noSlot
+	}
+}
+
+func (s *Shard) drop(st Stage) { s.stats.now.Stages[st].Dropped++ }
+func (s *Shard) in(st Stage)   { s.stats.now.Stages[st].In++ }
+
+// rtp leads a packet through all stages.
+func (s *Shard) rtp(e *Endpoint, p *packet, size int) {
+	b := s.arena.bytes(p.slot)
+	u := s.parse(e, p, b, size)
+	if u == nil || !s.decrypt(e, p, b) {
+		return
+	}
+	if u = s.repairStage(e, u, p, b); u == nil {
+		return
+	}
+	if s.layersStage(e, u, p, b) {
+		s.rewrite(e, u, p, b)
+	}
+}
+
+// parse reads the header and finds the stream. What no source announced is dropped
+// before it costs a decryption or leaves a trace anywhere.
+func (s *Shard) parse(e *Endpoint, p *packet, b []byte, size int) *upStream {
+	s.in(StageParse)
+	if !p.parseHeader(b, slotFirst, slotFirst+size, &e.leg.ids) {
+		s.drop(StageParse)
+		return nil
+	}
+	u := e.leg.streams[p.ssrc]
+	t := &e.leg.types[p.pt]
+	if u == nil || t.Codec == media.CodecUnknown {
+		s.drop(StageParse)
+		return nil
+	}
+	p.kind, p.codec = u.source.cfg.Kind, t.Codec
+	if u.clockRate == 0 {
+		u.clockRate = t.ClockRate
+	}
+	return u
+}
+
+// decrypt opens the packet in place and notes that it arrived.
+func (s *Shard) decrypt(e *Endpoint, p *packet, b []byte) bool {
+	s.in(StageDecrypt)
+	sealed := b[p.start:p.end]
+	plain, err := e.leg.receive.DecryptRTP(b[p.start:p.start:slotSize], sealed, &s.header)
+	if err != nil {
+		s.drop(StageDecrypt)
+		return false
+	}
+	p.end = p.start + len(plain)
+	l := &e.leg
+	l.stats.PacketsReceived++
+	l.stats.BytesReceived += uint64(len(sealed))
+	l.up.add(len(sealed))
+	l.lastPacket = p.arrival
+	if p.transport.size == 2 {
+		l.twcc.arrived(uint16(b[p.transport.at])<<8|uint16(b[p.transport.at+1]), p.arrival, p.marker)
+		l.twcc.media = p.ssrc
+	}
+	if _, ok := p.stripPadding(b); !ok || p.payload > p.end {
+		s.drop(StageDecrypt)
+		return false
+	}
+	return true
+}
+
+// repairStage undoes retransmission, drops what was there before, and notes what is
+// missing. It returns the media stream.
+func (s *Shard) repairStage(e *Endpoint, u *upStream, p *packet, b []byte) *upStream {
+	s.in(StageRepair)
+	if u.repairs != nil {
+		if u = s.unwrapRepair(e, u, p, b); u == nil {
+			s.drop(StageRepair)
+			return nil
+		}
+	} else if p.codec == media.RTX {
+		s.drop(StageRepair)
+		return nil
+	}
+	ext, fresh, skipped := u.note(p.seq)
+	if !fresh {
+		s.drop(StageRepair)
+		return nil
+	}
+	p.ext, p.encoding = ext, u.encoding
+	u.received++
+	u.lastArrival, u.pt = p.arrival, p.pt
+	if !p.repaired {
+		u.measureJitter(p)
+	}
+	if p.kind == media.Video && e.leg.types[p.pt].NACK {
+		if skipped > 0 {
+			u.missing.add(ext, skipped)
+			e.leg.nackDue = true
+		} else if ext != u.highest {
+			u.missing.found(ext)
+		}
+	}
+	return u
+}
+
+// unwrapRepair turns a retransmission back into the packet it repeats (RFC 4588).
+func (s *Shard) unwrapRepair(e *Endpoint, u *upStream, p *packet, b []byte) *upStream {
+	if p.codec != media.RTX || p.end-p.payload < 2 {
+		// Probing with padding; it has done its work for congestion control.
+		return nil
+	}
+	t := &e.leg.types[e.leg.types[p.pt].Apt&0x7F]
+	if t.Codec == media.CodecUnknown || t.Codec == media.RTX {
+		return nil
+	}
+	p.seq = uint16(b[p.payload])<<8 | uint16(b[p.payload+1])
+	p.payload += 2
+	p.pt, p.codec, p.ssrc, p.repaired = t.Number, t.Codec, u.repairs.ssrc, true
+	e.leg.stats.RetransmissionsReceived++
+	return u.repairs
+}
+
+// layersStage looks at what the packet is: how loud, of which layer, a keyframe. It
+// says whether the packet is worth forwarding.
+func (s *Shard) layersStage(e *Endpoint, u *upStream, p *packet, b []byte) bool {
+	s.in(StageLayers)
+	src := u.source
+	if !src.up.first {
+		src.up.first = true
+		s.event(e, Event{Kind: EventFirstPacket, Source: src})
+	}
+	if e.leg.muted[p.kind] {
+		s.drop(StageLayers)
+		return false
+	}
+	if p.kind == media.Audio {
+		return s.audio(e, u, p, b)
+	}
+	if p.payload == p.end {
+		for _, d := range src.up.downs {
+			if d.encoding == p.encoding {
+				d.seq.drop(p.ext)
+			}
+		}
+		return false
+	}
+	u.inspect(p, b)
+	src.up.codec = p.codec
+	u.measureLayer(p)
+	if p.facts.KeyframeStart {
+		u.lastKeyframe = p.arrival
+		src.up.keyframe[u.encoding].arrived(p.arrival)
+		s.event(e, Event{Kind: EventKeyframe, Source: src, Layer: media.LayerOf(u.encoding, 0, 0)})
+	}
+	return true
+}
+
+// audio reads the level and leaves out long silence.
+func (s *Shard) audio(e *Endpoint, u *upStream, p *packet, b []byte) bool {
+	level, known := byte(127), p.level.size > 0
+	if known {
+		level = b[p.level.at] & 0x7F
+		e.levels.write(127 - level)
+	}
+	if u.quiet.count == 0 {
+		u.quiet.restart(p.ext-seenWindow, p.ext-seenWindow)
+	}
+	if u.silence(level, known) {
+		u.quiet.drop(p.ext)
+		s.drop(StageLayers)
+		return false
+	}
+	var ok bool
+	p.ext, ok = u.quiet.apply(p.ext)
+	return ok && p.payload < p.end
+}
+
+// rewrite lays the header out for everybody and lets each receiver decide.
+func (s *Shard) rewrite(e *Endpoint, u *upStream, p *packet, b []byte) {
+	s.in(StageRewrite)
+	downs := u.source.up.downs
+	if len(downs) == 0 || !p.normalise(b, &e.leg.extensions) {
+		s.drop(StageRewrite)
+		return
+	}
+	if p.kind == media.Video {
+		u.history.keep(s.arena, p.slot, p.arrival)
+	}
+	for _, d := range downs {
+		r := d.receiver
+		if r.leg.send == nil || r.leg.types[p.pt].Codec != p.codec {
+			continue
+		}
+		v := d.decide(p)
+		if v.shown {
+			s.event(r, Event{Kind: EventShown, Source: d.source, Layer: media.LayerOf(p.encoding, 0, 0)})
+		}
+		if !v.send {
+			continue
+		}
+		patch(b, p, &v, d.out.ssrc)
+		if !s.send(r, b, p, false) {
+			continue
+		}
+		if p.kind == media.Video {
+			d.out.remember(s.arena, p, &v)
+		}
+		d.out.sent(p, &v)
+	}
+}
+
+// send stamps the packet for congestion control and encrypts it into the next free send
+// buffer: the encryption is the copy.
+func (s *Shard) send(r *Endpoint, b []byte, p *packet, probe bool) bool {
+	s.in(StageSend)
+	if s.queued == sendBatch {
+		s.flush()
+	}
+	if p.congestion != 0 {
+		s.stamp(r, b, p, probe)
+	}
+	at := s.queued * slotSize
+	sealed, err := r.leg.send.EncryptRTP(s.outStore[at:at:at+slotSize], b[p.start:p.end], &s.header)
+	if err != nil {
+		s.drop(StageSend)
+		return false
+	}
+	s.enqueue(r, sealed)
+	r.leg.stats.PacketsSent++
+	return true
+}
+
+func (s *Shard) enqueue(r *Endpoint, sealed []byte) {
+	s.out[s.queued], s.outPeers[s.queued] = sealed, r.peer
+	s.queued++
+	r.leg.stats.BytesSent += uint64(len(sealed))
+	r.leg.down.add(len(sealed))
+	s.stats.now.PacketsSent++
+	s.stats.now.BytesSent += uint64(len(sealed))
+}
+
+// stamp writes the transport-wide sequence number, or the send time for receivers that
+// only know that, into the place the layout keeps for it.
+func (s *Shard) stamp(r *Endpoint, b []byte, p *packet, probe bool) {
+	x := b[p.congestion : p.congestion+4]
+	ids := &r.leg.extensions
+	switch {
+	case ids.transport != 0 && p.twoByte:
+		seq := r.leg.history.next(s.clock, p.end-p.start, probe)
+		x[0], x[1], x[2], x[3] = ids.transport, 2, byte(seq>>8), byte(seq)
+	case ids.transport != 0 && ids.transport < 15:
+		seq := r.leg.history.next(s.clock, p.end-p.start, probe)
+		x[0], x[1], x[2], x[3] = ids.transport<<4|1, byte(seq>>8), byte(seq), 0
+	case ids.absSendTime != 0 && ids.absSendTime < 15 && !p.twoByte:
+		// Seconds with 18 bits behind the point, 24 bits in all.
+		t := uint32((s.clock << 12 / 15625) & 0xFFFFFF)
+		x[0], x[1], x[2], x[3] = ids.absSendTime<<4|2, byte(t>>16), byte(t>>8), byte(t)
+	default:
+		clear(x)
+	}
+}
+
+// flush hands what is queued to the link.
+func (s *Shard) flush() {
+	if s.queued == 0 {
+		return
+	}
+	sent := s.link.Send(s.outPeers[:s.queued], s.out[:s.queued])
+	s.stats.now.Stages[StageSend].Dropped += uint64(s.queued - sent)
+	s.queued = 0
+}

@@ -1,0 +1,68 @@
+package rtp
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// published is what anyone may read of an endpoint. The shard writes it every time it
+// publishes, not for every packet.
+type published struct{ p atomic.Pointer[EndpointStats] }
+
+func (p *published) snapshot() EndpointStats {
+	if s := p.p.Load(); s != nil {
+		return *s
+	}
+	return EndpointStats{}
+}
+
+// shardStats counts on the shard's goroutine and is published with each tick.
+type shardStats struct {
+	now       Stats
+	published atomic.Pointer[Stats]
+}
+
+func (s *shardStats) snapshot() Stats {
+	if p := s.published.Load(); p != nil {
+		return *p
+	}
+	return Stats{}
+}
+
+func (s *shardStats) publish() {
+	c := s.now
+	s.published.Store(&c)
+}
+
+// publishInterval is how often snapshots and layers are published.
+const publishInterval = 500 * time.Millisecond
+
+// rate measures bytes per second over the last two publishing intervals and a bit.
+type rate struct {
+	bytes  uint64
+	recent [4]uint64
+	spans  [4]int64
+	at     int
+	since  int64
+}
+
+func (r *rate) add(n int) { r.bytes += uint64(n) }
+
+// roll closes an interval at now (microseconds) and returns bit/s.
+func (r *rate) roll(now int64) int {
+	if r.since != 0 {
+		r.recent[r.at], r.spans[r.at] = r.bytes, now-r.since
+		r.at = (r.at + 1) % len(r.recent)
+	}
+	r.bytes, r.since = 0, now
+	var bytes uint64
+	var span int64
+	for i := range r.recent {
+		bytes += r.recent[i]
+		span += r.spans[i]
+	}
+	if span == 0 {
+		return 0
+	}
+	return int(float64(bytes) * 8e6 / float64(span))
+}

@@ -1,0 +1,74 @@
+package rtp
+
+import (
+	"time"
+
+	"parley/bridge/media"
+)
+
+// runTimers does what is due. It is called once per tick.
+func (s *Shard) runTimers() {
+	publish := s.clock >= s.nextPublish
+	if publish {
+		s.nextPublish = s.clock + publishInterval.Microseconds()
+		s.stats.publish()
+	}
+	for _, e := range s.list {
+		if e.leg.send != nil {
+			s.endpointTimers(e)
+		}
+		if publish {
+			s.publishEndpoint(e)
+		}
+	}
+}
+
+func (s *Shard) endpointTimers(e *Endpoint) {
+	l := &e.leg
+	if l.twcc.due(s.clock) {
+		s.sendFeedback(e)
+	}
+	s.askMissing(e, false)
+	if s.clock >= l.nextRR {
+		l.nextRR = s.clock + reportInterval
+		s.reports(e)
+	}
+	for _, src := range l.sources {
+		for i := range src.up.keyframe {
+			if src.up.keyframe[i].pending {
+				s.askKeyframe(src, i, true)
+			}
+		}
+		for _, d := range src.up.downs {
+			s.wantKeyframe(d)
+		}
+	}
+	if l.probe.rate > 0 {
+		s.probe(e)
+	}
+}
+
+// publishEndpoint makes an endpoint's numbers visible to others.
+func (s *Shard) publishEndpoint(e *Endpoint) {
+	l := &e.leg
+	l.stats.BitrateReceived, l.stats.BitrateSent = l.up.roll(s.clock), l.down.roll(s.clock)
+	l.stats.RTT = time.Duration(l.rtt) * time.Microsecond
+	l.stats.UpLoss, l.stats.DownLoss = l.upLoss, l.downLoss
+	if l.lastPacket != 0 {
+		l.stats.LastPacket = s.at(l.lastPacket)
+	}
+	l.stats.PacketsLost = 0
+	for _, u := range l.order {
+		if lost := u.highest - u.base + 1 - int64(u.received); u.started && lost > 0 {
+			l.stats.PacketsLost += uint64(lost)
+		}
+		u.history.expire(s.arena, s.clock)
+	}
+	snapshot := l.stats
+	e.published.p.Store(&snapshot)
+	for _, src := range l.sources {
+		if src.cfg.Kind == media.Video && src.publishLayers(s.clock) {
+			s.event(e, Event{Kind: EventLayers, Source: src})
+		}
+	}
+}

@@ -1,0 +1,312 @@
+package rtp
+
+import (
+	"parley/bridge/codec"
+	"parley/bridge/media"
+)
+
+const (
+	// seenWindow is how many sequence numbers back a packet may come again as a
+	// retransmission and be recognised.
+	seenWindow = 2048
+	// maxTemporal bounds the temporal layers measured, maxSpatial the spatial ones.
+	maxTemporal, maxSpatial = 4, 4
+	// layerHold is how long a layer counts as active after its last packet. Screens that
+	// stand still send little.
+	layerHold = 3_000_000
+	// silentPackets is how many silent audio packets in a row pass; the rest is left out.
+	silentPackets = 3
+	// gapReset is the jump of sequence numbers that means a new beginning, not a loss.
+	gapReset = 3000
+)
+
+// upSource is the shard's side of a Source.
+type upSource struct {
+	live    bool
+	streams []*upStream
+	// downs are the receivers of the source.
+	downs []*downStream
+	codec media.Codec
+	// first says that the first packet was reported.
+	first    bool
+	changed  bool
+	keyframe [media.MaxEncodings]keyframeState
+}
+
+// upStream is one RTP stream an endpoint sends: an encoding, or the repair stream of
+// one. The shard's goroutine owns it.
+type upStream struct {
+	source   *Source
+	encoding int
+	ssrc     uint32
+	// repairs is the stream whose packets this one carries again, nil for media.
+	repairs *upStream
+
+	started bool
+	base    int64
+	highest int64
+	seen    [seenWindow / 64]uint64
+	pt      uint8
+
+	missing missingList
+
+	// history holds the slots of the last packets, so that they can be sent again.
+	history upHistory
+
+	// Reception statistics (RFC 3550, appendix A).
+	received                        uint64
+	expectedBefore, receivedBefore  uint64
+	jitter                          float64
+	transitBefore                   int64
+	reportNTP                       uint32
+	reportAt                        int64
+	lastArrival                     int64
+	lastKeyframe                    int64
+	lossFraction                    float64
+	clockRate                       uint32
+	lastRetransmitted, retransmited uint64
+
+	// silent counts silent packets in a row, quiet closes the gaps of those left out.
+	silent int
+	quiet  shift
+
+	layers [maxSpatial][maxTemporal]layerMeter
+	width  uint16
+	height uint16
+}
+
+// layerMeter measures one layer by itself.
+type layerMeter struct {
+	rate
+	frames  rate
+	last    int64
+	bitrate int
+	fps     float64
+	active  bool
+}
+
+// note registers a sequence number. It returns the extended number and whether the
+// packet is new, and how many numbers were skipped before it.
+func (u *upStream) note(seq uint16) (ext int64, fresh bool, skipped int) {
+	if !u.started {
+		u.started = true
+		// Room below, for packets from before the first one that arrived.
+		u.base = int64(seq) + 1<<16
+		u.highest = u.base
+		u.mark(u.base)
+		return u.base, true, 0
+	}
+	ext = unwrap(u.highest, uint32(seq), 16)
+	switch d := ext - u.highest; {
+	case d > gapReset || d < -gapReset:
+		u.reset(ext)
+		return ext, true, 0
+	case d > 0:
+		for n := u.highest + 1; n < ext && n > ext-seenWindow; n++ {
+			u.unmark(n)
+		}
+		skipped = int(d - 1)
+		u.highest = ext
+	case d <= -seenWindow || u.marked(ext):
+		return ext, false, 0
+	}
+	u.mark(ext)
+	return ext, true, skipped
+}
+
+// reset starts anew after a jump that cannot be loss.
+func (u *upStream) reset(ext int64) {
+	clear(u.seen[:])
+	u.missing.clear()
+	u.base, u.highest = ext, ext
+	u.expectedBefore, u.receivedBefore, u.received = 0, 0, 0
+	u.mark(ext)
+}
+
+func (u *upStream) mark(n int64)        { u.seen[n/64%(seenWindow/64)] |= 1 << (n % 64) }
+func (u *upStream) unmark(n int64)      { u.seen[n/64%(seenWindow/64)] &^= 1 << (n % 64) }
+func (u *upStream) marked(n int64) bool { return u.seen[n/64%(seenWindow/64)]&(1<<(n%64)) != 0 }
+
+// measureJitter follows RFC 3550, section 6.4.1.
+func (u *upStream) measureJitter(p *packet) {
+	if u.clockRate == 0 {
+		return
+	}
+	transit := p.arrival*int64(u.clockRate)/1_000_000 - int64(p.timestamp)
+	if u.received > 1 {
+		d := int64(int32(transit - u.transitBefore))
+		u.jitter += (float64(max(d, -d)) - u.jitter) / 16
+	}
+	u.transitBefore = transit
+}
+
+// measureLayer accounts a packet of video.
+func (u *upStream) measureLayer(p *packet) {
+	f := &p.facts
+	m := &u.layers[min(f.Spatial, maxSpatial-1)][min(f.Temporal, maxTemporal-1)]
+	m.add(p.end - p.start)
+	if f.FrameStart {
+		m.frames.add(1)
+	}
+	m.last = p.arrival
+	if !m.active {
+		m.active = true
+		u.source.up.changed = true
+	}
+	if f.Height != 0 && f.Height != u.height {
+		// A picture on its side is as good as one upright.
+		u.width, u.height = f.Width, f.Height
+		u.source.up.changed = true
+	}
+}
+
+// active says whether the stream carried anything lately.
+func (u *upStream) active(now int64) bool { return u.started && now-u.lastArrival < layerHold }
+
+// silence says whether an audio packet is one of too many silent ones.
+func (u *upStream) silence(level uint8, known bool) bool {
+	if !known || level != 127 {
+		u.silent = 0
+		return false
+	}
+	u.silent++
+	return u.silent > silentPackets
+}
+
+// publishLayers turns what was measured into what others read and says whether a layer
+// came, went or changed its size.
+func (src *Source) publishLayers(now int64) (changed bool) {
+	up := &src.up
+	var list []media.LayerInfo
+	for _, u := range up.streams {
+		list = u.appendLayers(list, now)
+	}
+	changed, up.changed = up.changed, false
+	if len(list) == 0 {
+		return changed
+	}
+	src.layers.Store(&list)
+	return changed
+}
+
+// appendLayers adds the layers of one encoding. A layer's bitrate includes those it
+// depends on: all with neither a greater spatial nor a greater temporal index.
+func (u *upStream) appendLayers(list []media.LayerInfo, now int64) []media.LayerInfo {
+	height := int(u.height)
+	if u.width != 0 && u.width < u.height {
+		height = int(u.width)
+	}
+	if height == 0 {
+		height = 180 << u.encoding
+		if len(u.source.cfg.Encodings) == 1 {
+			height = 720
+		}
+	}
+	any := false
+	top := 0
+	for s := range maxSpatial {
+		for t := range maxTemporal {
+			m := &u.layers[s][t]
+			bitrate, frames := m.roll(now), m.frames.roll(now)
+			if bitrate > 0 {
+				m.bitrate, m.fps = bitrate, float64(frames)/8
+			}
+			if m.active && now-m.last > layerHold {
+				m.active, m.bitrate = false, 0
+				u.source.up.changed = true
+			}
+			if m.last != 0 {
+				any, top = true, s
+			}
+		}
+	}
+	if !any {
+		return append(list, media.LayerInfo{Layer: media.LayerOf(u.encoding, 0, 0), Height: height})
+	}
+	for s := range maxSpatial {
+		for t := range maxTemporal {
+			if u.layers[s][t].last == 0 {
+				continue
+			}
+			info := media.LayerInfo{Layer: media.LayerOf(u.encoding, s, t), Height: height >> (top - s)}
+			if u.layers[s][t].active {
+				for ds := range s + 1 {
+					for dt := range t + 1 {
+						info.Bitrate += u.layers[ds][dt].bitrate
+					}
+				}
+				for dt := range t + 1 {
+					info.FPS += u.layers[s][dt].fps
+				}
+			}
+			list = append(list, info)
+		}
+	}
+	return list
+}
+
+// inspect looks into a packet of video.
+func (u *upStream) inspect(p *packet, b []byte) {
+	var dd []byte
+	if p.descriptor.size > 0 {
+		dd = b[p.descriptor.at : p.descriptor.at+p.descriptor.size]
+	}
+	p.facts = codec.Inspect(p.codec, b[p.payload:p.end], dd)
+}
+
+// upHistory is a ring of the slots of a stream's last packets. It holds a reference to
+// each, for about a second.
+type upHistory struct {
+	ring  []keptSlot
+	first int
+	count int
+}
+
+type keptSlot struct {
+	slot    uint32
+	arrival int64
+}
+
+const (
+	// historySize bounds the packets kept per stream, historyAge their age in microseconds;
+	// when memory is scarce it is historyShort.
+	historySize  = 512
+	historyAge   = 1_000_000
+	historyShort = 250_000
+)
+
+// keep adds a packet and lets old ones go.
+func (h *upHistory) keep(a *arena, slot uint32, now int64) {
+	if h.ring == nil {
+		h.ring = make([]keptSlot, historySize)
+	}
+	h.expire(a, now)
+	if h.count == historySize {
+		h.dropFirst(a)
+	}
+	a.hold(slot)
+	h.ring[(h.first+h.count)%historySize] = keptSlot{slot, now}
+	h.count++
+}
+
+func (h *upHistory) expire(a *arena, now int64) {
+	age := int64(historyAge)
+	if a.scarce() {
+		age = historyShort
+	}
+	for h.count > 0 && now-h.ring[h.first].arrival > age {
+		h.dropFirst(a)
+	}
+}
+
+func (h *upHistory) dropFirst(a *arena) {
+	a.release(h.ring[h.first].slot)
+	h.first = (h.first + 1) % historySize
+	h.count--
+}
+
+func (h *upHistory) clear(a *arena) {
+	for h.count > 0 {
+		h.dropFirst(a)
+	}
+}
