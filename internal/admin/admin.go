@@ -48,6 +48,8 @@ var (
 	ErrUsage = errors.New("wrong usage")
 	// ErrUnknown marks a verb no part of the service knows.
 	ErrUnknown = errors.New("unknown command")
+	// ErrProblems is what a check returns that found something; its output says what.
+	ErrProblems = errors.New("problems found, see above")
 	// ErrNotRunning is what [Call] returns when nothing answers at the socket.
 	ErrNotRunning = errors.New("nothing is running here")
 )

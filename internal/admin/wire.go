@@ -19,11 +19,11 @@ type reply struct {
 	Out   string `json:"out,omitempty"`
 	Done  bool   `json:"done,omitempty"`
 	Error string `json:"error,omitempty"`
-	Kind  string `json:"kind,omitempty"` // of the error: "usage", "unknown", ""
+	Kind  string `json:"kind,omitempty"` // of the error: "usage", "unknown", "problems", ""
 }
 
 // kinds are the errors that keep their identity across the socket.
-var kinds = map[string]error{"usage": ErrUsage, "unknown": ErrUnknown}
+var kinds = map[string]error{"usage": ErrUsage, "unknown": ErrUnknown, "problems": ErrProblems}
 
 func kindOf(err error) string {
 	for name, kind := range kinds {

@@ -33,6 +33,10 @@ type Source struct {
 	Environ []string // as of os.Environ; nil means none
 	Prefix  string   // of the variables, with its underscore: "PARLEY_"
 	Ignore  []string // variables with the prefix that are not settings
+
+	// Unknown hears of variables with the prefix that are no setting; nil makes
+	// each an error. Cluster software sets such variables on its own.
+	Unknown func(variable string)
 }
 
 // Error is a mistake in the settings: where, which key, what.

@@ -28,6 +28,10 @@ func overlay(dst any, src Source) error {
 		t, ok := targets[rest]
 		if !ok {
 			if t, ok = targets[strings.TrimSuffix(rest, "_FILE")]; !ok {
+				if src.Unknown != nil {
+					src.Unknown(name)
+					continue
+				}
 				d.errs = append(d.errs, &Error{File: "environment", Key: name, Msg: "no setting belongs to this variable"})
 				continue
 			}
