@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +44,8 @@ type Network interface {
 	// Open makes an endpoint's session and media leg. Events are handed to sink, which
 	// does not block. The session's handler may be called before Open returns.
 	Open(session transport.SessionOptions, feedback Feedback, sink func(endpoint.Event)) (endpoint.Session, endpoint.Leg, error)
+	// Close closes both; sink hears nothing more. It does not block.
+	Close(endpoint.Session, endpoint.Leg)
 }
 
 // mailboxSize bounds what waits for a conference. Beyond it events of the packet path
@@ -80,7 +81,6 @@ type Conference struct {
 	loop      *loop.Loop
 	gone      chan struct{} // closed when it has expired
 	summary   atomic.Pointer[Summary]
-	closers   sync.WaitGroup // sessions being closed
 
 	endpoints  map[string]*endpoint.Endpoint
 	channels   map[*endpoint.Endpoint]*channel.Channel
@@ -138,7 +138,6 @@ func (c *Conference) run(ctx context.Context) {
 		case <-watch.C:
 			c.offer(func() { c.watch(time.Now()) })
 		case <-c.loop.Done():
-			c.closers.Wait()
 			c.set.counters.ConferencesCompleted.Inc()
 			c.set.counters.ConferenceSeconds.Add(uint64(time.Since(c.created) / time.Second))
 			return

@@ -22,6 +22,27 @@ type Summary struct {
 	LossCount, HighDownLoss                 int
 }
 
+// Add adds up two summaries.
+func (s *Summary) Add(o Summary) {
+	s.Endpoints += o.Endpoints
+	s.Active += o.Active
+	s.Inactive += o.Inactive
+	s.Visitors += o.Visitors
+	s.SendingAudio += o.SendingAudio
+	s.SendingVideo += o.SendingVideo
+	s.ReceiveOnly += o.ReceiveOnly
+	s.Oversending += o.Oversending
+	s.Suspended += o.Suspended
+	s.BitrateDown += o.BitrateDown
+	s.BitrateUp += o.BitrateUp
+	s.RTTSum += o.RTTSum
+	s.RTTCount += o.RTTCount
+	s.UpLossSum += o.UpLossSum
+	s.DownLossSum += o.DownLossSum
+	s.LossCount += o.LossCount
+	s.HighDownLoss += o.HighDownLoss
+}
+
 // ID is the conference's short name.
 func (c *Conference) ID() string { return c.id }
 

@@ -66,12 +66,10 @@ func (c *Conference) removeEndpoint(e *endpoint.Endpoint, why string) {
 	c.log.WithField(logx.Endpoint, e.ID).WithField(logx.Reason, why).Info("endpoint expired")
 }
 
-// closeEndpoint closes the legs. The session waits for its goroutines, which may wait
-// for our mailbox, so that is done aside.
+// closeEndpoint closes the legs.
 func (c *Conference) closeEndpoint(e *endpoint.Endpoint) {
 	c.channels[e].Close()
-	e.Leg.Close()
-	c.closers.Go(e.Session.Close)
+	c.set.net.Close(e.Session, e.Leg)
 }
 
 // handleReady: the DTLS handshake is done.

@@ -10,7 +10,7 @@ import (
 	"parley/bridge/transport"
 )
 
-// Session is the endpoint's transport. Its methods never block, but for Close.
+// Session is the endpoint's transport. Its methods never block.
 type Session interface {
 	// Local describes our side.
 	Local() transport.Description
@@ -18,7 +18,7 @@ type Session interface {
 	SetRemote(transport.Description) error
 	// SendMessage sends a text over the data channel.
 	SendMessage([]byte) error
-	// Close ends the session and waits for its goroutines.
+	// Close ends the session. Its handler hears of nothing that happens later.
 	Close()
 }
 

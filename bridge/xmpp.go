@@ -1,0 +1,84 @@
+package bridge
+
+import (
+	"context"
+
+	"parley/bridge/signal"
+	"parley/internal/xmppclient"
+)
+
+// connection is one way to an XMPP server: a login, and the brewery rooms in it.
+type connection struct {
+	cfg    XMPPConfig
+	client *xmppclient.Client
+	rooms  []*xmppclient.Room
+}
+
+// connect prepares a connection; its client's Run makes it.
+func (s *Service) connect(x XMPPConfig, random string) (*connection, error) {
+	identity := xmppclient.Identity{Category: "client", Type: "bot", Name: "Parley bridge"}
+	if x.Component {
+		identity = xmppclient.Identity{Category: "component", Type: "generic", Name: "Parley bridge"}
+	}
+	client, err := xmppclient.New(x.Config, s.log, xmppclient.Options{
+		Dial: s.opts.Dial, Identity: identity, Features: signal.Features(), Node: "https://parley.invalid/bridge",
+		Software: xmppclient.Software{Name: "Parley bridge", Version: s.opts.Version},
+	})
+	if err != nil {
+		return nil, err
+	}
+	c := &connection{cfg: x, client: client}
+	if x.Component {
+		s.handler.Register(client, signal.FromList(x.Allow))
+		return c, nil
+	}
+	s.handler.Register(client, signal.FromRooms(x.Rooms))
+	nick := x.Nick
+	if nick == "" {
+		nick = uniqueName(random)
+	}
+	for _, addr := range x.Rooms {
+		room, err := client.Keep(addr+"/"+nick, xmppclient.RoomOptions{
+			OnJoined: func(ctx context.Context, r *xmppclient.Room) { s.joined(ctx, r) },
+		})
+		if err != nil {
+			return nil, err
+		}
+		c.rooms = append(c.rooms, room)
+	}
+	return c, nil
+}
+
+// joined: we entered a brewery. The first statistics follow at once, without the load
+// that is not known yet, so that the focus may use the bridge.
+func (s *Service) joined(ctx context.Context, r *xmppclient.Room) {
+	if r.Created() {
+		// The focus must see who the members are.
+		if err := r.Configure(ctx, map[string]string{"muc#roomconfig_whois": "anyone"}); err != nil {
+			s.log.WithError(err).Warn("brewery room cannot be configured")
+		}
+	}
+	if err := r.SetPresence(s.stats.presence()); err != nil {
+		s.log.WithError(err).Debug("statistics not sent")
+	}
+}
+
+// up tells whether we are logged in and in all rooms.
+func (c *connection) up() bool {
+	if !c.client.Connected() {
+		return false
+	}
+	for _, r := range c.rooms {
+		if !r.Joined() {
+			return false
+		}
+	}
+	return true
+}
+
+// leave leaves the rooms, so that the focus knows at once.
+func (c *connection) leave(ctx context.Context) {
+	for _, r := range c.rooms {
+		_ = r.Leave(ctx) // if it does not work the server notices the closed stream
+	}
+}
