@@ -24,6 +24,7 @@ type fakeBridge struct {
 	bare      bool     // answers without a transport
 	strange   bool     // answers something else
 	gen       uint32
+	fixed     string // inner XML of every answer, if set
 }
 
 func colibriError(condition, reason string) string {
@@ -57,6 +58,11 @@ func (b *fakeBridge) handle(st *xmppclient.Stanza, reply func(string, bool), sil
 	}
 	if b.strange {
 		reply(`<thanks xmlns="urn:x"/>`, false)
+		return
+	}
+	if b.fixed != "" {
+		b.exists = true
+		reply(b.fixed, false)
 		return
 	}
 	reply(encode(b.w.t, b.answer(m)), false)

@@ -1,6 +1,8 @@
 package conference
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
 
 	"parley/internal/wire/colibri"
@@ -123,6 +125,7 @@ func videoOffer(cfg *CodecConfig, has func(string) bool, tcc bool) *jingle.Descr
 			resend = append(resend, rtxFor(c.id, c.rtx, repair))
 		}
 	}
+	slices.SortFunc(resend, func(a, b jingle.PayloadType) int { return cmp.Compare(a.ID, b.ID) })
 	d.PayloadTypes = append(d.PayloadTypes, resend...)
 
 	add := func(on bool, id uint16, uri string) {
