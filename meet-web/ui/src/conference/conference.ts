@@ -81,6 +81,8 @@ export class Conference {
   readonly channelOpen = signal(true);
   readonly dominant = signal('');
   readonly moderator = signal(false);
+  /** The person has asked to join and is not in yet. */
+  readonly entering = signal(false);
   readonly subject = signal('');
   readonly endpointId = signal('');
   readonly displayName;
@@ -164,6 +166,7 @@ export class Conference {
     this.displayName.value = displayName;
     this.times.joinClicked = performance.now();
     this.#wantJoin = true;
+    this.entering.value = true;
     if (this.phase.value.kind === 'ready') {
       void this.#enter();
     }
@@ -463,6 +466,7 @@ export class Conference {
     this.#rejoins = 0;
     this.times.joined ??= performance.now();
     this.#everJoined = true;
+    this.entering.value = false;
     this.link.value = { kind: 'up' };
     this.phase.value = { kind: 'joined' };
     // A device that opened while we were entering is news to the room.

@@ -1,6 +1,6 @@
 import { signal } from '@preact/signals';
 import { loadSettings, saveSettings } from '../lib/storage';
-import { DeviceError, listDevices, openDevice, openScreen, permissionGranted } from '../rtc/devices';
+import { DeviceError, devicesAvailable, listDevices, openDevice, openScreen, permissionGranted } from '../rtc/devices';
 import type { DeviceList, DeviceProblem } from '../rtc/devices';
 
 export type MediaSlot = 'a0' | 'v0' | 'v1';
@@ -22,6 +22,8 @@ export class LocalMedia {
   readonly devices = signal<DeviceList>({ audio: [], video: [] });
   readonly micId = signal(loadSettings().micId);
   readonly cameraId = signal(loadSettings().cameraId);
+  /** The browser would ask the person first, and has not yet. */
+  readonly undecided = signal(false);
   /** A prompt may be open. */
   readonly opening = signal(false);
 
@@ -53,9 +55,14 @@ export class LocalMedia {
 
   /** Opens what is wanted and already allowed; asks the person for nothing. */
   async openGranted(): Promise<void> {
+    if (!devicesAvailable()) {
+      this.micProblem.value = { code: 'D10', kind: 'audio', detail: '' };
+      return;
+    }
     const [audio, video] = await Promise.all([permissionGranted('audio'), permissionGranted('video')]);
     await Promise.all([audio && this.micOn.value ? this.#openMic() : undefined, video && this.cameraOn.value ? this.#openCamera() : undefined]);
-    if (!audio && !video) {
+    this.undecided.value = !audio && !video && this.mic.value === null && this.camera.value === null;
+    if (this.undecided.value) {
       await this.refreshDevices();
     }
   }
@@ -63,6 +70,7 @@ export class LocalMedia {
   /** Opens what is wanted; the browser may ask. */
   async openWanted(): Promise<void> {
     this.opening.value = true;
+    this.undecided.value = false;
     try {
       // One after the other: two prompts at once confuse people and some browsers.
       if (this.micOn.value) {
@@ -74,6 +82,14 @@ export class LocalMedia {
     } finally {
       this.opening.value = false;
     }
+  }
+
+  /** For a visit without microphone and camera; the next visit's wish stays as it was. */
+  goSilent(): void {
+    this.micOn.value = false;
+    this.cameraOn.value = false;
+    this.undecided.value = false;
+    this.stopAll();
   }
 
   async setMic(on: boolean): Promise<void> {
@@ -167,6 +183,7 @@ export class LocalMedia {
     if (held.value !== null) {
       return;
     }
+    this.undecided.value = false;
     try {
       const track = await openDevice(kind, this.#chosenId(kind), this.#height);
       // The person may have changed their mind while the device opened.

@@ -67,15 +67,18 @@ export function withoutToken(url: URL): string {
 export interface TabState {
   readonly token: string;
   readonly rejoin: boolean;
+  /** The name given at the last join in this tab. */
+  readonly name: string;
 }
 
 export function readTabState(state: unknown): TabState {
   const found = (typeof state === 'object' && state !== null ? (state as { parley?: unknown }).parley : undefined) as
-    | { token?: unknown; rejoin?: unknown }
+    | { token?: unknown; rejoin?: unknown; name?: unknown }
     | undefined;
   return {
     token: typeof found?.token === 'string' ? found.token : '',
     rejoin: found?.rejoin === true,
+    name: typeof found?.name === 'string' ? found.name : '',
   };
 }
 

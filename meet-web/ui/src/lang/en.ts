@@ -65,6 +65,9 @@ export const en = {
   turnOnSound: 'Turn on sound',
   soundBlocked: 'The browser holds the sound back until you touch the page.',
 
+  settings: 'Settings',
+  save: 'Save',
+  shortcutsAlways: 'Ctrl+D (microphone) and Ctrl+E (camera) always work.',
   peopleHeading: 'People',
   closePanel: 'Close',
   cameraOffMark: 'camera off',
@@ -186,11 +189,10 @@ export const en = {
     D07: 'Pick another device.',
     D08: 'Try again or pick another.',
     D09: '',
-    D10: 'Browsers give no camera or microphone on plain http pages.',
+    D10: 'Browsers give no camera or microphone on plain http pages. Open the link that begins with https instead; without one you can still watch and chat.',
     D13: 'System settings may need the browser to be allowed to record the screen.',
     D14: 'System settings may need the browser to be allowed to record the screen.',
   },
-  openSecure: (address: string) => `Open ${address}`,
 };
 
 export type Texts = typeof en;
