@@ -3,6 +3,7 @@ package meeting
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"time"
 
 	"parley/internal/logx"
 	"parley/internal/wire/ns"
@@ -44,23 +45,31 @@ func (m *Rules) callFocus(j *muc.Join) {
 	var b stanza.Builder
 	b.Empty(ns.Focus, "conference", "room", r.Addr().String(), "machine-uid", hex.EncodeToString(uid[:16]))
 	req := stanza.New(stanza.IQ, stanza.Set, j.From, m.focus, "").WithContent(b.Bytes())
-	m.rt.Call(req, m.cfg.FocusTimeout, func(answer *stanza.Stanza) {
-		r.Post(func() { m.focusAnswered(r, answer) })
+	began := time.Now()
+	// A little longer than the joins wait, so that those it was made for are gone.
+	m.rt.Call(req, m.cfg.FocusTimeout+50*time.Millisecond, func(answer *stanza.Stanza) {
+		r.Post(func() { m.focusAnswered(r, answer, time.Since(began)) })
 	})
 }
 
 // focusAnswered ends the wait at once when the focus cannot come. When it can, its
-// own join releases those who wait.
-func (m *Rules) focusAnswered(r *muc.Room, answer *stanza.Stanza) {
+// own join releases those who wait. When it said nothing, whoever came later than
+// the call still has time, and is called for again.
+func (m *Rules) focusAnswered(r *muc.Room, answer *stanza.Stanza, took time.Duration) {
 	r.SetValue(calling{}, nil)
 	if answer.Type != stanza.ErrorType {
 		return
 	}
-	r.Log().WithField(logx.IQ, answer.String()).Debug("conference request refused")
+	r.Log().WithField(logx.IQ, answer.String()).Debug("conference request failed")
 	for _, rule := range []string{openRule, lockRule} {
 		for _, j := range r.Held(rule) {
-			m.focusTimeouts.Add(1)
-			r.Refuse(j, errNoFocus)
+			switch {
+			case took < m.cfg.FocusTimeout:
+				m.focusTimeouts.Add(1)
+				r.Refuse(j, errNoFocus)
+			case account(j.Session):
+				m.callFocus(j)
+			}
 		}
 	}
 }

@@ -28,7 +28,7 @@ func isTranscript(st *stanza.Stanza) bool {
 		return false
 	}
 	text := st.ChildText(c)
-	if !strings.Contains(text, transcriptType) {
+	if !strings.Contains(text, transcriptType) && !strings.Contains(text, `\u`) {
 		return false // nearly all: nothing is decoded
 	}
 	var v struct {

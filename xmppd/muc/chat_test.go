@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"parley/xmppd/muc"
+	"parley/xmppd/muc/muctest"
 	"parley/xmppd/stanza"
 )
 
@@ -16,44 +17,44 @@ import (
 func TestChat(t *testing.T) {
 	play(t, func(t *testing.T) {
 		w, f, a, b := meeting(t, nil, nil)
-		a.send(`<message to="ROOM" type="groupchat" id="m1"><body>hello</body></message>`)
-		for _, c := range []*client{f, a, b} {
-			c.hears(`<message from="ROOM/aa11bb22" to="` + c.addr.String() + `" type="groupchat" id="m1"><body>hello</body></message>`)
+		a.Send(`<message to="ROOM" type="groupchat" id="m1"><body>hello</body></message>`)
+		for _, c := range []*muctest.Client{f, a, b} {
+			c.Hears(`<message from="ROOM/aa11bb22" to="` + c.Addr.String() + `" type="groupchat" id="m1"><body>hello</body></message>`)
 		}
-		a.send(`<message to="ROOM/cc33dd44" type="chat" id="m2"><body>psst</body></message>`)
-		b.hears(`<message from="ROOM/aa11bb22" to="BOB" type="chat" id="m2"><body>psst</body><x xmlns=muc#user/></message>`)
-		a.hears()
-		f.hears()
-		f.send(`<message to="ROOM" type="groupchat"><subject>Weekly</subject></message>`)
-		a.hears(`<message from="ROOM/focus" to="ANN" type="groupchat" id="*"><subject>Weekly</subject></message>`)
-		b.take()
-		a.send(`<message to="ROOM" type="groupchat"><subject>Mine</subject></message>`)
-		assert.Contains(t, strings.Join(a.take(), ""), "forbidden")
-		b.hears()
+		a.Send(`<message to="ROOM/cc33dd44" type="chat" id="m2"><body>psst</body></message>`)
+		b.Hears(`<message from="ROOM/aa11bb22" to="BOB" type="chat" id="m2"><body>psst</body><x xmlns=muc#user/></message>`)
+		a.Hears()
+		f.Hears()
+		f.Send(`<message to="ROOM" type="groupchat"><subject>Weekly</subject></message>`)
+		a.Hears(`<message from="ROOM/focus" to="ANN" type="groupchat" id="*"><subject>Weekly</subject></message>`)
+		b.Take()
+		a.Send(`<message to="ROOM" type="groupchat"><subject>Mine</subject></message>`)
+		assert.Contains(t, strings.Join(a.Take(), ""), "forbidden")
+		b.Hears()
 		// No body and no hint: reflected, not remembered.
-		a.send(`<message to="ROOM" type="groupchat"><json-message xmlns=jitmeet>{"a":1}</json-message></message>`)
-		b.hears(`<message from="ROOM/aa11bb22" to="BOB" type="groupchat" id="*"><json-message xmlns=jitmeet>{"a":1}</json-message></message>`)
-		a.send(`<message to="ROOM" type="groupchat" id="r1"><reactions xmlns="urn:xmpp:reactions:0" id="m1"><reaction>+</reaction></reactions><store xmlns="urn:xmpp:hints"/></message>`)
+		a.Send(`<message to="ROOM" type="groupchat"><json-message xmlns=jitmeet>{"a":1}</json-message></message>`)
+		b.Hears(`<message from="ROOM/aa11bb22" to="BOB" type="groupchat" id="*"><json-message xmlns=jitmeet>{"a":1}</json-message></message>`)
+		a.Send(`<message to="ROOM" type="groupchat" id="r1"><reactions xmlns="urn:xmpp:reactions:0" id="m1"><reaction>+</reaction></reactions><store xmlns="urn:xmpp:hints"/></message>`)
 
-		late := w.account("alice@meet.example.com/x")
-		late.join("alice")
-		got := late.take()
+		late := w.Account("alice@meet.example.com/x")
+		late.Join("alice")
+		got := late.Take()
 		require.Len(t, got, 7)
-		late.same(`<message from="ROOM/aa11bb22" to="alice@meet.example.com/x" type="groupchat" id="m1"><body>hello</body>
+		late.Same(`<message from="ROOM/aa11bb22" to="alice@meet.example.com/x" type="groupchat" id="m1"><body>hello</body>
 		  <delay xmlns=delay from="ROOM" stamp="2000-01-01T00:00:00Z"/></message>`, got[4])
 		assert.Contains(t, got[5], "urn:xmpp:reactions:0")
-		late.same(`<message from="ROOM/focus" to="alice@meet.example.com/x" type="groupchat" id="*"><subject>Weekly</subject></message>`, got[6])
-		late.send(`<presence to="ROOM/alice" type="unavailable"/>`)
-		late.take()
-		late.join("alice", "") // again, without history
-		late.take()
-		late.send(`<presence to="ROOM/alice" type="unavailable"/>`)
-		late.take()
-		late.send(`<presence to="ROOM/alice"><x xmlns=muc><history maxstanzas="0"/></x></presence>`)
-		got = late.take()
+		late.Same(`<message from="ROOM/focus" to="alice@meet.example.com/x" type="groupchat" id="*"><subject>Weekly</subject></message>`, got[6])
+		late.Send(`<presence to="ROOM/alice" type="unavailable"/>`)
+		late.Take()
+		late.Join("alice", "") // again, without history
+		late.Take()
+		late.Send(`<presence to="ROOM/alice" type="unavailable"/>`)
+		late.Take()
+		late.Send(`<presence to="ROOM/alice"><x xmlns=muc><history maxstanzas="0"/></x></presence>`)
+		got = late.Take()
 		require.Len(t, got, 5)
 		assert.Contains(t, got[4], "Weekly")
-		assert.Equal(t, "Weekly", w.host.Rooms()[0].Subject)
+		assert.Equal(t, "Weekly", w.Host.Rooms()[0].Subject)
 	})
 }
 
@@ -61,21 +62,21 @@ func TestHistoryBounds(t *testing.T) {
 	play(t, func(t *testing.T) {
 		w, _, a, _ := meeting(t, func(c *muc.Config) { c.HistoryLength = 3; c.MaxHistoryBytes = 400 }, nil)
 		for i := range 10 {
-			a.send(`<message to="ROOM" type="groupchat" id="m` + strconv.Itoa(i) + `"><body>x</body></message>`)
+			a.Send(`<message to="ROOM" type="groupchat" id="m` + strconv.Itoa(i) + `"><body>x</body></message>`)
 		}
-		a.send(`<message to="ROOM" type="groupchat" id="secret"><body>x</body><no-store xmlns="urn:xmpp:hints"/></message>`)
-		late := w.account("alice@meet.example.com/x")
-		late.join("alice")
-		got := strings.Join(late.take(), "")
+		a.Send(`<message to="ROOM" type="groupchat" id="secret"><body>x</body><no-store xmlns="urn:xmpp:hints"/></message>`)
+		late := w.Account("alice@meet.example.com/x")
+		late.Join("alice")
+		got := strings.Join(late.Take(), "")
 		assert.NotContains(t, got, `id="m7"`, "the bytes allow two")
 		assert.Contains(t, got, `id="m9"`)
 		assert.NotContains(t, got, "secret")
-		late.send(`<presence to="ROOM/alice"><x xmlns=muc><history maxchars="1"/></x></presence>`)
-		assert.NotContains(t, strings.Join(late.take(), ""), "<body>")
-		late.send(`<presence to="ROOM/alice"><x xmlns=muc><history seconds="10"/></x></presence>`)
-		assert.Contains(t, strings.Join(late.take(), ""), "<body>")
-		late.send(`<presence to="ROOM/alice"><x xmlns=muc><history since="2030-01-01T00:00:00Z"/></x></presence>`)
-		assert.NotContains(t, strings.Join(late.take(), ""), "<body>")
+		late.Send(`<presence to="ROOM/alice"><x xmlns=muc><history maxchars="1"/></x></presence>`)
+		assert.NotContains(t, strings.Join(late.Take(), ""), "<body>")
+		late.Send(`<presence to="ROOM/alice"><x xmlns=muc><history seconds="10"/></x></presence>`)
+		assert.Contains(t, strings.Join(late.Take(), ""), "<body>")
+		late.Send(`<presence to="ROOM/alice"><x xmlns=muc><history since="2030-01-01T00:00:00Z"/></x></presence>`)
+		assert.NotContains(t, strings.Join(late.Take(), ""), "<body>")
 	})
 }
 
@@ -92,24 +93,24 @@ func TestMessageRefusals(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			play(t, func(t *testing.T) {
 				_, f, _, b := meeting(t, nil, nil)
-				f.send(c.message)
-				got := strings.Join(f.take(), "")
+				f.Send(c.message)
+				got := strings.Join(f.Take(), "")
 				assert.Contains(t, got, `type="error"`)
 				assert.Contains(t, got, c.want)
-				b.hears()
+				b.Hears()
 			})
 		})
 	}
 	t.Run("outside", func(t *testing.T) {
 		play(t, func(t *testing.T) {
 			w, _, a, _ := meeting(t, nil, nil)
-			out := w.account("alice@meet.example.com/x")
-			out.send(`<message to="ROOM" type="groupchat" id="m"><body>x</body></message>`)
-			assert.Contains(t, strings.Join(out.take(), ""), "not-acceptable")
-			out.send(`<message to="ROOM/aa11bb22" type="chat" id="m"><body>x</body></message>`)
-			assert.Contains(t, strings.Join(out.take(), ""), "not-acceptable")
-			out.send(`<message to="ROOM"><x xmlns=muc#user><decline to="ANNBARE"><reason>no</reason></decline></x></message>`)
-			a.hears(`<message from="ROOM" to="ANN"><x xmlns=muc#user><decline from="alice@meet.example.com"><reason>no</reason></decline></x></message>`)
+			out := w.Account("alice@meet.example.com/x")
+			out.Send(`<message to="ROOM" type="groupchat" id="m"><body>x</body></message>`)
+			assert.Contains(t, strings.Join(out.Take(), ""), "not-acceptable")
+			out.Send(`<message to="ROOM/aa11bb22" type="chat" id="m"><body>x</body></message>`)
+			assert.Contains(t, strings.Join(out.Take(), ""), "not-acceptable")
+			out.Send(`<message to="ROOM"><x xmlns=muc#user><decline to="ANNBARE"><reason>no</reason></decline></x></message>`)
+			a.Hears(`<message from="ROOM" to="ANN"><x xmlns=muc#user><decline from="alice@meet.example.com"><reason>no</reason></decline></x></message>`)
 		})
 	})
 }
@@ -117,26 +118,26 @@ func TestMessageRefusals(t *testing.T) {
 func TestModeratedRoom(t *testing.T) {
 	play(t, func(t *testing.T) {
 		_, f, a, b := meeting(t, nil, nil)
-		f.send(`<iq type="set" to="ROOM" id="v"><query xmlns=muc#admin><item nick="aa11bb22" role="visitor"/></query></iq>`)
-		assert.Contains(t, strings.Join(b.take(), ""), `role="visitor"`)
-		a.take()
-		a.send(`<message to="ROOM" type="groupchat" id="m"><body>x</body></message>`)
-		a.hears(`<message type="error" from="ROOM" to="ANN" id="m"><error type="auth"><forbidden xmlns=stanzas/>
+		f.Send(`<iq type="set" to="ROOM" id="v"><query xmlns=muc#admin><item nick="aa11bb22" role="visitor"/></query></iq>`)
+		assert.Contains(t, strings.Join(b.Take(), ""), `role="visitor"`)
+		a.Take()
+		a.Send(`<message to="ROOM" type="groupchat" id="m"><body>x</body></message>`)
+		a.Hears(`<message type="error" from="ROOM" to="ANN" id="m"><error type="auth"><forbidden xmlns=stanzas/>
 		  <text xmlns=stanzas>You do not currently have permission to speak in this chat</text></error></message>`)
-		b.hears()
+		b.Hears()
 	})
 }
 
 func TestAllowPM(t *testing.T) {
 	play(t, func(t *testing.T) {
 		_, f, a, b := meeting(t, nil, nil)
-		f.send(`<iq type="set" to="ROOM" id="s"><query xmlns=muc#owner><x xmlns=data type="submit"><field var="FORM_TYPE"><value>http://jabber.org/protocol/muc#roomconfig</value></field>
+		f.Send(`<iq type="set" to="ROOM" id="s"><query xmlns=muc#owner><x xmlns=data type="submit"><field var="FORM_TYPE"><value>http://jabber.org/protocol/muc#roomconfig</value></field>
 		  <field var="muc#roomconfig_allowpm"><value>moderators</value></field></x></query></iq>`)
-		a.take()
-		b.take()
-		a.send(`<message to="ROOM/cc33dd44" type="chat" id="m2"><body>psst</body></message>`)
-		assert.Contains(t, strings.Join(a.take(), ""), "forbidden")
-		b.hears()
+		a.Take()
+		b.Take()
+		a.Send(`<message to="ROOM/cc33dd44" type="chat" id="m2"><body>psst</body></message>`)
+		assert.Contains(t, strings.Join(a.Take(), ""), "forbidden")
+		b.Hears()
 	})
 }
 
@@ -155,10 +156,10 @@ func TestMessageHook(t *testing.T) {
 		})
 		_, _, a, b := meeting(t, nil, &hooks)
 		for _, id := range []string{"no", "eaten", "yes"} {
-			a.send(`<message to="ROOM" type="groupchat" id="` + id + `"><body>x</body></message>`)
+			a.Send(`<message to="ROOM" type="groupchat" id="` + id + `"><body>x</body></message>`)
 		}
-		assert.Len(t, b.take(), 1)
-		got := a.take()
+		assert.Len(t, b.Take(), 1)
+		got := a.Take()
 		require.Len(t, got, 2)
 		assert.Contains(t, got[0], "Sending group messages not allowed")
 	})
@@ -168,34 +169,34 @@ func TestMessageHook(t *testing.T) {
 func TestRelayedRequests(t *testing.T) {
 	play(t, func(t *testing.T) {
 		w, f, a, b := meeting(t, nil, nil)
-		f.send(`<iq type="set" to="ROOM/aa11bb22" id="VL4VF-20"><jingle xmlns="urn:xmpp:jingle:1" action="session-initiate" sid="s"/></iq>`)
-		a.hears(`<iq type="set" from="ROOM/focus" to="ANN" id="VL4VF-20"><jingle xmlns="urn:xmpp:jingle:1" action="session-initiate" sid="s"/></iq>`)
-		a.send(`<iq type="result" to="ROOM/focus" id="VL4VF-20"/>`)
-		f.hears(`<iq type="result" from="ROOM/aa11bb22" to="FOCUS" id="VL4VF-20"/>`)
+		f.Send(`<iq type="set" to="ROOM/aa11bb22" id="VL4VF-20"><jingle xmlns="urn:xmpp:jingle:1" action="session-initiate" sid="s"/></iq>`)
+		a.Hears(`<iq type="set" from="ROOM/focus" to="ANN" id="VL4VF-20"><jingle xmlns="urn:xmpp:jingle:1" action="session-initiate" sid="s"/></iq>`)
+		a.Send(`<iq type="result" to="ROOM/focus" id="VL4VF-20"/>`)
+		f.Hears(`<iq type="result" from="ROOM/aa11bb22" to="FOCUS" id="VL4VF-20"/>`)
 		// An error goes back too, even from somebody without voice.
-		b.send(`<iq type="get" to="ROOM/aa11bb22" id="q"><query xmlns=info node="n"/></iq>`)
-		a.take()
-		a.send(`<iq type="error" to="ROOM/cc33dd44" id="q"><error type="cancel"><service-unavailable xmlns=stanzas/></error></iq>`)
-		b.hears(`<iq type="error" from="ROOM/aa11bb22" to="BOB" id="q"><error type="cancel"><service-unavailable xmlns=stanzas/></error></iq>`)
+		b.Send(`<iq type="get" to="ROOM/aa11bb22" id="q"><query xmlns=info node="n"/></iq>`)
+		a.Take()
+		a.Send(`<iq type="error" to="ROOM/cc33dd44" id="q"><error type="cancel"><service-unavailable xmlns=stanzas/></error></iq>`)
+		b.Hears(`<iq type="error" from="ROOM/aa11bb22" to="BOB" id="q"><error type="cancel"><service-unavailable xmlns=stanzas/></error></iq>`)
 		// To nobody, from nobody, to oneself.
-		b.send(`<iq type="get" to="ROOM/nobody" id="q"><ping xmlns=ping/></iq>`)
-		b.hears(`<iq type="error" from="ROOM/nobody" to="BOB" id="q"><error type="cancel"><item-not-found xmlns=stanzas/><text xmlns=stanzas>Recipient not in room</text></error></iq>`)
-		b.send(`<iq type="get" to="ROOM/cc33dd44" id="p"><ping xmlns=ping/></iq>`)
-		b.hears(`<iq type="result" from="ROOM/cc33dd44" to="BOB" id="p"/>`)
-		b.send(`<iq type="get" to="ROOM" id="p"><ping xmlns=ping/></iq>`)
-		b.hears(`<iq type="result" from="ROOM" to="BOB" id="p"/>`)
-		out := w.account("alice@meet.example.com/x")
-		out.send(`<iq type="get" to="ROOM/cc33dd44" id="p"><ping xmlns=ping/></iq>`)
-		assert.Contains(t, strings.Join(out.take(), ""), "not-acceptable")
-		out.send(`<iq type="result" to="ROOM/cc33dd44" id="p"/>`)
-		b.send(`<iq type="get" to="ROOM" id="z"><query xmlns="jabber:iq:unknown"/></iq>`)
-		assert.Contains(t, strings.Join(b.take(), ""), "service-unavailable")
-		b.send(`<iq type="get" to="ROOM" id="v"><vCard xmlns="vcard-temp"/></iq>`)
-		assert.Contains(t, strings.Join(b.take(), ""), "item-not-found")
+		b.Send(`<iq type="get" to="ROOM/nobody" id="q"><ping xmlns=ping/></iq>`)
+		b.Hears(`<iq type="error" from="ROOM/nobody" to="BOB" id="q"><error type="cancel"><item-not-found xmlns=stanzas/><text xmlns=stanzas>Recipient not in room</text></error></iq>`)
+		b.Send(`<iq type="get" to="ROOM/cc33dd44" id="p"><ping xmlns=ping/></iq>`)
+		b.Hears(`<iq type="result" from="ROOM/cc33dd44" to="BOB" id="p"/>`)
+		b.Send(`<iq type="get" to="ROOM" id="p"><ping xmlns=ping/></iq>`)
+		b.Hears(`<iq type="result" from="ROOM" to="BOB" id="p"/>`)
+		out := w.Account("alice@meet.example.com/x")
+		out.Send(`<iq type="get" to="ROOM/cc33dd44" id="p"><ping xmlns=ping/></iq>`)
+		assert.Contains(t, strings.Join(out.Take(), ""), "not-acceptable")
+		out.Send(`<iq type="result" to="ROOM/cc33dd44" id="p"/>`)
+		b.Send(`<iq type="get" to="ROOM" id="z"><query xmlns="jabber:iq:unknown"/></iq>`)
+		assert.Contains(t, strings.Join(b.Take(), ""), "service-unavailable")
+		b.Send(`<iq type="get" to="ROOM" id="v"><vCard xmlns="vcard-temp"/></iq>`)
+		assert.Contains(t, strings.Join(b.Take(), ""), "item-not-found")
 		// A vCard belongs to the account: the server answers for it.
-		b.send(`<iq type="get" to="ROOM/aa11bb22" id="v"><vCard xmlns="vcard-temp"/></iq>`)
-		a.hears()
-		b.hears(`<iq type="error" from="ROOM/aa11bb22" to="BOB" id="v"><error type="cancel"><service-unavailable xmlns=stanzas/></error></iq>`)
+		b.Send(`<iq type="get" to="ROOM/aa11bb22" id="v"><vCard xmlns="vcard-temp"/></iq>`)
+		a.Hears()
+		b.Hears(`<iq type="error" from="ROOM/aa11bb22" to="BOB" id="v"><error type="cancel"><service-unavailable xmlns=stanzas/></error></iq>`)
 	})
 }
 
@@ -203,32 +204,32 @@ func TestRelayedRequests(t *testing.T) {
 func TestTwoSessionsOfOneNick(t *testing.T) {
 	play(t, func(t *testing.T) {
 		w, _, a, _ := meeting(t, nil, nil)
-		one, two := w.account("alice@meet.example.com/1"), w.account("alice@meet.example.com/2")
-		one.join("alice")
-		two.join("alice")
-		one.take()
-		two.take()
-		a.take()
-		one.send(`<iq type="get" to="ROOM/aa11bb22" id="q"><query xmlns=info/></iq>`)
-		two.send(`<iq type="get" to="ROOM/aa11bb22" id="r"><query xmlns=info/></iq>`)
-		a.take()
-		a.send(`<iq type="result" to="ROOM/alice" id="q"/>`)
-		a.send(`<iq type="result" to="ROOM/alice" id="r"/>`)
-		one.hears(`<iq type="result" from="ROOM/aa11bb22" to="alice@meet.example.com/1" id="q"/>`)
-		two.hears(`<iq type="result" from="ROOM/aa11bb22" to="alice@meet.example.com/2" id="r"/>`)
+		one, two := w.Account("alice@meet.example.com/1"), w.Account("alice@meet.example.com/2")
+		one.Join("alice")
+		two.Join("alice")
+		one.Take()
+		two.Take()
+		a.Take()
+		one.Send(`<iq type="get" to="ROOM/aa11bb22" id="q"><query xmlns=info/></iq>`)
+		two.Send(`<iq type="get" to="ROOM/aa11bb22" id="r"><query xmlns=info/></iq>`)
+		a.Take()
+		a.Send(`<iq type="result" to="ROOM/alice" id="q"/>`)
+		a.Send(`<iq type="result" to="ROOM/alice" id="r"/>`)
+		one.Hears(`<iq type="result" from="ROOM/aa11bb22" to="alice@meet.example.com/1" id="q"/>`)
+		two.Hears(`<iq type="result" from="ROOM/aa11bb22" to="alice@meet.example.com/2" id="r"/>`)
 		// Private messages reach both; the room counts one occupant.
-		a.send(`<message to="ROOM/alice" type="chat" id="m"><body>x</body></message>`)
-		assert.Len(t, one.take(), 1)
-		assert.Len(t, two.take(), 1)
-		occ, err := w.host.Occupants(stanza.MustAddr(room))
+		a.Send(`<message to="ROOM/alice" type="chat" id="m"><body>x</body></message>`)
+		assert.Len(t, one.Take(), 1)
+		assert.Len(t, two.Take(), 1)
+		occ, err := w.Host.Occupants(stanza.MustAddr(muctest.Room))
 		require.NoError(t, err)
 		require.Len(t, occ, 4)
 		assert.Equal(t, []string{"alice@meet.example.com/2", "alice@meet.example.com/1"}, occ[3].Real)
 		// One goes: the other stays, and nobody is told that alice left.
-		two.send(`<presence to="ROOM/alice" type="unavailable"/>`)
-		two.hears(`<presence type="unavailable" from="ROOM/alice" to="alice@meet.example.com/2"><x xmlns=muc#user><item affiliation="none" role="none" jid="alice@meet.example.com/2"/><status code="110"/></x></presence>`)
-		a.hears(`<presence from="ROOM/alice" to="ANN"><x xmlns=muc#user><item affiliation="none" role="participant" jid="alice@meet.example.com/1"/></x></presence>`)
-		one.vanish()
-		a.hears(`<presence type="unavailable" from="ROOM/alice" to="ANN"><x xmlns=muc#user><item affiliation="none" role="none" jid="alice@meet.example.com/1"/></x></presence>`)
+		two.Send(`<presence to="ROOM/alice" type="unavailable"/>`)
+		two.Hears(`<presence type="unavailable" from="ROOM/alice" to="alice@meet.example.com/2"><x xmlns=muc#user><item affiliation="none" role="none" jid="alice@meet.example.com/2"/><status code="110"/></x></presence>`)
+		a.Hears(`<presence from="ROOM/alice" to="ANN"><x xmlns=muc#user><item affiliation="none" role="participant" jid="alice@meet.example.com/1"/></x></presence>`)
+		one.Vanish()
+		a.Hears(`<presence type="unavailable" from="ROOM/alice" to="ANN"><x xmlns=muc#user><item affiliation="none" role="none" jid="alice@meet.example.com/1"/></x></presence>`)
 	})
 }

@@ -90,13 +90,16 @@ type Join struct {
 // Grant sets the affiliation the newcomer will enter with. Nobody is told: all see
 // it with his presence. Administrators stay what they are.
 func (j *Join) Grant(aff Affiliation) {
-	bare := j.From.Bare()
+	r, bare := j.Room, j.From.Bare()
+	if len(r.affiliations) >= r.host.cfg.MaxAffiliations {
+		r.prune()
+	}
 	switch {
 	case j.Admin:
 	case aff == None:
-		delete(j.Room.affiliations, bare)
-	case len(j.Room.affiliations) < j.Room.host.cfg.MaxAffiliations:
-		j.Room.affiliations[bare] = aff
+		delete(r.affiliations, bare)
+	case len(r.affiliations) < r.host.cfg.MaxAffiliations:
+		r.affiliations[bare] = aff
 	}
 }
 

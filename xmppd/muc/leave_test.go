@@ -9,30 +9,31 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"parley/xmppd/muc"
+	"parley/xmppd/muc/muctest"
 	"parley/xmppd/stanza"
 )
 
 func TestLeave(t *testing.T) {
 	play(t, func(t *testing.T) {
 		w, f, a, b := meeting(t, nil, nil)
-		b.send(`<presence to="ROOM/cc33dd44" type="unavailable"><status>switch_room</status><email>x</email></presence>`)
-		for _, c := range []*client{f, a} {
-			c.hears(`<presence type="unavailable" from="ROOM/cc33dd44" to="` + c.addr.String() + `"><status>switch_room</status><x xmlns=muc#user><item affiliation="none" role="none" jid="BOB"/></x></presence>`)
+		b.Send(`<presence to="ROOM/cc33dd44" type="unavailable"><status>switch_room</status><email>x</email></presence>`)
+		for _, c := range []*muctest.Client{f, a} {
+			c.Hears(`<presence type="unavailable" from="ROOM/cc33dd44" to="` + c.Addr.String() + `"><status>switch_room</status><x xmlns=muc#user><item affiliation="none" role="none" jid="BOB"/></x></presence>`)
 		}
-		b.hears(`<presence type="unavailable" from="ROOM/cc33dd44" to="BOB"><status>switch_room</status><x xmlns=muc#user><item affiliation="none" role="none" jid="BOB"/><status code="110"/></x></presence>`)
-		a.vanish()
-		f.hears(`<presence type="unavailable" from="ROOM/aa11bb22" to="FOCUS"><x xmlns=muc#user><item affiliation="none" role="none" jid="ANN"/></x></presence>`)
-		f.send(`<presence to="ROOM/focus" type="unavailable"/>`)
-		f.take()
+		b.Hears(`<presence type="unavailable" from="ROOM/cc33dd44" to="BOB"><status>switch_room</status><x xmlns=muc#user><item affiliation="none" role="none" jid="BOB"/><status code="110"/></x></presence>`)
+		a.Vanish()
+		f.Hears(`<presence type="unavailable" from="ROOM/aa11bb22" to="FOCUS"><x xmlns=muc#user><item affiliation="none" role="none" jid="ANN"/></x></presence>`)
+		f.Send(`<presence to="ROOM/focus" type="unavailable"/>`)
+		f.Take()
 		synctest.Wait()
-		assert.Empty(t, w.host.Rooms(), "an empty room is gone")
-		s := w.host.Stats()
+		assert.Empty(t, w.Host.Rooms(), "an empty room is gone")
+		s := w.Host.Stats()
 		assert.Zero(t, s.Rooms)
 		assert.Zero(t, s.Occupants)
 		assert.EqualValues(t, 3, s.Joins)
 		// And can be opened again, as new.
-		f.join("focus")
-		assert.Contains(t, strings.Join(f.take(), ""), `code="201"`)
+		f.Join("focus")
+		assert.Contains(t, strings.Join(f.Take(), ""), `code="201"`)
 	})
 }
 
@@ -40,19 +41,19 @@ func TestLeave(t *testing.T) {
 func TestBounceRemoves(t *testing.T) {
 	play(t, func(t *testing.T) {
 		_, f, a, b := meeting(t, nil, nil)
-		b.send(`<message type="error" to="ROOM/aa11bb22" id="m"><error type="cancel"><recipient-unavailable xmlns=stanzas/></error></message>`)
-		a.hears(`<presence type="unavailable" from="ROOM/cc33dd44" to="ANN"><status>Kicked: recipient unavailable</status><x xmlns=muc#user><status code="333"/><item affiliation="none" role="none" jid="BOB"/></x></presence>`)
-		f.take()
-		a.send(`<presence type="error" to="ROOM/focus"><error type="cancel"><gone xmlns=stanzas/></error></presence>`)
-		assert.Contains(t, strings.Join(f.take(), ""), "Kicked: gone")
+		b.Send(`<message type="error" to="ROOM/aa11bb22" id="m"><error type="cancel"><recipient-unavailable xmlns=stanzas/></error></message>`)
+		a.Hears(`<presence type="unavailable" from="ROOM/cc33dd44" to="ANN"><status>Kicked: recipient unavailable</status><x xmlns=muc#user><status code="333"/><item affiliation="none" role="none" jid="BOB"/></x></presence>`)
+		f.Take()
+		a.Send(`<presence type="error" to="ROOM/focus"><error type="cancel"><gone xmlns=stanzas/></error></presence>`)
+		assert.Contains(t, strings.Join(f.Take(), ""), "Kicked: gone")
 	})
 }
 
 func TestHarmlessErrorIsRelayed(t *testing.T) {
 	play(t, func(t *testing.T) {
 		_, _, a, b := meeting(t, nil, nil)
-		b.send(`<message type="error" to="ROOM/aa11bb22" id="m"><error type="cancel"><not-allowed xmlns=stanzas/></error></message>`)
-		a.hears(`<message type="error" from="ROOM/cc33dd44" to="ANN" id="m"><error type="cancel"><not-allowed xmlns=stanzas/></error></message>`)
+		b.Send(`<message type="error" to="ROOM/aa11bb22" id="m"><error type="cancel"><not-allowed xmlns=stanzas/></error></message>`)
+		a.Hears(`<message type="error" from="ROOM/cc33dd44" to="ANN" id="m"><error type="cancel"><not-allowed xmlns=stanzas/></error></message>`)
 	})
 }
 
@@ -60,47 +61,47 @@ func TestHarmlessErrorIsRelayed(t *testing.T) {
 func TestKick(t *testing.T) {
 	play(t, func(t *testing.T) {
 		_, f, a, b := meeting(t, nil, nil)
-		f.send(`<iq type="set" to="ROOM" id="o"><query xmlns=muc#admin><item affiliation="owner" jid="ANNBARE"/><item affiliation="owner" jid="BOBBARE"/></query></iq>`)
-		for _, c := range []*client{f, a, b} {
-			c.take()
+		f.Send(`<iq type="set" to="ROOM" id="o"><query xmlns=muc#admin><item affiliation="owner" jid="ANNBARE"/><item affiliation="owner" jid="BOBBARE"/></query></iq>`)
+		for _, c := range []*muctest.Client{f, a, b} {
+			c.Take()
 		}
 		// Owners can kick owners, and they do not come back as such.
-		a.send(`<iq type="set" to="ROOM" id="k1"><query xmlns=muc#admin><item nick="cc33dd44" role="none"><reason>bye</reason></item></query></iq>`)
-		a.hears(
+		a.Send(`<iq type="set" to="ROOM" id="k1"><query xmlns=muc#admin><item nick="cc33dd44" role="none"><reason>bye</reason></item></query></iq>`)
+		a.Hears(
 			`<message from="ROOM" to="ANN"><x xmlns=muc#user><item affiliation="none" jid="BOBBARE"/></x></message>`,
 			`<presence type="unavailable" from="ROOM/cc33dd44" to="ANN"><x xmlns=muc#user><status code="307"/>
 			  <item affiliation="none" role="none" jid="BOB"><actor nick="aa11bb22" jid="ANN"/><reason>bye</reason></item></x></presence>`,
 			`<iq type="result" from="ROOM" to="ANN" id="k1"/>`)
-		b.hears(
+		b.Hears(
 			`<message from="ROOM" to="BOB"><x xmlns=muc#user><item affiliation="none" jid="BOBBARE"/></x></message>`,
 			`<presence type="unavailable" from="ROOM/cc33dd44" to="BOB"><x xmlns=muc#user><status code="307"/>
 			  <item affiliation="none" role="none" jid="BOB"><actor nick="aa11bb22"/><reason>bye</reason></item><status code="110"/></x></presence>`)
-		b.join("cc33dd44")
-		assert.Contains(t, strings.Join(b.take(), ""), `affiliation="none" role="participant" jid="`+bob)
-		f.take()
-		a.take()
-		b.send(`<iq type="set" to="ROOM" id="k2"><query xmlns=muc#admin><item nick="aa11bb22" role="none"/></query></iq>`)
-		b.hears(`<iq type="error" from="ROOM" to="BOB" id="k2"><error type="cancel"><not-allowed xmlns=stanzas/></error></iq>`)
-		a.hears()
+		b.Join("cc33dd44")
+		assert.Contains(t, strings.Join(b.Take(), ""), `affiliation="none" role="participant" jid="`+muctest.Bob)
+		f.Take()
+		a.Take()
+		b.Send(`<iq type="set" to="ROOM" id="k2"><query xmlns=muc#admin><item nick="aa11bb22" role="none"/></query></iq>`)
+		b.Hears(`<iq type="error" from="ROOM" to="BOB" id="k2"><error type="cancel"><not-allowed xmlns=stanzas/></error></iq>`)
+		a.Hears()
 	})
 }
 
 func TestBan(t *testing.T) {
 	play(t, func(t *testing.T) {
 		_, f, a, b := meeting(t, nil, nil)
-		f.send(`<iq type="set" to="ROOM" id="k1"><query xmlns=muc#admin><item affiliation="outcast" jid="BOBBARE"><reason>out</reason></item></query></iq>`)
-		b.hears(`<presence type="unavailable" from="ROOM/cc33dd44" to="BOB"><x xmlns=muc#user><status code="301"/>
+		f.Send(`<iq type="set" to="ROOM" id="k1"><query xmlns=muc#admin><item affiliation="outcast" jid="BOBBARE"><reason>out</reason></item></query></iq>`)
+		b.Hears(`<presence type="unavailable" from="ROOM/cc33dd44" to="BOB"><x xmlns=muc#user><status code="301"/>
 			  <item affiliation="outcast" role="none" jid="BOB"><actor nick="focus"/><reason>out</reason></item><status code="110"/></x></presence>`)
-		assert.Contains(t, strings.Join(a.take(), ""), `code="301"`)
-		b.join("cc33dd44")
-		b.hears(`<presence type="error" from="ROOM/cc33dd44" to="BOB"><error type="auth"><forbidden xmlns=stanzas/></error></presence>`)
-		f.take()
-		f.send(`<iq type="get" to="ROOM" id="l"><query xmlns=muc#admin><item affiliation="outcast"/></query></iq>`)
-		f.hears(`<iq type="result" from="ROOM" to="FOCUS" id="l"><query xmlns=muc#admin><item affiliation="outcast" jid="BOBBARE"/></query></iq>`)
-		f.send(`<iq type="set" to="ROOM" id="u"><query xmlns=muc#admin><item affiliation="none" jid="BOBBARE"/></query></iq>`)
-		f.take()
-		b.join("cc33dd44")
-		assert.Contains(t, strings.Join(b.take(), ""), `code="110"`)
+		assert.Contains(t, strings.Join(a.Take(), ""), `code="301"`)
+		b.Join("cc33dd44")
+		b.Hears(`<presence type="error" from="ROOM/cc33dd44" to="BOB"><error type="auth"><forbidden xmlns=stanzas/></error></presence>`)
+		f.Take()
+		f.Send(`<iq type="get" to="ROOM" id="l"><query xmlns=muc#admin><item affiliation="outcast"/></query></iq>`)
+		f.Hears(`<iq type="result" from="ROOM" to="FOCUS" id="l"><query xmlns=muc#admin><item affiliation="outcast" jid="BOBBARE"/></query></iq>`)
+		f.Send(`<iq type="set" to="ROOM" id="u"><query xmlns=muc#admin><item affiliation="none" jid="BOBBARE"/></query></iq>`)
+		f.Take()
+		b.Join("cc33dd44")
+		assert.Contains(t, strings.Join(b.Take(), ""), `code="110"`)
 	})
 }
 
@@ -109,13 +110,13 @@ func TestGrant(t *testing.T) {
 	for _, item := range []string{`jid="BOBBARE"`, `nick="cc33dd44"`} {
 		play(t, func(t *testing.T) {
 			_, f, a, b := meeting(t, nil, nil)
-			f.send(`<iq type="set" to="ROOM" id="o1"><query xmlns=muc#admin><item affiliation="owner" ` + item + `><reason>why</reason></item></query></iq>`)
-			a.hears(`<presence from="ROOM/cc33dd44" to="ANN"><x xmlns=muc#user><item affiliation="owner" role="moderator" jid="BOB"><actor nick="focus" jid="FOCUS"/><reason>why</reason></item></x></presence>`)
-			b.hears(`<presence from="ROOM/cc33dd44" to="BOB"><x xmlns=muc#user><item affiliation="owner" role="moderator" jid="BOB"><actor nick="focus"/><reason>why</reason></item><status code="110"/></x></presence>`)
-			f.take()
+			f.Send(`<iq type="set" to="ROOM" id="o1"><query xmlns=muc#admin><item affiliation="owner" ` + item + `><reason>why</reason></item></query></iq>`)
+			a.Hears(`<presence from="ROOM/cc33dd44" to="ANN"><x xmlns=muc#user><item affiliation="owner" role="moderator" jid="BOB"><actor nick="focus" jid="FOCUS"/><reason>why</reason></item></x></presence>`)
+			b.Hears(`<presence from="ROOM/cc33dd44" to="BOB"><x xmlns=muc#user><item affiliation="owner" role="moderator" jid="BOB"><actor nick="focus"/><reason>why</reason></item><status code="110"/></x></presence>`)
+			f.Take()
 			// Revoke.
-			f.send(`<iq type="set" to="ROOM" id="o1"><query xmlns=muc#admin><item affiliation="none" ` + item + `/></query></iq>`)
-			assert.Contains(t, strings.Join(b.take(), ""), `affiliation="none" role="participant"`)
+			f.Send(`<iq type="set" to="ROOM" id="o1"><query xmlns=muc#admin><item affiliation="none" ` + item + `/></query></iq>`)
+			assert.Contains(t, strings.Join(b.Take(), ""), `affiliation="none" role="participant"`)
 		})
 	}
 }
@@ -145,12 +146,12 @@ func TestAdminRefusals(t *testing.T) {
 				if c.who == "a" {
 					who = a
 				}
-				who.send(`<iq type="set" to="ROOM" id="x"><query xmlns=muc#admin>` + c.item + `</query></iq>`)
-				got := who.take()
+				who.Send(`<iq type="set" to="ROOM" id="x"><query xmlns=muc#admin>` + c.item + `</query></iq>`)
+				got := who.Take()
 				require.Len(t, got, 1)
 				assert.Contains(t, got[0], `type="error"`)
 				assert.Contains(t, got[0], "<"+c.want+" ")
-				b.hears()
+				b.Hears()
 			})
 		})
 	}
@@ -158,28 +159,28 @@ func TestAdminRefusals(t *testing.T) {
 
 func TestLastOwner(t *testing.T) {
 	play(t, func(t *testing.T) {
-		w := newWorld(t, func(c *muc.Config) { c.RestrictCreation = false }, nil)
-		alice := w.account("alice@meet.example.com/x")
-		alice.join("alice")
-		alice.take()
-		alice.send(`<iq type="set" to="ROOM" id="x"><query xmlns=muc#admin><item affiliation="none" jid="alice@meet.example.com"/></query></iq>`)
-		assert.Contains(t, strings.Join(alice.take(), ""), "<conflict ")
+		w := muctest.New(t, func(c *muc.Config) { c.RestrictCreation = false }, nil)
+		alice := w.Account("alice@meet.example.com/x")
+		alice.Join("alice")
+		alice.Take()
+		alice.Send(`<iq type="set" to="ROOM" id="x"><query xmlns=muc#admin><item affiliation="none" jid="alice@meet.example.com"/></query></iq>`)
+		assert.Contains(t, strings.Join(alice.Take(), ""), "<conflict ")
 		// An admin ranks below owners.
-		alice.send(`<iq type="set" to="ROOM" id="x"><query xmlns=muc#admin><item affiliation="admin" jid="BOBBARE"/></query></iq>`)
-		alice.take()
-		b := w.web(bob)
-		b.join("cc33dd44")
-		b.take()
-		b.send(`<iq type="set" to="ROOM" id="x"><query xmlns=muc#admin><item affiliation="none" jid="alice@meet.example.com"/></query></iq>`)
-		assert.Contains(t, strings.Join(b.take(), ""), "<not-allowed ")
-		b.send(`<iq type="get" to="ROOM" id="x"><query xmlns=muc#admin><item affiliation="owner"/></query></iq>`)
-		assert.Contains(t, strings.Join(b.take(), ""), "<forbidden ")
-		b.send(`<iq type="get" to="ROOM" id="x"><query xmlns=muc#admin><item role="moderator"/></query></iq>`)
-		got := strings.Join(b.take(), "")
+		alice.Send(`<iq type="set" to="ROOM" id="x"><query xmlns=muc#admin><item affiliation="admin" jid="BOBBARE"/></query></iq>`)
+		alice.Take()
+		b := w.Web(muctest.Bob)
+		b.Join("cc33dd44")
+		b.Take()
+		b.Send(`<iq type="set" to="ROOM" id="x"><query xmlns=muc#admin><item affiliation="none" jid="alice@meet.example.com"/></query></iq>`)
+		assert.Contains(t, strings.Join(b.Take(), ""), "<not-allowed ")
+		b.Send(`<iq type="get" to="ROOM" id="x"><query xmlns=muc#admin><item affiliation="owner"/></query></iq>`)
+		assert.Contains(t, strings.Join(b.Take(), ""), "<forbidden ")
+		b.Send(`<iq type="get" to="ROOM" id="x"><query xmlns=muc#admin><item role="moderator"/></query></iq>`)
+		got := strings.Join(b.Take(), "")
 		assert.Contains(t, got, `nick="alice"`)
 		assert.Contains(t, got, `nick="cc33dd44"`)
-		b.send(`<iq type="set" to="ROOM" id="x"><query xmlns=muc#admin><item affiliation="member" jid="carol@meet.example.com"/></query></iq>`)
-		assert.Contains(t, strings.Join(b.take(), ""), `type="result"`)
+		b.Send(`<iq type="set" to="ROOM" id="x"><query xmlns=muc#admin><item affiliation="member" jid="carol@meet.example.com"/></query></iq>`)
+		assert.Contains(t, strings.Join(b.Take(), ""), `type="result"`)
 	})
 }
 
@@ -211,11 +212,11 @@ func TestOwnerForm(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			play(t, func(t *testing.T) {
 				_, f, a, _ := meeting(t, nil, nil)
-				f.send(c.iq)
-				got := f.take()
+				f.Send(c.iq)
+				got := f.Take()
 				require.NotEmpty(t, got)
 				assert.Contains(t, got[0], c.want)
-				heard := strings.Join(a.take(), "")
+				heard := strings.Join(a.Take(), "")
 				if c.heard == "" {
 					assert.Empty(t, heard)
 				} else {
@@ -227,8 +228,8 @@ func TestOwnerForm(t *testing.T) {
 	t.Run("not an owner", func(t *testing.T) {
 		play(t, func(t *testing.T) {
 			_, _, a, _ := meeting(t, nil, nil)
-			a.send(`<iq type="get" to="ROOM" id="s"><query xmlns=muc#owner/></iq>`)
-			a.hears(`<iq type="error" from="ROOM" to="ANN" id="s"><error type="auth"><forbidden xmlns=stanzas/><text xmlns=stanzas>Only owners can configure rooms</text></error></iq>`)
+			a.Send(`<iq type="get" to="ROOM" id="s"><query xmlns=muc#owner/></iq>`)
+			a.Hears(`<iq type="error" from="ROOM" to="ANN" id="s"><error type="auth"><forbidden xmlns=stanzas/><text xmlns=stanzas>Only owners can configure rooms</text></error></iq>`)
 		})
 	})
 }
@@ -237,14 +238,14 @@ func TestOwnerForm(t *testing.T) {
 func TestSemiAnonymous(t *testing.T) {
 	play(t, func(t *testing.T) {
 		_, f, a, b := meeting(t, nil, nil)
-		f.send(`<iq type="set" to="ROOM" id="s"><query xmlns=muc#owner><x xmlns=data type="submit"><field var="FORM_TYPE"><value>http://jabber.org/protocol/muc#roomconfig</value></field>
+		f.Send(`<iq type="set" to="ROOM" id="s"><query xmlns=muc#owner><x xmlns=data type="submit"><field var="FORM_TYPE"><value>http://jabber.org/protocol/muc#roomconfig</value></field>
 		  <field var="muc#roomconfig_whois"><value>moderators</value></field></x></query></iq>`)
-		f.take()
-		b.take()
-		a.take()
-		a.send(`<presence to="ROOM/aa11bb22"/>`)
-		b.hears(`<presence from="ROOM/aa11bb22" to="BOB"><x xmlns=muc#user><item affiliation="none" role="participant"/></x></presence>`)
-		f.hears(`<presence from="ROOM/aa11bb22" to="FOCUS"><x xmlns=muc#user><item affiliation="none" role="participant" jid="ANN"/></x></presence>`)
+		f.Take()
+		b.Take()
+		a.Take()
+		a.Send(`<presence to="ROOM/aa11bb22"/>`)
+		b.Hears(`<presence from="ROOM/aa11bb22" to="BOB"><x xmlns=muc#user><item affiliation="none" role="participant"/></x></presence>`)
+		f.Hears(`<presence from="ROOM/aa11bb22" to="FOCUS"><x xmlns=muc#user><item affiliation="none" role="participant" jid="ANN"/></x></presence>`)
 	})
 }
 
@@ -252,36 +253,36 @@ func TestSemiAnonymous(t *testing.T) {
 func TestDestroy(t *testing.T) {
 	play(t, func(t *testing.T) {
 		w, f, a, b := meeting(t, nil, nil)
-		f.send(`<iq type="set" to="ROOM" id="d"><query xmlns=muc#owner><destroy jid="other@conference.meet.example.com"><reason>moved</reason></destroy></query></iq>`)
-		a.hears(`<presence type="unavailable" from="ROOM/aa11bb22" to="ANN"><x xmlns=muc#user><destroy jid="other@conference.meet.example.com"><reason>moved</reason></destroy>
+		f.Send(`<iq type="set" to="ROOM" id="d"><query xmlns=muc#owner><destroy jid="other@conference.meet.example.com"><reason>moved</reason></destroy></query></iq>`)
+		a.Hears(`<presence type="unavailable" from="ROOM/aa11bb22" to="ANN"><x xmlns=muc#user><destroy jid="other@conference.meet.example.com"><reason>moved</reason></destroy>
 		  <item affiliation="none" role="none" jid="ANN"/><status code="110"/></x></presence>`)
-		b.take()
-		f.hears(`<iq type="result" from="ROOM" to="FOCUS" id="d"/>`,
+		b.Take()
+		f.Hears(`<iq type="result" from="ROOM" to="FOCUS" id="d"/>`,
 			`<presence type="unavailable" from="ROOM/focus" to="FOCUS"><x xmlns=muc#user><destroy jid="other@conference.meet.example.com"><reason>moved</reason></destroy>
 		  <item affiliation="owner" role="none" jid="FOCUS"/><status code="110"/></x></presence>`)
-		assert.Empty(t, w.host.Rooms())
-		assert.Zero(t, w.host.Stats().Occupants)
-		a.send(`<presence to="ROOM/aa11bb22" type="unavailable"/>`)
-		a.hears()
+		assert.Empty(t, w.Host.Rooms())
+		assert.Zero(t, w.Host.Stats().Occupants)
+		a.Send(`<presence to="ROOM/aa11bb22" type="unavailable"/>`)
+		a.Hears()
 	})
 }
 
 func TestNickChange(t *testing.T) {
 	play(t, func(t *testing.T) {
 		w, _, a, _ := meeting(t, nil, nil)
-		alice := w.account("alice@meet.example.com/x")
-		alice.join("alice")
-		alice.take()
-		a.take()
-		alice.send(`<presence to="ROOM/Alice Cooper"/>`)
-		a.hears(
+		alice := w.Account("alice@meet.example.com/x")
+		alice.Join("alice")
+		alice.Take()
+		a.Take()
+		alice.Send(`<presence to="ROOM/Alice Cooper"/>`)
+		a.Hears(
 			`<presence type="unavailable" from="ROOM/alice" to="ANN"><x xmlns=muc#user><status code="303"/><item affiliation="none" role="participant" jid="alice@meet.example.com/x" nick="Alice Cooper"/></x></presence>`,
 			`<presence from="ROOM/Alice Cooper" to="ANN"><x xmlns=muc#user><item affiliation="none" role="participant" jid="alice@meet.example.com/x"/></x></presence>`)
-		alice.take()
-		alice.send(`<presence to="ROOM/focus"/>`)
-		assert.Contains(t, strings.Join(alice.take(), ""), "conflict")
-		a.send(`<presence to="ROOM/other"/>`)
-		assert.Contains(t, strings.Join(a.take(), ""), "Nick changes are not allowed")
+		alice.Take()
+		alice.Send(`<presence to="ROOM/focus"/>`)
+		assert.Contains(t, strings.Join(alice.Take(), ""), "conflict")
+		a.Send(`<presence to="ROOM/other"/>`)
+		assert.Contains(t, strings.Join(a.Take(), ""), "Nick changes are not allowed")
 	})
 }
 
@@ -296,10 +297,10 @@ func TestPanicIsContained(t *testing.T) {
 			return muc.Continue
 		})
 		w, _, a, b := meeting(t, nil, &hooks)
-		a.send(`<message to="ROOM" type="groupchat" id="boom"><body>x</body></message>`)
-		a.send(`<message to="ROOM" type="groupchat" id="fine"><body>x</body></message>`)
-		assert.Len(t, b.take(), 1)
-		assert.EqualValues(t, 1, w.host.Stats().Panics)
+		a.Send(`<message to="ROOM" type="groupchat" id="boom"><body>x</body></message>`)
+		a.Send(`<message to="ROOM" type="groupchat" id="fine"><body>x</body></message>`)
+		assert.Len(t, b.Take(), 1)
+		assert.EqualValues(t, 1, w.Host.Stats().Panics)
 	})
 }
 
@@ -308,19 +309,19 @@ func TestSameOrderForAll(t *testing.T) {
 	play(t, func(t *testing.T) {
 		_, f, a, b := meeting(t, nil, nil)
 		done := make(chan struct{})
-		for _, c := range []*client{f, a, b} {
+		for _, c := range []*muctest.Client{f, a, b} {
 			go func() {
 				defer func() { done <- struct{}{} }()
 				for range 50 {
-					c.send(`<message to="ROOM" type="groupchat"><body>` + c.addr.Local() + `</body></message>`)
+					c.Send(`<message to="ROOM" type="groupchat"><body>` + c.Addr.Local() + `</body></message>`)
 				}
 			}()
 		}
 		for range 3 {
 			<-done
 		}
-		strip := func(c *client) string {
-			return strings.ReplaceAll(strings.Join(c.take(), "\n"), c.addr.String(), "")
+		strip := func(c *muctest.Client) string {
+			return strings.ReplaceAll(strings.Join(c.Take(), "\n"), c.Addr.String(), "")
 		}
 		one := strip(f)
 		assert.Equal(t, one, strip(a))

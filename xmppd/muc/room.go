@@ -39,6 +39,7 @@ type Room struct {
 	order        []*Occupant          // in the order they came
 	seats        map[stanza.Addr]taken
 	affiliations map[stanza.Addr]Affiliation // by bare address; None is left out
+	passing      map[stanza.Addr]bool        // who was inside without an account
 	subject      *stanza.Stanza              // last one set, nil before that
 	history      history
 	held         map[stanza.Addr]*Join // by real full address
@@ -71,6 +72,7 @@ func (r *Room) reset() {
 	r.order = nil
 	r.seats = make(map[stanza.Addr]taken)
 	r.affiliations = make(map[stanza.Addr]Affiliation)
+	r.passing = make(map[stanza.Addr]bool)
 	r.subject = nil
 	r.history = history{}
 	r.asked, r.askedOrder = nil, nil

@@ -275,6 +275,12 @@ func (r *Room) seat(j *Join, now time.Time) (taken, bool) {
 		r.order = append(r.order, o)
 		r.host.stats.occupants.Add(1)
 	}
+	if j.Anonymous() {
+		r.passing[o.bare] = true
+		if len(r.passing) > r.host.cfg.MaxAffiliations {
+			r.prune()
+		}
+	}
 	s := &seat{real: j.From, session: j.Session, stop: func() {}}
 	s.presence = r.clean(j.Presence, &Speaker{Room: r, From: j.From, Session: j.Session, Joining: true}, o)
 	// The newest session speaks for all.
@@ -284,6 +290,24 @@ func (r *Room) seat(j *Join, now time.Time) (taken, bool) {
 		s.stop = j.Session.OnEnd(func() { r.box.post(func() { r.vanished(s.real, "") }, true) })
 	}
 	return taken{o, s}, true
+}
+
+// prune forgets the ranks of people without an account who are gone: such an
+// address does not come back. Outcasts stay, for those who are still connected.
+func (r *Room) prune() {
+	inside := make(map[stanza.Addr]bool, len(r.order))
+	for _, o := range r.order {
+		inside[o.bare] = true
+	}
+	for bare := range r.passing {
+		if inside[bare] {
+			continue
+		}
+		delete(r.passing, bare)
+		if r.affiliations[bare] != Outcast {
+			delete(r.affiliations, bare)
+		}
+	}
 }
 
 // tellPast gives a newcomer history and subject.
