@@ -19,6 +19,7 @@ const (
 	pingAfter    = 15 * time.Second
 	idleLimit    = 60 * time.Second
 	writeTimeout = 10 * time.Second
+	slowGrace    = time.Second
 )
 
 // socket is one WebSocket of a channel. The reader is the goroutine of the HTTP
@@ -59,6 +60,10 @@ func (s *socket) end(code websocket.StatusCode, reason string) {
 	s.endOnce.Do(func() {
 		s.code, s.reason = code, reason
 		close(s.ending)
+		if code == closeSlow {
+			// A writer that is stuck cannot say goodbye.
+			time.AfterFunc(slowGrace, func() { _ = s.conn.CloseNow() })
+		}
 	})
 }
 
@@ -117,7 +122,8 @@ func (s *socket) write(ctx context.Context) {
 			err := s.conn.Write(wctx, websocket.MessageText, message)
 			cancel()
 			if err != nil {
-				return // the reader sees it too
+				_ = s.conn.CloseNow() // ends the reader too
+				return
 			}
 			s.touch()
 		case <-s.ending:
