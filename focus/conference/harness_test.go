@@ -94,8 +94,15 @@ func (w *world) begin(ctx context.Context, done chan struct{}) {
 // settle lets everything that can happen now happen.
 func (w *world) settle() { synctest.Wait() }
 
-// pass lets time pass.
+// pass lets time pass. What the test has read of the clients before is ordered
+// before what they write then.
 func (w *world) pass(d time.Duration) {
+	w.mu.Lock()
+	for _, c := range w.clients {
+		c.mu.Lock()
+		c.mu.Unlock() //nolint:staticcheck // a fence
+	}
+	w.mu.Unlock()
 	<-time.After(d)
 	synctest.Wait()
 }
