@@ -37,7 +37,7 @@ func (m *Rules) checkToken(j *muc.Join) muc.Outcome {
 	if j.Admin || j.Session == nil || account(j.Session) {
 		return muc.Continue
 	}
-	room := jwtauth.Room{Node: j.Room.Addr().Local(), Host: j.Room.Host().Domain(), Domain: m.cfg.Domain}
+	room := jwtauth.Room{Node: j.Room.Node(), Host: j.Room.Host().Domain(), Domain: m.cfg.Domain}
 	err := m.verifier.AllowRoom(claims(j.Session), room)
 	if err == nil && j.Creates() {
 		// Only the focus brings rooms into being; clients know this answer and try

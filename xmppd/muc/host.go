@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -91,19 +92,18 @@ func (h *Host) Hooks() *Hooks { return h.hooks }
 
 // HandleStanza implements router.Host.
 func (h *Host) HandleStanza(st *stanza.Stanza, from *router.Session) {
-	node := st.To.Local()
-	if node == "" {
+	if st.To.Local() == "" {
 		h.handleHost(st)
 		return
 	}
 	joins := st.Kind == stanza.Presence && st.Type == "" && st.Has(ns.MUC, "x")
-	addr, err := stanza.NewAddr(node, h.domain, "")
-	if err != nil {
+	node, addr, ok := h.locate(st.To)
+	if !ok {
 		h.rt.Bounce(st, errNoRoomHere)
 		return
 	}
 	for {
-		room, refusal := h.room(addr, joins)
+		room, refusal := h.room(node, addr, joins)
 		if room == nil {
 			h.nobodyHome(st, refusal)
 			return
@@ -138,11 +138,33 @@ func (h *Host) nobodyHome(st *stanza.Stanza, refusal *stanza.Error) {
 	h.rt.Bounce(st, refusal)
 }
 
+// locate finds the name under which the host keeps a room, and the address it has
+// on the wire. A tenant's rooms have a domain of their own there,
+// conference.TENANT.base, and the name [TENANT]room here (xmpp.md §2.6); both forms
+// lead to the same room.
+func (h *Host) locate(to stanza.Addr) (node string, addr stanza.Addr, ok bool) {
+	label, base, _ := strings.Cut(h.domain, ".")
+	if to.Domain() == h.domain {
+		tenant, name, tenanted := strings.Cut(strings.TrimPrefix(to.Local(), "["), "]")
+		if !strings.HasPrefix(to.Local(), "[") || !tenanted {
+			return to.Local(), to.Bare(), true
+		}
+		addr, err := stanza.NewAddr(name, label+"."+tenant+"."+base, "")
+		return to.Local(), addr, err == nil && name != "" && tenant != "" && !strings.Contains(tenant, ".")
+	}
+	tenant, prefixed := strings.CutPrefix(to.Domain(), label+".")
+	tenant, suffixed := strings.CutSuffix(tenant, "."+base)
+	if !prefixed || !suffixed || tenant == "" || strings.ContainsAny(tenant, ".]") {
+		return "", stanza.Addr{}, false
+	}
+	return "[" + tenant + "]" + to.Local(), to.Bare(), true
+}
+
 // room finds a room, or makes one for somebody who wants to enter.
-func (h *Host) room(addr stanza.Addr, create bool) (*Room, *stanza.Error) {
+func (h *Host) room(node string, addr stanza.Addr, create bool) (*Room, *stanza.Error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if r := h.rooms[addr.Local()]; r != nil {
+	if r := h.rooms[node]; r != nil {
 		return r, nil
 	}
 	switch {
@@ -151,18 +173,28 @@ func (h *Host) room(addr stanza.Addr, create bool) (*Room, *stanza.Error) {
 	case len(h.rooms) >= h.cfg.MaxRooms:
 		return nil, errTooManyRooms
 	}
-	r := newRoom(h, addr)
-	h.rooms[addr.Local()] = r
+	r := newRoom(h, node, addr)
+	h.rooms[node] = r
 	h.wg.Go(r.run)
 	return r, nil
+}
+
+// find is the room at an address, nil if there is none.
+func (h *Host) find(room stanza.Addr) *Room {
+	node, addr, ok := h.locate(room)
+	if !ok {
+		return nil
+	}
+	r, _ := h.room(node, addr, false)
+	return r
 }
 
 // forget takes a closed room out of the table.
 func (h *Host) forget(r *Room) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.rooms[r.addr.Local()] == r {
-		delete(h.rooms, r.addr.Local())
+	if h.rooms[r.node] == r {
+		delete(h.rooms, r.node)
 	}
 }
 
@@ -191,7 +223,7 @@ func (h *Host) list() []*Room {
 // Do runs f on the goroutine of a room that exists, if the room is there, and
 // does not wait for it.
 func (h *Host) Do(room stanza.Addr, f func(*Room)) error {
-	r, _ := h.room(room.Bare(), false)
+	r := h.find(room)
 	if r == nil {
 		return ErrNoRoom
 	}
@@ -269,7 +301,7 @@ func (h *Host) Rooms() []RoomInfo {
 // Occupants shows who is in a room; ErrNoRoom if there is none.
 func (h *Host) Occupants(room stanza.Addr) ([]OccupantInfo, error) {
 	answer := make(chan RoomInfo, 1)
-	r, _ := h.room(room.Bare(), false)
+	r := h.find(room)
 	if r == nil || r.box.post(func() { answer <- r.snapshot() }, true) != posted {
 		return nil, ErrNoRoom
 	}

@@ -399,3 +399,28 @@ func TestConfigMistakes(t *testing.T) {
 		require.ErrorContains(t, cfg.Validate(), name)
 	}
 }
+
+// A tenant's rooms have addresses of their own (xmpp.md 2.6, traces/token-domain).
+func TestTenantRooms(t *testing.T) {
+	play(t, func(t *testing.T) {
+		w := muctest.New(t, nil, nil)
+		w.Router.AddTenants("conference", muctest.Domain, w.Host)
+		f, a, plain := w.Account(muctest.Focus), w.Web(muctest.Ann), w.Web(muctest.Bob)
+		f.Send(`<presence to="demo@conference.t1.meet.example.com/focus"><x xmlns=muc/></presence>`)
+		f.HearsAmong(`<presence from="demo@conference.t1.meet.example.com/focus" to="FOCUS"><x xmlns=muc#user>
+		  <status code="201"/><status code="100"/><item affiliation="owner" role="moderator" jid="FOCUS"/><status code="110"/></x></presence>`)
+		a.Send(`<presence to="demo@conference.t1.meet.example.com/aa11bb22"><x xmlns=muc/></presence>`)
+		assert.Contains(t, strings.Join(a.Take(), ""), `from="demo@conference.t1.meet.example.com/focus"`)
+		plain.Join("cc33dd44")
+		assert.Contains(t, strings.Join(plain.Take(), ""), "Room creation is restricted", "another room")
+		// The server's own form names the same room.
+		plain.Send(`<presence to="[t1]demo@conference.meet.example.com/cc33dd44"><x xmlns=muc/></presence>`)
+		assert.Contains(t, strings.Join(plain.Take(), ""), `from="demo@conference.t1.meet.example.com/cc33dd44"`)
+		a.Send(`<iq type="get" to="conference.t1.meet.example.com" id="i"><query xmlns=info/></iq>`)
+		assert.Contains(t, strings.Join(a.Take(), ""), `from="conference.t1.meet.example.com"`)
+		for _, odd := range []string{"[t1]", "[]demo", "[a.b]demo", "[t1"} {
+			plain.Send(`<presence to="` + odd + `@conference.meet.example.com/cc33dd44"><x xmlns=muc/></presence>`)
+			assert.Contains(t, strings.Join(plain.Take(), ""), `type="error"`, odd)
+		}
+	})
+}

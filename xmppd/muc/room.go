@@ -21,7 +21,8 @@ import (
 // exist yet: see Exists.
 type Room struct {
 	host *Host
-	addr stanza.Addr // bare
+	node string      // the host's name for it
+	addr stanza.Addr // bare, as it is known outside
 	log  *logrus.Entry
 	box  *mailbox
 
@@ -58,8 +59,8 @@ type taken struct {
 // maxHeld bounds the joins a room keeps waiting.
 const maxHeld = 500
 
-func newRoom(h *Host, addr stanza.Addr) *Room {
-	r := &Room{host: h, addr: addr, log: h.log.WithField(logx.Room, addr.String()), box: newMailbox()}
+func newRoom(h *Host, node string, addr stanza.Addr) *Room {
+	r := &Room{host: h, node: node, addr: addr, log: h.log.WithField(logx.Room, addr.String()), box: newMailbox()}
 	r.reset()
 	return r
 }
@@ -135,6 +136,10 @@ func (r *Room) shut() {
 
 // Addr is the room's bare address. It may be called from anywhere.
 func (r *Room) Addr() stanza.Addr { return r.addr }
+
+// Node is the room's name on its host; that of a tenant's room is [TENANT]name. It
+// may be called from anywhere.
+func (r *Room) Node() string { return r.node }
 
 // Host is the host of the room. It may be called from anywhere.
 func (r *Room) Host() *Host { return r.host }
