@@ -172,6 +172,9 @@ func (c Config) validateLogin() error {
 	if !c.Component.Enabled {
 		return nil
 	}
+	if c.Component.Secret == "" {
+		return errors.New("component.secret: is empty")
+	}
 	if err := c.Component.login().Validate(); err != nil {
 		return fmt.Errorf("component.%w", err)
 	}
