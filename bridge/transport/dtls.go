@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"time"
 
 	"github.com/pion/dtls/v3"
 	"github.com/pion/srtp/v3"
+	"github.com/pion/transport/v4/deadline"
 	"github.com/sirupsen/logrus"
 
 	"parley/internal/logx"
@@ -37,10 +39,12 @@ type dtlsConn struct {
 	queue chan []byte
 	done  chan struct{}
 	once  sync.Once
+	// deadline ends reads: the library gets out of them that way when a handshake fails.
+	deadline *deadline.Deadline
 }
 
 func newDTLSConn(s *Session) *dtlsConn {
-	return &dtlsConn{s: s, queue: make(chan []byte, dtlsQueue), done: make(chan struct{})}
+	return &dtlsConn{s: s, queue: make(chan []byte, dtlsQueue), done: make(chan struct{}), deadline: deadline.New()}
 }
 
 func (c *dtlsConn) push(b []byte) {
@@ -63,6 +67,8 @@ func (c *dtlsConn) ReadFrom(b []byte) (int, net.Addr, error) {
 	select {
 	case p := <-c.queue:
 		return copy(b, p), peerAddr{}, nil
+	case <-c.deadline.Done():
+		return 0, nil, os.ErrDeadlineExceeded
 	case <-c.done:
 		return 0, nil, net.ErrClosed
 	}
@@ -84,9 +90,15 @@ func (c *dtlsConn) Close() error {
 	return nil
 }
 
-func (c *dtlsConn) LocalAddr() net.Addr              { return peerAddr{} }
-func (c *dtlsConn) SetDeadline(time.Time) error      { return nil }
-func (c *dtlsConn) SetReadDeadline(time.Time) error  { return nil }
+func (c *dtlsConn) LocalAddr() net.Addr           { return peerAddr{} }
+func (c *dtlsConn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
+
+func (c *dtlsConn) SetReadDeadline(t time.Time) error {
+	c.deadline.Set(t)
+	return nil
+}
+
+// SetWriteDeadline does nothing: writes never block.
 func (c *dtlsConn) SetWriteDeadline(time.Time) error { return nil }
 
 // beginHandshake starts DTLS once there is a path and the peer's fingerprint is known.

@@ -90,21 +90,40 @@ func (m *mux) removeSession(s *Session) {
 	}
 }
 
-// conn returns the connection of a session for a local address, which make makes when
-// it is first asked for.
-func (m *mux) conn(k connKey, create func(*Session) *stunConn) (*stunConn, error) {
+// addConn makes a connection of a session known.
+func (m *mux) addConn(k connKey, c *stunConn) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.conns[k] = c
+}
+
+// conn returns the connection of a session for a local address.
+func (m *mux) conn(k connKey) (net.PacketConn, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
 	if c := m.conns[k]; c != nil {
 		return c, nil
 	}
-	s := m.sessions[k.ufrag]
-	if s == nil {
-		return nil, ErrClosed
+	return nil, net.InvalidAddrError("not an address of this session")
+}
+
+// openConns makes all connections of a session before its agent asks for them, so that
+// checks that come early find a queue.
+func (t *Transport) openConns(s *Session) {
+	for _, sock := range t.sockets {
+		send := func(b []byte, to netip.AddrPort) bool { return sock.sendOne(b, newDestination(sock, to)) }
+		c := newStunConn(s, net.UDPAddrFromAddrPort(sock.local), false, send)
+		t.mux.addConn(connKey{s.ufrag, sock.local.Addr(), false}, c)
+		if len(t.listeners) == 0 {
+			continue
+		}
+		local := &net.TCPAddr{IP: sock.local.Addr().AsSlice(), Port: t.listeners[0].Addr().(*net.TCPAddr).Port}
+		sendTCP := func(b []byte, to netip.AddrPort) bool {
+			conn := t.tcp.findRemote(s, to)
+			return conn != nil && conn.send(b)
+		}
+		t.mux.addConn(connKey{s.ufrag, sock.local.Addr(), true}, newStunConn(s, local, true, sendTCP))
 	}
-	c := create(s)
-	m.conns[k] = c
-	return c, nil
 }
 
 // sending notes what an outgoing STUN message teaches us.
@@ -210,15 +229,7 @@ func (u udpMux) GetConn(ufrag string, addr net.Addr) (net.PacketConn, error) {
 	if !ok {
 		return nil, net.InvalidAddrError("not a UDP address")
 	}
-	sock := u.t.socketAt(a.AddrPort().Addr().Unmap())
-	if sock == nil {
-		return nil, ErrClosed
-	}
-	return u.t.mux.conn(connKey{ufrag, sock.local.Addr(), false}, func(s *Session) *stunConn {
-		return newStunConn(s, net.UDPAddrFromAddrPort(sock.local), false, func(b []byte, to netip.AddrPort) bool {
-			return sock.sendOne(b, newDestination(sock, to))
-		})
-	})
+	return u.t.mux.conn(connKey{ufrag, a.AddrPort().Addr().Unmap(), false})
 }
 
 // RemoveConnByUfrag forgets what belongs to an agent that closes; the session has done

@@ -100,6 +100,7 @@ func (t *Transport) register(s *Session) error {
 	t.peers[index].Store(s.slot)
 	t.sessions[s] = struct{}{}
 	t.mux.addSession(s)
+	t.openConns(s)
 	t.sessionWork.Go(s.run)
 	return nil
 }

@@ -158,7 +158,8 @@ func (s *udpSocket) receive(buffers [][]byte, sizes []int) int {
 		for i := range int(got) {
 			sizes[i] = int(s.in[i].Len)
 			if s.in[i].Hdr.Flags&unix.MSG_TRUNC != 0 {
-				sizes[i] = 0
+				// Longer than anything of ours. One byte is garbage whatever it says.
+				sizes[i] = 1
 			}
 		}
 		return int(got)

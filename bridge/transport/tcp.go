@@ -325,16 +325,10 @@ type tcpMux struct{ t *Transport }
 // GetConnByUfrag returns the agent's connection for a local address of the bridge.
 func (m tcpMux) GetConnByUfrag(ufrag string, _ bool, local net.IP) (net.PacketConn, error) {
 	a, ok := netip.AddrFromSlice(local)
-	if a = a.Unmap(); !ok || m.t.socketAt(a) == nil {
-		return nil, net.InvalidAddrError("not an address the bridge serves")
+	if !ok {
+		return nil, net.InvalidAddrError("not an address")
 	}
-	addr := &net.TCPAddr{IP: local, Port: m.t.listeners[0].Addr().(*net.TCPAddr).Port}
-	return m.t.mux.conn(connKey{ufrag, a, true}, func(s *Session) *stunConn {
-		return newStunConn(s, addr, true, func(b []byte, to netip.AddrPort) bool {
-			c := m.t.tcp.findRemote(s, to)
-			return c != nil && c.send(b)
-		})
-	})
+	return m.t.mux.conn(connKey{ufrag, a.Unmap(), true})
 }
 
 // RemoveConnByUfrag forgets what belongs to an agent that closes; the session has done
