@@ -97,7 +97,9 @@ func ServeTCP(ctx context.Context, conn net.Conn, o TCPOptions, accept Acceptor)
 	stop := context.AfterFunc(ctx, func() { t.Fail(Err(SystemShutdown, "")) })
 	defer stop()
 	t.serve(ctx, h)
-	t.Writer.Close()
+	if !t.Ended() {
+		t.Writer.Close()
+	}
 	t.discard()
 }
 

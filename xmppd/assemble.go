@@ -1,0 +1,189 @@
+package xmppd
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"syscall"
+	"time"
+
+	"parley/internal/logx"
+	"parley/jwtauth"
+	"parley/xmppd/account"
+	"parley/xmppd/bosh"
+	"parley/xmppd/c2s"
+	"parley/xmppd/component"
+	"parley/xmppd/module"
+	"parley/xmppd/muc"
+	"parley/xmppd/router"
+	"parley/xmppd/sasl"
+	"parley/xmppd/stanza"
+)
+
+// product is the name of the software, and node its address in entity capabilities.
+const (
+	product = "Parley"
+	node    = "https://parley.invalid/"
+)
+
+// resourceShortage are errors of accept that go away by themselves.
+func isResourceShortage(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOBUFS) ||
+		errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.ECONNABORTED)
+}
+
+// assemble makes the hosts and puts them in charge of their domains.
+func (s *Server) assemble(ctx context.Context) error {
+	if err := s.accounts.Ensure(ctx); err != nil {
+		return err
+	}
+	contacts, err := newRoster(ctx, s.db)
+	if err != nil {
+		return err
+	}
+	s.router = router.New(s.log)
+	s.router.SetAdmins(s.admins())
+	var verifier *jwtauth.Verifier
+	if s.cfg.Authentication == ByToken {
+		if verifier, err = jwtauth.NewVerifier(s.cfg.Token); err != nil {
+			return err
+		}
+	}
+	hosts, err := s.loginHosts(contacts, verifier)
+	if err != nil {
+		return err
+	}
+	s.c2s = c2s.New(s.cfg.Sessions, s.router, hosts, s.log)
+	s.bosh = bosh.New(bosh.Options{
+		MaxWait: s.cfg.BOSH.MaxWait, Inactivity: s.cfg.BOSH.Inactivity, MaxSessions: s.cfg.BOSH.MaxSessions,
+		Limit: s.cfg.Sessions.StanzaBytes, Queue: s.cfg.SendQueue, Knows: s.c2s.Knows,
+	}, s.c2s.Accept)
+	if s.components, err = component.New(component.Options{KickOld: s.cfg.KickOldComponent, LoginTime: s.cfg.Sessions.LoginTime},
+		s.router, s.cfg.Components, s.log); err != nil {
+		return err
+	}
+	for domain, target := range s.cfg.ClientProxies {
+		p, err := module.NewProxy(s.router, domain, stanza.MustAddr(target))
+		if err != nil {
+			return err
+		}
+		if err := s.router.Add(domain, p); err != nil {
+			return err
+		}
+	}
+	return s.roomHosts()
+}
+
+func (s *Server) admins() []stanza.Addr {
+	var out []stanza.Addr
+	add := func(text string) {
+		if a, err := stanza.ParseAddr(text); err == nil {
+			out = append(out, a)
+		}
+	}
+	for _, a := range s.cfg.Admins {
+		add(a)
+	}
+	for _, a := range s.cfg.ServiceAccounts {
+		add(a.Name + "@" + a.Domain)
+	}
+	for domain := range s.cfg.Components {
+		add(domain)
+	}
+	return out
+}
+
+func (s *Server) loginHosts(contacts *roster, verifier *jwtauth.Verifier) ([]*c2s.Host, error) {
+	main := &c2s.Host{Domain: s.cfg.Domain, Hibernate: s.cfg.Hibernate, RequireTLS: s.cfg.RequireTLS,
+		Anonymous: s.cfg.Authentication != ByAccount, WebPasswords: s.cfg.Authentication == ByAccount}
+	if verifier != nil {
+		main.Verifier = verifier
+	}
+	if s.cfg.Authentication == ByAccount || s.cfg.PasswordAccounts {
+		main.Accounts = s.accounts
+	}
+	hosts := []*c2s.Host{main, {Domain: s.cfg.AuthDomain, Accounts: s.accounts, WebPasswords: true,
+		Hibernate: s.cfg.ServiceHibernate, RequireTLS: s.cfg.RequireTLS}}
+	if s.cfg.GuestDomain != "" {
+		hosts = append(hosts, &c2s.Host{Domain: s.cfg.GuestDomain, Anonymous: true, Hibernate: s.cfg.Hibernate, RequireTLS: s.cfg.RequireTLS})
+	}
+	if s.cfg.RecorderDomain != "" {
+		hosts = append(hosts, &c2s.Host{Domain: s.cfg.RecorderDomain, Accounts: s.accounts, WebPasswords: true,
+			Hibernate: s.cfg.Hibernate, RequireTLS: s.cfg.RequireTLS})
+	}
+	for _, h := range hosts {
+		if err := s.loginHost(h, contacts); err != nil {
+			return nil, err
+		}
+	}
+	return hosts, nil
+}
+
+func (s *Server) loginHost(h *c2s.Host, contacts *roster) error {
+	svc := module.NewService(s.router)
+	o := router.UsersOptions{Service: svc}
+	var list router.Roster
+	if h.Accounts != nil {
+		list = contacts
+		o.Roster = contacts
+		o.Exists = func(local string) bool {
+			ctx, cancel := context.WithTimeout(context.Background(), rosterTime)
+			defer cancel()
+			ok, err := s.accounts.Exists(ctx, local, h.Domain)
+			if err != nil {
+				s.log.WithError(err).WithField(logx.Host, h.Domain).Error("account cannot be looked up")
+			}
+			return ok
+		}
+	}
+	h.Users = router.NewUsers(s.router, h.Domain, o)
+	svc.Ping()
+	svc.Version(product, s.opts.Version)
+	svc.Time(time.Now)
+	svc.LastActivity(s.started, time.Now)
+	svc.Gone()
+	svc.Roster(func() *router.Users { return h.Users }, list, s.log)
+	svc.ExternalServices(func(*module.Request, string) []module.ExternalService { return nil })
+	d := module.Disco{Node: node, Identities: []module.Identity{{Category: "server", Type: "im", Name: product}}}
+	if h.Domain == s.cfg.Domain {
+		d.Items = s.items
+	}
+	svc.Disco(d)
+	caps := svc.Caps(d)
+	h.Features = func() []byte { return caps }
+	s.users[h.Domain] = h.Users
+	return s.router.Add(h.Domain, h.Users)
+}
+
+// items are the hosts below the main domain that people may ask about.
+func (s *Server) items() []module.Item {
+	var out []module.Item
+	for _, d := range s.router.Domains() {
+		if s.users[d] == nil && d != s.cfg.BreweryDomain && strings.HasSuffix(d, "."+s.cfg.Domain) {
+			out = append(out, module.Item{Addr: d})
+		}
+	}
+	return out
+}
+
+func (s *Server) roomHosts() error {
+	for _, x := range []struct {
+		domain string
+		cfg    muc.Config
+	}{{s.cfg.ConferenceDomain, s.cfg.Rooms}, {s.cfg.BreweryDomain, s.cfg.Brewery}} {
+		h, err := muc.NewHost(x.domain, x.cfg, s.router, nil, s.log.WithField(logx.Host, x.domain))
+		if err != nil {
+			return err
+		}
+		if err := s.router.Add(x.domain, h); err != nil {
+			return err
+		}
+		s.rooms = append(s.rooms, h)
+	}
+	return nil
+}
+
+var (
+	_ sasl.Accounts      = (*account.Accounts)(nil)
+	_ sasl.TokenVerifier = (*jwtauth.Verifier)(nil)
+)

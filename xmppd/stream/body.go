@@ -1,0 +1,109 @@
+package stream
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+
+	"parley/internal/wire/ns"
+	"parley/xmppd/stanza"
+)
+
+// ErrTruncated is returned by ReadBody for a body that does not end.
+var ErrTruncated = errors.New("the body does not end")
+
+// Body is the wrapper of a BOSH request (XEP-0124) and what it carries.
+type Body struct {
+	attrs    []xml.Attr
+	Elements []*stanza.Stanza
+}
+
+// Attr is the value of an attribute without namespace.
+func (b *Body) Attr(name string) string { return b.AttrNS("", name) }
+
+// AttrNS is the value of an attribute.
+func (b *Body) AttrNS(space, name string) string {
+	for _, a := range b.attrs {
+		if a.Name.Space == space && a.Name.Local == name {
+			return a.Value
+		}
+	}
+	return ""
+}
+
+// ReadBody reads a whole request. Elements that carry no namespace, or the body's,
+// are taken to be in jabber:client, as clients of old mean them. When the error is
+// not nil the attributes of the body may have been read nevertheless.
+func ReadBody(b []byte, limit int) (*Body, error) {
+	body := &Body{}
+	end, start, kind, err := piece(b, false)
+	if err != nil {
+		return body, err
+	}
+	if end == 0 || kind != openTag {
+		return body, ErrTruncated
+	}
+	raw := b[start:end]
+	prefixes, err := body.head(raw)
+	if err != nil {
+		return body, err
+	}
+	b = b[end:]
+	if bytes.HasSuffix(raw, []byte("/>")) {
+		return body, onlyBlank(b)
+	}
+	o := stanza.Options{Default: ns.HTTPBind, Foreign: ns.HTTPBind, Prefixes: prefixes}
+	o.Bytes = limit
+	for {
+		end, start, kind, err := piece(b, true)
+		switch {
+		case err != nil:
+			return body, err
+		case end == 0:
+			return body, ErrTruncated
+		case kind == closeTag:
+			if string(bytes.TrimRight(b[start:end], " \t\r\n>")) != "</body" {
+				return body, Err(NotWellFormed, "an end tag does not match its start")
+			}
+			return body, onlyBlank(b[end:])
+		}
+		st, err := stanza.Parse(bytes.Clone(b[start:end]), &o)
+		if err != nil {
+			return body, streamError(err)
+		}
+		body.Elements = append(body.Elements, st)
+		b = b[end:]
+	}
+}
+
+func piece(b []byte, open bool) (end, start int, kind tagKind, err error) {
+	var s scanner
+	end, err = s.next(b, open)
+	return end, s.start, s.kind, err
+}
+
+func onlyBlank(b []byte) error {
+	if len(bytes.TrimSpace(b)) > 0 {
+		return Err(NotWellFormed, "something follows the body")
+	}
+	return nil
+}
+
+func (body *Body) head(raw []byte) (prefixes string, err error) {
+	if len(raw) > maxHeader {
+		return "", Err(PolicyViolation, "the start tag of the body is too long")
+	}
+	tok, err := xml.NewDecoder(bytes.NewReader(raw)).Token()
+	t, ok := tok.(xml.StartElement)
+	if err != nil || !ok || t.Name.Local != "body" || t.Name.Space != ns.HTTPBind || bytes.HasPrefix(raw, []byte("<body:")) {
+		return "", Err(NotWellFormed, "a body was expected")
+	}
+	body.attrs = t.Attr
+	var p []byte
+	for _, a := range t.Attr {
+		if a.Name.Space == "xmlns" && a.Name.Local != "stream" {
+			p = stanza.AppendAttr(p, "xmlns:"+a.Name.Local, a.Value)
+		}
+	}
+	return string(p), nil
+}
