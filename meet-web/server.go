@@ -153,9 +153,11 @@ func (s *Server) Run(ctx context.Context) error {
 		ReadHeaderTimeout: s.cfg.ReadHeaderTimeout,
 		IdleTimeout:       s.cfg.IdleTimeout,
 		MaxHeaderBytes:    64 << 10,
-		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.opts.GetCertificate},
-		BaseContext:       func(net.Listener) context.Context { return requests },
-		ErrorLog:          quietLog(s.log),
+		// One http.Server with a plain and a TLS listener offers HTTP/2 but cannot speak
+		// it unless the protocols are named here.
+		TLSConfig:   &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.opts.GetCertificate, NextProtos: []string{"h2", "http/1.1"}},
+		BaseContext: func(net.Listener) context.Context { return requests },
+		ErrorLog:    quietLog(s.log),
 	}
 	ended := make(chan error, 2)
 	var serving sync.WaitGroup

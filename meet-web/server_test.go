@@ -365,6 +365,23 @@ func TestSocketsPassAndEndWithTheServer(t *testing.T) {
 	}
 }
 
+func TestBothListenersServeThePage(t *testing.T) {
+	s := front(t, func(c *Config, o *Options) {
+		c.HTTPListen, c.HTTPSListen, o.GetCertificate = "127.0.0.1:0", "127.0.0.1:0", certificate(t)
+	})
+	stop := run(t, s)
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}}
+	defer client.CloseIdleConnections()
+	for url, proto := range map[string]string{"http://" + s.HTTPAddr().String(): "HTTP/1.1", "https://" + s.HTTPSAddr().String(): "HTTP/2.0"} {
+		r, err := client.Get(url + "/daily")
+		require.NoError(t, err)
+		require.Equal(t, proto, r.Proto)
+		require.Contains(t, text(t, r), "<title>Parley</title>")
+		r.Body.Close()
+	}
+	require.NoError(t, stop())
+}
+
 func TestPlainWordsOnTheSecurePort(t *testing.T) {
 	s := front(t, func(c *Config, o *Options) {
 		c.HTTPListen, c.HTTPSListen, o.GetCertificate = "", "127.0.0.1:0", certificate(t)
