@@ -132,6 +132,9 @@ func (t *Table) Run(ctx context.Context, words []string, in io.Reader, out io.Wr
 	return &kindError{ErrUnknown, fmt.Sprintf("there is no command %q; `help` lists them", words[0])}
 }
 
+// helpColumn is where the explanations begin.
+const helpColumn = 36
+
 func (t *Table) help(words []string, out io.Writer) error {
 	if len(words) > 0 {
 		c, _, ok := t.Lookup(words)
@@ -143,7 +146,11 @@ func (t *Table) help(words []string, out io.Writer) error {
 	}
 	for _, c := range t.Commands() {
 		line, _, _ := strings.Cut(c.Help, "\n")
-		if _, err := fmt.Fprintf(out, "%-40s %s\n", strings.TrimSpace(c.Name+" "+c.Usage), line); err != nil {
+		words := strings.TrimSpace(c.Name + " " + c.Usage)
+		if len(words) > helpColumn-2 {
+			words += "\n" + strings.Repeat(" ", helpColumn)
+		}
+		if _, err := fmt.Fprintf(out, "%-*s%s\n", helpColumn, words, line); err != nil {
 			return err
 		}
 	}
