@@ -145,15 +145,20 @@ func (s *server) setOut(who string, out chan string) {
 	s.outs[who] = out
 }
 
-// write sends text to the focus's connection, if there is one.
-func (s *server) write(who, format string, args ...any) bool {
+// write sends text to the focus's connection; nothing if there is none.
+func (s *server) write(who, format string, args ...any) {
 	s.outMu.Lock()
 	defer s.outMu.Unlock()
-	out := s.outs[who]
-	if out != nil {
+	if out := s.outs[who]; out != nil {
 		out <- fmt.Sprintf(format, args...)
 	}
-	return out != nil
+}
+
+// attached says whether the connection is there to be written to.
+func (s *server) attached(who string) bool {
+	s.outMu.Lock()
+	defer s.outMu.Unlock()
+	return s.outs[who] != nil
 }
 
 func header(d *xml.Decoder) bool {
@@ -431,7 +436,9 @@ func (s *server) start(change ...func(*focus.Config, *focus.Options)) *focus.Ser
 			_ = c.Close()
 		}
 	})
-	s.eventually("connected", svc.Connected)
+	s.eventually("connected", func() bool {
+		return svc.Connected() && s.attached("user") && (!cfg.Component.Enabled || s.attached("component"))
+	})
 	s.eventually("bridge known", func() bool { return len(svc.Bridges()) > 0 || cfg.Bridge.Brewery == "none" })
 	return svc
 }
