@@ -192,3 +192,14 @@ func terminate(condition string) []byte {
 	}
 	return append(b, "/>"...)
 }
+
+// Holds says whether a session holds a request now; for tests and status.
+func (s *Server) Holds(sid string) bool {
+	x := s.find(sid)
+	if x == nil {
+		return false
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.held != nil
+}
