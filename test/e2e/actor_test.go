@@ -1,0 +1,294 @@
+package e2e
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"parley/internal/wire/ns"
+)
+
+// server is where a play is performed.
+type server struct {
+	websocket string // URL of /xmpp-websocket
+	domain    string
+	secret    []byte // of tokens
+}
+
+func uniqueRoom() string {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return "play" + hex.EncodeToString(b[:])
+}
+
+// actor is a web client: frames over a WebSocket, and the little a client does by itself.
+type actor struct {
+	name    string
+	claims  map[string]string
+	ignored []*element
+
+	ws  *websocket.Conn
+	jid string
+
+	// mu guards inbox and end. news has room for one signal that something came.
+	mu    sync.Mutex
+	inbox []*element
+	end   error
+	news  chan struct{}
+	read  sync.WaitGroup
+}
+
+func newActor(name string, claims map[string]string) *actor {
+	return &actor{name: name, claims: claims, news: make(chan struct{}, 1)}
+}
+
+// features is what lib-jitsi-meet of 2026 announces, from the recording token.
+var features = []string{
+	"http://jabber.org/protocol/caps", "http://jitsi.org/json-encoded-sources",
+	"http://jitsi.org/receive-multiple-video-streams", "http://jitsi.org/remb", "http://jitsi.org/source-name",
+	"http://jitsi.org/start-muted-room-metadata", "http://jitsi.org/tcc", "http://jitsi.org/visitors-1",
+	"urn:ietf:rfc:4588", "urn:xmpp:jingle:1", "urn:xmpp:jingle:apps:dtls:0", "urn:xmpp:jingle:apps:rtp:1",
+	"urn:xmpp:jingle:apps:rtp:audio", "urn:xmpp:jingle:apps:rtp:video", "urn:xmpp:jingle:transports:ice-udp:1",
+	"urn:xmpp:rayo:client:1",
+}
+
+// connect logs in. A refused log-in gives the failure element.
+func (a *actor) connect(srv server, v vars) (failure *element, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), stageTime)
+	defer cancel()
+	token, err := makeToken(a.claims, srv, v)
+	if err != nil {
+		return nil, err
+	}
+	u := srv.websocket + "?room=" + url.QueryEscape(v["roomname"])
+	if token != "" {
+		u += "&token=" + url.QueryEscape(token)
+	}
+	a.ws, _, err = websocket.Dial(ctx, u, &websocket.DialOptions{Subprotocols: []string{"xmpp"}})
+	if err != nil {
+		return nil, err
+	}
+	a.ws.SetReadLimit(1 << 20)
+	if err := a.openStream(ctx, srv.domain); err != nil {
+		return nil, err
+	}
+	if err := a.write(ctx, `<auth mechanism="ANONYMOUS" xmlns="`+ns.SASL+`"/>`); err != nil {
+		return nil, err
+	}
+	e, err := a.frame(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if e.name.Local == "failure" {
+		return e, nil
+	}
+	if e.name.Local != "success" {
+		return nil, fmt.Errorf("%s instead of success", e)
+	}
+	if err := a.openStream(ctx, srv.domain); err != nil {
+		return nil, err
+	}
+	if err := a.bind(ctx); err != nil {
+		return nil, err
+	}
+	a.read.Add(1)
+	go a.readAll()
+	return nil, nil
+}
+
+func (a *actor) openStream(ctx context.Context, domain string) error {
+	if err := a.write(ctx, `<open to="`+domain+`" version="1.0" xmlns="`+ns.Framing+`"/>`); err != nil {
+		return err
+	}
+	for _, want := range []string{"open", "features"} {
+		e, err := a.frame(ctx)
+		if err != nil {
+			return err
+		}
+		if e.name.Local != want {
+			return fmt.Errorf("%s instead of <%s/>", e, want)
+		}
+	}
+	return nil
+}
+
+func (a *actor) bind(ctx context.Context) error {
+	for _, req := range []string{"bind xmlns='" + ns.Bind + "'", "session xmlns='" + ns.Session + "'"} {
+		if err := a.write(ctx, "<iq id='b' type='set' xmlns='jabber:client'><"+req+"/></iq>"); err != nil {
+			return err
+		}
+		e, err := a.frame(ctx)
+		if err != nil {
+			return err
+		}
+		if e.attr("type") != "result" {
+			return fmt.Errorf("bind: %s", e)
+		}
+		if b := e.child("bind"); b != nil {
+			a.jid = b.child("jid").text
+		}
+	}
+	return nil
+}
+
+func (a *actor) write(ctx context.Context, text string) error {
+	return a.ws.Write(ctx, websocket.MessageText, []byte(text))
+}
+
+// frame reads one frame, which must be one element.
+func (a *actor) frame(ctx context.Context) (*element, error) {
+	_, b, err := a.ws.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	es, err := parseElements(string(b))
+	if err != nil {
+		return nil, fmt.Errorf("%w in frame %s", err, b)
+	}
+	if len(es) != 1 {
+		return nil, fmt.Errorf("%d elements in frame %s", len(es), b)
+	}
+	return es[0], nil
+}
+
+func (a *actor) readAll() {
+	defer a.read.Done()
+	for {
+		e, err := a.frame(context.Background())
+		a.mu.Lock()
+		if err != nil {
+			a.end = err
+		} else if !a.answers(e) {
+			a.inbox = append(a.inbox, e)
+		}
+		a.mu.Unlock()
+		select {
+		case a.news <- struct{}{}:
+		default:
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// answers does what every client does by itself: it says what it can (disco#info), and
+// it drops service messages that carry nothing a play is about.
+func (a *actor) answers(e *element) bool {
+	q := e.child("query")
+	if e.name.Local != "iq" || e.attr("type") != "get" || q == nil || q.name.Space != ns.DiscoInfo {
+		return false
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, `<iq type="result" xmlns="jabber:client" id="%s" to="%s"><query xmlns="%s" node="%s">`,
+		escape(e.attr("id")), escape(e.attr("from")), ns.DiscoInfo, escape(q.attr("node")))
+	for _, f := range features {
+		b.WriteString(`<feature var="` + f + `"/>`)
+	}
+	b.WriteString("</query></iq>")
+	ctx, cancel := context.WithTimeout(context.Background(), stageTime)
+	defer cancel()
+	_ = a.write(ctx, b.String()) // a closed stream shows in the reader
+	return true
+}
+
+func (a *actor) send(e *element) error {
+	if a.ws == nil {
+		return errors.New("not connected")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stageTime)
+	defer cancel()
+	return a.write(ctx, e.String())
+}
+
+// expect waits for a stanza that matches and takes it.
+func (a *actor) expect(p *element, v vars) (vars, error) {
+	deadline := time.After(stageTime)
+	for {
+		a.mu.Lock()
+		var why []string
+		for i, e := range a.inbox {
+			w, err := match(p, e, v)
+			if err == nil {
+				a.inbox = append(a.inbox[:i], a.inbox[i+1:]...)
+				a.mu.Unlock()
+				return w, nil
+			}
+			why = append(why, fmt.Sprintf("\n  %s\n    %v", e, err))
+		}
+		end := a.end
+		a.mu.Unlock()
+		if end != nil {
+			return nil, fmt.Errorf("the connection ended (%w) before %s; there was%s", end, p, strings.Join(why, ""))
+		}
+		select {
+		case <-a.news:
+		case <-deadline:
+			return nil, fmt.Errorf("no %s; there was%s", p, strings.Join(why, ""))
+		}
+	}
+}
+
+// expectNothing asks the server something, and looks at what came before the answer.
+func (a *actor) expectNothing(domain string) error {
+	id := uniqueRoom()
+	ping := fmt.Sprintf(`<iq xmlns='jabber:client' id='%s' to='%s' type='get'><ping xmlns='%s'/></iq>`, id, domain, ns.Ping)
+	es, err := parseElements(ping)
+	if err != nil {
+		return err
+	}
+	if err := a.send(es[0]); err != nil {
+		return err
+	}
+	pong, err := parseElements(fmt.Sprintf(`<iq xmlns='jabber:client' id='%s' type='result' play:more='x'/>`, id))
+	if err != nil {
+		return err
+	}
+	if _, err := a.expect(pong[0], vars{}); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var left []string
+	for _, e := range a.inbox {
+		ignored := false
+		for _, p := range a.ignored {
+			if _, err := match(p, e, vars{}); err == nil {
+				ignored = true
+			}
+		}
+		if !ignored {
+			left = append(left, "\n  "+e.String())
+		}
+	}
+	a.inbox = nil
+	if len(left) > 0 {
+		return fmt.Errorf("there came%s", strings.Join(left, ""))
+	}
+	return nil
+}
+
+func (a *actor) disconnect() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stageTime)
+	defer cancel()
+	if err := a.write(ctx, `<close xmlns="`+ns.Framing+`"/>`); err != nil {
+		return err
+	}
+	a.hangUp()
+	return nil
+}
+
+func (a *actor) hangUp() {
+	if a.ws != nil {
+		_ = a.ws.CloseNow()
+		a.read.Wait()
+	}
+}

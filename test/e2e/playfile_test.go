@@ -1,0 +1,252 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A play is a text of statements, one per line; lines that begin with # are comments,
+// indented lines belong to the statement above them.
+//
+//	person NAME [CLAIM=VALUE …]   a web client and its token, see token_test.go
+//	NAME connects                 log-in over WebSocket, as web clients do it
+//	NAME is refused               the log-in fails; the block is the failure
+//	NAME sends                    the block's elements, each in a frame of its own
+//	NAME receives                 stanzas that match the block's elements, in any order
+//	NAME receives nothing else    all that came has been named
+//	NAME ignores                  stanzas that match the block may come at any time
+//	NAME disconnects              politely
+//
+// In blocks {x} stands for a text: in what is received the first {x} takes what is there
+// and all later ones must be equal to it; {_} is any text. Known from the start: {domain},
+// {room} (a room of this run), and after NAME connects {NAME.jid}, {NAME.bare}, {NAME.nick}.
+// A received element must have exactly the children and attributes of the pattern, but for
+// id, xml:lang and xmlns, unless the pattern says play:more="why". A child with
+// play:optional="why" may be missing.
+type play struct {
+	name       string
+	statements []statement
+}
+
+type statement struct {
+	line  int
+	who   string
+	verb  string
+	args  map[string]string
+	block []*element
+}
+
+var (
+	personLine = regexp.MustCompile(`^person (\w+)((?: [\w.-]+=(?:"[^"]*"|\S*))*)$`)
+	actLine    = regexp.MustCompile(`^(\w+) (connects|is refused|sends|receives|receives nothing else|ignores|disconnects)$`)
+	argument   = regexp.MustCompile(`([\w.-]+)=("[^"]*"|\S*)`)
+)
+
+var verbsWithBlock = map[string]bool{"is refused": true, "sends": true, "receives": true, "ignores": true}
+
+func parsePlay(name, text string) (*play, error) {
+	p := &play{name: name}
+	var block strings.Builder
+	finish := func() error {
+		if len(p.statements) == 0 {
+			return nil
+		}
+		s := &p.statements[len(p.statements)-1]
+		elements, err := parseElements(block.String())
+		block.Reset()
+		if err != nil {
+			return fmt.Errorf("%s:%d: %w", name, s.line, err)
+		}
+		if verbsWithBlock[s.verb] != (len(elements) > 0) {
+			return fmt.Errorf("%s:%d: %q with %d elements", name, s.line, s.verb, len(elements))
+		}
+		s.block = elements
+		return nil
+	}
+	sc := bufio.NewScanner(strings.NewReader(text))
+	sc.Buffer(nil, 1<<20)
+	for n := 1; sc.Scan(); n++ {
+		line := strings.TrimRight(sc.Text(), " \t")
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if line[0] == ' ' || line[0] == '\t' {
+			block.WriteString(line + "\n")
+			continue
+		}
+		if err := finish(); err != nil {
+			return nil, err
+		}
+		s, err := parseStatement(line)
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", name, n, err)
+		}
+		s.line = n
+		p.statements = append(p.statements, s)
+	}
+	return p, finish()
+}
+
+func parseStatement(line string) (statement, error) {
+	if m := personLine.FindStringSubmatch(line); m != nil {
+		s := statement{who: m[1], verb: "person", args: map[string]string{}}
+		for _, a := range argument.FindAllStringSubmatch(m[2], -1) {
+			s.args[a[1]] = strings.Trim(a[2], `"`)
+		}
+		return s, nil
+	}
+	if m := actLine.FindStringSubmatch(line); m != nil {
+		return statement{who: m[1], verb: m[2]}, nil
+	}
+	return statement{}, fmt.Errorf("not a statement: %s", line)
+}
+
+// stageTime bounds how long a statement may wait.
+const stageTime = 10 * time.Second
+
+// stage performs a play.
+type stage struct {
+	t      *testing.T
+	server server
+	vars   vars
+	actors map[string]*actor
+}
+
+func (p *play) perform(t *testing.T, srv server) {
+	st := &stage{t: t, server: srv, actors: map[string]*actor{}, vars: vars{
+		"domain": srv.domain, "roomname": uniqueRoom(), "_": "",
+	}}
+	st.vars["room"] = st.vars["roomname"] + "@conference." + srv.domain
+	t.Cleanup(func() {
+		for _, a := range st.actors {
+			a.hangUp()
+		}
+	})
+	for _, s := range p.statements {
+		if err := st.act(s); err != nil {
+			t.Fatalf("%s:%d: %s %s: %v", p.name, s.line, s.who, s.verb, err)
+		}
+	}
+}
+
+func (st *stage) act(s statement) error {
+	if s.verb == "person" {
+		st.actors[s.who] = newActor(s.who, s.args)
+		return nil
+	}
+	a := st.actors[s.who]
+	if a == nil {
+		return fmt.Errorf("nobody is called %s", s.who)
+	}
+	verbs := map[string]func(*actor, []*element) error{
+		"connects":              st.connects,
+		"is refused":            st.isRefused,
+		"sends":                 st.sends,
+		"receives":              st.receives,
+		"receives nothing else": st.receivesNothingElse,
+		"ignores":               st.ignores,
+		"disconnects":           func(a *actor, _ []*element) error { return a.disconnect() },
+	}
+	return verbs[s.verb](a, s.block)
+}
+
+func (st *stage) connects(a *actor, _ []*element) error {
+	failure, err := a.connect(st.server, st.vars)
+	if failure != nil {
+		return fmt.Errorf("log-in refused: %s", failure)
+	}
+	if err != nil {
+		return err
+	}
+	st.vars[a.name+".jid"] = a.jid
+	st.vars[a.name+".bare"], _, _ = strings.Cut(a.jid, "/")
+	st.vars[a.name+".nick"], _, _ = strings.Cut(a.jid, "-") // as web clients do
+	return nil
+}
+
+func (st *stage) isRefused(a *actor, block []*element) error {
+	failure, err := a.connect(st.server, st.vars)
+	if err != nil {
+		return err
+	}
+	if failure == nil {
+		return fmt.Errorf("was let in as %s", a.jid)
+	}
+	v, err := match(block[0], failure, st.vars)
+	if err != nil {
+		return fmt.Errorf("%w in %s", err, failure)
+	}
+	st.vars = v
+	return nil
+}
+
+func (st *stage) sends(a *actor, block []*element) error {
+	for _, e := range block {
+		out, err := e.fill(st.vars)
+		if err != nil {
+			return err
+		}
+		if err := a.send(out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (st *stage) receives(a *actor, block []*element) error {
+	for _, e := range block {
+		v, err := a.expect(e, st.vars)
+		if err != nil {
+			return err
+		}
+		st.vars = v
+	}
+	return nil
+}
+
+func (st *stage) receivesNothingElse(a *actor, _ []*element) error {
+	return a.expectNothing(st.server.domain)
+}
+
+func (st *stage) ignores(a *actor, block []*element) error {
+	a.ignored = append(a.ignored, block...)
+	return nil
+}
+
+// TestPlays performs every play against one server.
+func TestPlays(t *testing.T) {
+	srv := startServer(t)
+	files, err := filepath.Glob("plays/*.play")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no plays", err)
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := parsePlay(f, string(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(strings.TrimSuffix(filepath.Base(f), ".play"), func(t *testing.T) { p.perform(t, srv) })
+	}
+}
+
+func TestParsePlay(t *testing.T) {
+	p, err := parsePlay("x", "# hi\nperson Ann name=\"Ann A\" room=*\nAnn connects\nAnn sends\n\t<a/>\n\t<b/>\n\nAnn receives nothing else\n")
+	if err != nil || len(p.statements) != 4 || p.statements[0].args["name"] != "Ann A" || len(p.statements[2].block) != 2 {
+		t.Fatalf("%+v %v", p, err)
+	}
+	for _, bad := range []string{"Ann dances\n", "Ann sends\n", "Ann connects\n\t<a/>\n", "Ann sends\n\t<a>\n", "person Ann what\n"} {
+		if _, err := parsePlay("x", bad); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+}

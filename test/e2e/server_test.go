@@ -1,0 +1,135 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"parley/internal/app"
+)
+
+// startServer starts Parley with all its parts, or names the server of the environment.
+func startServer(t *testing.T) server {
+	t.Helper()
+	if ws := os.Getenv("PARLEY_E2E_WEBSOCKET"); ws != "" {
+		return server{websocket: ws, domain: os.Getenv("PARLEY_E2E_DOMAIN"), secret: []byte(os.Getenv("PARLEY_E2E_TOKEN_SECRET"))}
+	}
+	dir := t.TempDir()
+	http := freePort(t, "tcp")
+	file := filepath.Join(dir, "parley.yaml")
+	text := fmt.Sprintf(`
+log: {level: debug}
+metrics: {serve: ''}
+xmppd: {c2s_listen: '127.0.0.1:%d', http_listen: '127.0.0.1:%d', component_listen: '127.0.0.1:%d'}
+bridge: {media: {port: %d, tcp: {port: %d}}, websocket: {listen: '127.0.0.1:%d'}}
+web: {https_listen: '', http_listen: '127.0.0.1:%d'}
+`, freePort(t, "tcp"), http, freePort(t, "tcp"), freePort(t, "udp"), freePort(t, "tcp"), freePort(t, "tcp"), freePort(t, "tcp"))
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, logs := &output{}, &output{}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- app.Run(ctx, app.Options{
+			Parts: app.All, ConfigFile: file, Data: filepath.Join(dir, "data"),
+			Program: "parley", Stdout: out, Stderr: logs,
+		})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Errorf("serve: %v", err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Error("serve does not stop")
+		}
+		if t.Failed() {
+			t.Logf("the server's log:\n%s", logs)
+		}
+	})
+	waitFor(t, ended, logs, fmt.Sprintf("127.0.0.1:%d", http))
+	var secrets struct {
+		Token string `yaml:"token_secret"`
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "data", "secrets.yaml"))
+	if err == nil {
+		err = yaml.Unmarshal(b, &secrets)
+	}
+	if err != nil || secrets.Token == "" {
+		t.Fatalf("token secret: %v", err)
+	}
+	return server{
+		websocket: fmt.Sprintf("ws://127.0.0.1:%d/xmpp-websocket", http),
+		domain:    "meet.localhost", secret: []byte(secrets.Token),
+	}
+}
+
+// waitFor returns when the address accepts connections.
+func waitFor(t *testing.T, ended chan error, logs *output, addr string) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(20 * time.Second)
+	for {
+		c, err := net.Dial("tcp", addr)
+		if err == nil {
+			_ = c.Close()
+			return
+		}
+		select {
+		case <-tick.C:
+		case err := <-ended:
+			ended <- nil
+			t.Fatalf("serve ended: %v\n%s", err, logs)
+		case <-deadline:
+			t.Fatalf("nothing listens on %s\n%s", addr, logs)
+		}
+	}
+}
+
+func freePort(t *testing.T, network string) int {
+	t.Helper()
+	if network == "udp" {
+		c, err := net.ListenPacket("udp", ":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		return c.LocalAddr().(*net.UDPAddr).Port
+	}
+	l, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// output is a buffer several goroutines write.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
