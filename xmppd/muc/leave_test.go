@@ -73,7 +73,6 @@ func TestKick(t *testing.T) {
 			  <item affiliation="none" role="none" jid="BOB"><actor nick="aa11bb22" jid="ANN"/><reason>bye</reason></item></x></presence>`,
 			`<iq type="result" from="ROOM" to="ANN" id="k1"/>`)
 		b.Hears(
-			`<message from="ROOM" to="BOB"><x xmlns=muc#user><item affiliation="none" jid="BOBBARE"/></x></message>`,
 			`<presence type="unavailable" from="ROOM/cc33dd44" to="BOB"><x xmlns=muc#user><status code="307"/>
 			  <item affiliation="none" role="none" jid="BOB"><actor nick="aa11bb22"/><reason>bye</reason></item><status code="110"/></x></presence>`)
 		b.Join("cc33dd44")

@@ -199,7 +199,7 @@ func (r *Room) SetAffiliation(account stanza.Addr, aff Affiliation, actor *Occup
 		for _, f := range r.host.hooks.affil {
 			f(r, c)
 		}
-		r.announceAffiliation(bare, aff, reason)
+		r.announceAffiliation(bare, aff, reason, nil)
 	}
 }
 
@@ -225,8 +225,9 @@ func (r *Room) affiliationChanged(o *Occupant, old, aff Affiliation, actor *Occu
 	}
 }
 
-// announceAffiliation tells those inside about an account that is not (XEP-0045, 9.3).
-func (r *Room) announceAffiliation(bare stanza.Addr, aff Affiliation, reason string) {
+// announceAffiliation tells those inside about an account that is not (XEP-0045,
+// 9.3), but for one who is about to hear worse.
+func (r *Room) announceAffiliation(bare stanza.Addr, aff Affiliation, reason string, except *Occupant) {
 	var b stanza.Builder
 	b.Start(ns.MUCUser, "x").Start("", "item", "affiliation", aff.String(), "jid", bare.String())
 	if reason != "" {
@@ -234,7 +235,7 @@ func (r *Room) announceAffiliation(bare stanza.Addr, aff Affiliation, reason str
 	}
 	msg := r.message("", b.Bytes()).Encode()
 	for _, o := range r.order {
-		if r.seesAddresses(o) {
+		if o != except && r.seesAddresses(o) {
 			r.deliverAll(o, msg)
 		}
 	}
@@ -281,7 +282,7 @@ func (r *Room) beforeKick(o *Occupant, c *Change) {
 	for _, f := range r.host.hooks.affil {
 		f(r, c)
 	}
-	r.announceAffiliation(o.bare, None, "")
+	r.announceAffiliation(o.bare, None, "", o)
 }
 
 // listItems answers a request for a list (XEP-0045, 9.5 and following).

@@ -277,3 +277,43 @@ func sorted(m map[string]bool) []string {
 	sort.Strings(out)
 	return out
 }
+
+// Canonical is a stanza in a form that can be compared: attributes sorted, every
+// namespace written, and without what is different in every run: occupant ids,
+// language tags, and the ids for which keep is false.
+func Canonical(t *testing.T, stanza string, keep func(id string) bool) string {
+	t.Helper()
+	n := parse(t, stanza)
+	if !keep(n.attrs["id"]) {
+		delete(n.attrs, "id")
+	}
+	delete(n.attrs, "lang")
+	var b strings.Builder
+	n.write(&b)
+	return b.String()
+}
+
+func (n *node) write(b *strings.Builder) {
+	if n.name.Space == ns.OccupantID {
+		return
+	}
+	fmt.Fprintf(b, "<{%s}%s", n.name.Space, n.name.Local)
+	names := map[string]bool{}
+	for k := range n.attrs {
+		names[k] = true
+	}
+	for _, k := range sorted(names) {
+		fmt.Fprintf(b, " %s=%q", k, n.attrs[k])
+	}
+	fmt.Fprintf(b, ">%s", n.text)
+	kids := make([]string, 0, len(n.kids))
+	for _, k := range n.kids {
+		var kb strings.Builder
+		k.write(&kb)
+		kids = append(kids, kb.String())
+	}
+	if n.name.Local == "permissions" {
+		sort.Strings(kids) // a set
+	}
+	b.WriteString(strings.Join(kids, "") + "</>")
+}
