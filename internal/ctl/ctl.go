@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/term"
@@ -37,6 +38,7 @@ type Options struct {
 	Data    string       // the data directory, for messages
 	Offline *admin.Table // verbs that work while nothing runs; nil means none
 	Local   []string     // verbs of Offline that are run here in any case
+	Each    []string     // verbs every running part answers for itself
 
 	Stdin          *os.File
 	Stdout, Stderr io.Writer
@@ -77,12 +79,10 @@ func call(ctx context.Context, args []string, input string, o Options) error {
 	here := func() error {
 		return o.Offline.Run(ctx, args, strings.NewReader(input), o.Stdout)
 	}
-	for _, verb := range o.Local {
-		if args[0] == verb {
-			return here()
-		}
+	if slices.Contains(o.Local, args[0]) {
+		return here()
 	}
-	running := false
+	running, answered := false, false
 	var refused error
 	for _, socket := range o.Sockets {
 		err := admin.Call(ctx, socket, args, input, o.Stdout)
@@ -91,9 +91,14 @@ func call(ctx context.Context, args []string, input string, o Options) error {
 			continue
 		case errors.Is(err, admin.ErrUnknown): // perhaps another part knows
 			running, refused = true, err
+		case err == nil && slices.Contains(o.Each, args[0]):
+			answered = true
 		default:
 			return err
 		}
+	}
+	if answered {
+		return nil
 	}
 	if o.Offline != nil {
 		if _, _, known := o.Offline.Lookup(args); known || args[0] == "help" {

@@ -67,7 +67,7 @@ func TestRun(t *testing.T) {
 	run := func(stdin string, args ...string) (code int, out, errs string) {
 		var stdout, stderr bytes.Buffer
 		code = ctl.Run(t.Context(), args, ctl.Options{Sockets: []string{first, second}, Data: "/data", Offline: offline,
-			Local: []string{"check"}, Stdin: piped(t, stdin), Stdout: &stdout, Stderr: &stderr})
+			Local: []string{"check"}, Each: []string{"about"}, Stdin: piped(t, stdin), Stdout: &stdout, Stderr: &stderr})
 		return code, stdout.String(), stderr.String()
 	}
 
@@ -92,12 +92,14 @@ func TestRun(t *testing.T) {
 	require.Equal(t, 0, code)
 	require.Contains(t, out, "token new")
 
-	serve(t, first, table(t, says("first", "status")))
-	serve(t, second, table(t, says("second", "rooms"), says("second", "register"), says("second", "check")))
+	serve(t, first, table(t, says("first", "status"), says("first", "about")))
+	serve(t, second, table(t, says("second", "rooms"), says("second", "about"), says("second", "register"), says("second", "check")))
 	_, out, _ = run("", "rooms")
 	require.Equal(t, `second rooms [] ""`, out)
 	_, out, _ = run("pw", "register", "a@b")
 	require.Equal(t, `second register [a@b] "pw"`, out)
+	_, out, _ = run("", "about")
+	require.Equal(t, `first about [] ""second about [] ""`, out)
 	_, out, _ = run("", "check")
 	require.True(t, strings.HasPrefix(out, "here check"), out)
 	_, out, _ = run("", "token", "new", "--room", "x")

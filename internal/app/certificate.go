@@ -1,0 +1,170 @@
+package app
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	certificateLife = 397 * 24 * time.Hour // browsers accept no more
+	renewBefore     = 30 * 24 * time.Hour
+)
+
+// certificates gives the current certificate to every listener. It is replaced
+// by reload while connections go on.
+type certificates struct {
+	certFile, keyFile string
+	current           atomic.Pointer[tls.Certificate]
+}
+
+func (c *certificates) reload() error {
+	cert, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+	if err != nil {
+		return fmt.Errorf("tls.cert_file, tls.key_file: %w", err)
+	}
+	c.current.Store(&cert)
+	return nil
+}
+
+func (c *certificates) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return c.current.Load(), nil
+}
+
+// selfSigned makes sure that the data directory holds a certificate for names
+// that is valid for a while, and says whether it made one. An existing one is
+// kept as long as it covers all names, so that people need not accept a new one.
+func (d data) selfSigned(names []string, now time.Time) (made bool, err error) {
+	l, err := d.waitLock("tls/certificate")
+	if err != nil {
+		return false, err
+	}
+	defer l.release()
+	if cert, err := tls.LoadX509KeyPair(d.certificate(), d.key()); err == nil && covers(cert.Leaf, names, now) {
+		return false, nil
+	}
+	certPEM, keyPEM, err := makeCertificate(names, now)
+	if err != nil {
+		return false, err
+	}
+	// The key goes first: a start in between finds a pair that does not fit and
+	// makes both anew.
+	if err := errors.Join(writePrivate(d.key(), keyPEM), writePrivate(d.certificate(), certPEM)); err != nil {
+		return false, fmt.Errorf("write the certificate: %w", err)
+	}
+	return true, nil
+}
+
+func covers(leaf *x509.Certificate, names []string, now time.Time) bool {
+	if now.Before(leaf.NotBefore) || now.Add(renewBefore).After(leaf.NotAfter) {
+		return false
+	}
+	return !slices.ContainsFunc(names, func(name string) bool { return leaf.VerifyHostname(name) != nil })
+}
+
+func makeCertificate(names []string, now time.Time) (certPEM, keyPEM []byte, err error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a key: %w", err)
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a serial number: %w", err)
+	}
+	template := &x509.Certificate{
+		SerialNumber:          serial,
+		Subject:               pkix.Name{CommonName: "Parley, self-signed"},
+		NotBefore:             now.Add(-time.Hour),
+		NotAfter:              now.Add(certificateLife),
+		KeyUsage:              x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		BasicConstraintsValid: true,
+	}
+	for _, name := range names {
+		if ip := net.ParseIP(name); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, name)
+		}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a certificate: %w", err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, nil, fmt.Errorf("write the key: %w", err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), nil
+}
+
+// certificateNames are the names people and parts reach this machine by.
+func certificateNames(domain string) []string {
+	names := []string{"localhost", domain, "auth." + domain, "127.0.0.1", "::1"}
+	for _, a := range machineAddresses() {
+		names = append(names, a.String())
+	}
+	return names
+}
+
+// machineAddresses are the addresses other devices may reach us at: neither
+// loopback nor link-local, IPv4 first.
+func machineAddresses() []netip.Addr {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var list []netip.Addr
+	for _, a := range all {
+		p, err := netip.ParsePrefix(a.String())
+		if err != nil {
+			continue
+		}
+		if ip := p.Addr().Unmap(); !ip.IsLoopback() && !ip.IsLinkLocalUnicast() && ip.IsValid() {
+			list = append(list, ip)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b netip.Addr) int { return a.Compare(b) }) // IPv4 sorts first
+	return slices.Compact(list)
+}
+
+// describeCertificate is what `ctl check` says about a certificate file.
+func describeCertificate(file string, now time.Time) (string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return "", fmt.Errorf("%s holds no certificate", file)
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", file, err)
+	}
+	switch {
+	case now.After(cert.NotAfter):
+		return "", fmt.Errorf("%s expired at %s", file, cert.NotAfter.Format(time.DateOnly))
+	case now.Before(cert.NotBefore):
+		return "", fmt.Errorf("%s is valid from %s on; is the clock right?", file, cert.NotBefore.Format(time.DateOnly))
+	}
+	names := slices.Clone(cert.DNSNames)
+	for _, ip := range cert.IPAddresses {
+		names = append(names, ip.String())
+	}
+	return fmt.Sprintf("valid until %s for %s", cert.NotAfter.Format(time.DateOnly), joinWords(names)), nil
+}

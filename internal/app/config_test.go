@@ -1,0 +1,108 @@
+package app
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// derived is a configuration as a start of parts would see it, with fixed secrets.
+func derived(t *testing.T, parts []Part, text string, environ ...string) Config {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "parley.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	c, err := Load(file, environ, nil)
+	require.NoError(t, err)
+	require.NoError(t, c.derive(parts, "/data", testSecrets))
+	require.NoError(t, c.validate(parts))
+	return c
+}
+
+func testSecrets() (Secrets, error) {
+	return Secrets{"a token secret of thirty-two bytes", "focus password", "bridge password", "focus component", "bridge component"}, nil
+}
+
+func TestEverythingFollowsFromTheDomain(t *testing.T) {
+	c := derived(t, All, "domain: Meet.Example.com")
+	require.Equal(t, "meet.example.com", c.XMPPD.Domain)
+	require.Equal(t, "auth.meet.example.com", c.Focus.Client.Domain)
+	require.Equal(t, map[string]string{"focus.meet.example.com": "focus component"}, c.XMPPD.Components)
+	require.Len(t, c.XMPPD.ServiceAccounts, 2)
+	require.Equal(t, "focus.client.password", c.XMPPD.ServiceAccounts[0].Setting)
+	require.Equal(t, "bridge password", c.XMPPD.ServiceAccounts[1].Password)
+	require.Equal(t, []string{"jvbbrewery@internal.auth.meet.example.com"}, c.Bridge.XMPP[0].Rooms)
+	require.Equal(t, "focus@auth.meet.example.com", c.Web.FocusUser)
+	require.Equal(t, "conference.meet.example.com", c.Web.MUCDomain)
+	require.Equal(t, "/data/parley.db", c.XMPPD.Database)
+	// In one process the parts meet in-process, and nobody dials the network.
+	require.Equal(t, []string{nearC2S, nearComponents, nearHTTP, nearBridge},
+		[]string{c.Focus.Client.Address, c.Focus.Component.Address, c.Web.XMPPAddress, c.Web.Bridges["default-id"]})
+}
+
+func TestApartThePartsFollowTheListeners(t *testing.T) {
+	const text = `
+xmppd: {c2s_listen: ":6222", http_listen: "127.0.0.1:6280", component_listen: "127.0.0.1:6347"}
+bridge: {websocket: {listen: "127.0.0.1:6090", server_id: b1}}
+`
+	c := derived(t, []Part{Web}, text)
+	require.Equal(t, "127.0.0.1:6280", c.Web.XMPPAddress)
+	require.Equal(t, map[string]string{"b1": "127.0.0.1:6090"}, c.Web.Bridges)
+	require.Empty(t, c.Focus.Client.Password, "the web front needs no secrets")
+	c = derived(t, []Part{Focus}, text)
+	require.Equal(t, "127.0.0.1:6222", c.Focus.Client.Address)
+	require.Equal(t, "127.0.0.1:6347", c.Focus.Component.Address)
+	require.Empty(t, c.XMPPD.Token.Secret, "the focus has no use for the token secret")
+	c = derived(t, []Part{Bridge}, text)
+	require.Equal(t, "127.0.0.1:6222", c.Bridge.XMPP[0].Address)
+	require.Equal(t, "/data/tls/cert.pem", c.Bridge.XMPP[0].CAFile)
+}
+
+func TestExplicitSecretsNeedNoFile(t *testing.T) {
+	c, err := Load("", []string{"PARLEY_FOCUS_CLIENT_PASSWORD=p", "PARLEY_FOCUS_COMPONENT_SECRET=s"}, nil)
+	require.NoError(t, err)
+	require.NoError(t, c.derive([]Part{Focus}, "/data", func() (Secrets, error) { return Secrets{}, errors.New("asked") }))
+	require.Equal(t, "p", c.Focus.Client.Password)
+	require.ErrorContains(t, c.derive([]Part{XMPPD}, "/data", func() (Secrets, error) { return Secrets{}, errors.New("asked") }), "asked")
+}
+
+func TestAccountsLookedAfterByTheOperator(t *testing.T) {
+	c := derived(t, All, "managed_accounts: false\n")
+	require.Empty(t, c.XMPPD.ServiceAccounts)
+	require.Equal(t, []string{"focus@auth.meet.localhost", "jvb@auth.meet.localhost"}, c.XMPPD.Admins)
+}
+
+func TestMistakesNameTheKey(t *testing.T) {
+	for text, want := range map[string]string{
+		"web: {http_listen: x}":                             "web.http_listen: \"x\" is not HOST:PORT",
+		"tls: {cert_file: x}":                               "tls: cert_file and key_file belong together",
+		"domain: 'a b'":                                     "domain: \"a b\" is not a domain",
+		"log: {level: loud}":                                "log.level: ",
+		"xmppd: {token: {secret: short}}":                   "xmppd.token.secret: ",
+		"bridge: {xmpp: [{component: true, allow: ['@']}]}": "bridge.xmpp[0].allow: ",
+	} {
+		file := filepath.Join(t.TempDir(), "parley.yaml")
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		c, err := Load(file, nil, nil)
+		require.NoError(t, err)
+		require.NoError(t, c.derive(All, "/data", testSecrets))
+		require.ErrorContains(t, c.validate(All), want)
+	}
+}
+
+// Each file in configs/ is what it says it is.
+func TestShippedConfigurationsLoad(t *testing.T) {
+	files, err := filepath.Glob("../../configs/*.yaml")
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(files), 3)
+	for _, file := range files {
+		for _, parts := range [][]Part{All, {XMPPD}, {Focus}, {Bridge}, {Web}} {
+			c, err := Load(file, []string{"PARLEY_FOCUS_CLIENT_PASSWORD=from the environment"}, nil)
+			require.NoError(t, err)
+			require.NoError(t, c.derive(parts, "/data", testSecrets), file)
+			require.NoError(t, c.validate(parts), file)
+		}
+	}
+}
