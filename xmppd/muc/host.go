@@ -108,9 +108,11 @@ func (h *Host) HandleStanza(st *stanza.Stanza, from *router.Session) {
 			h.nobodyHome(st, refusal)
 			return
 		}
-		// Who is gone must be let out even when the room is busy.
-		urgent := st.Kind == stanza.Presence && st.Type == stanza.Unavailable
-		switch room.box.post(func() { room.handleStanza(st, from) }, urgent) {
+		u := ordinary
+		if st.Kind == stanza.Presence && st.Type == stanza.Unavailable {
+			u = leaving // who goes is let out even when the room is busy
+		}
+		switch room.box.post(func() { room.handleStanza(st, from) }, u) {
 		case posted:
 			return
 		case full:
@@ -206,7 +208,7 @@ func (h *Host) Close() {
 	rooms := h.list()
 	h.mu.Unlock()
 	for _, r := range rooms {
-		r.box.post(func() { r.stopping = true }, true)
+		r.box.post(func() { r.stopping = true }, internal)
 	}
 	h.wg.Wait()
 }
@@ -231,7 +233,7 @@ func (h *Host) Do(room stanza.Addr, f func(*Room)) error {
 		if r.exists {
 			f(r)
 		}
-	}, false) {
+	}, ordinary) {
 	case full:
 		return fmt.Errorf("%s: %w", room, errBusy)
 	case closed:
@@ -279,7 +281,7 @@ func (h *Host) Rooms() []RoomInfo {
 	infos := make(chan RoomInfo, len(rooms))
 	asked := 0
 	for _, r := range rooms {
-		if r.box.post(func() { infos <- r.snapshot() }, true) == posted {
+		if r.box.post(func() { infos <- r.snapshot() }, internal) == posted {
 			asked++
 		}
 	}
@@ -302,7 +304,7 @@ func (h *Host) Rooms() []RoomInfo {
 func (h *Host) Occupants(room stanza.Addr) ([]OccupantInfo, error) {
 	answer := make(chan RoomInfo, 1)
 	r := h.find(room)
-	if r == nil || r.box.post(func() { answer <- r.snapshot() }, true) != posted {
+	if r == nil || r.box.post(func() { answer <- r.snapshot() }, internal) != posted {
 		return nil, ErrNoRoom
 	}
 	info := <-answer

@@ -2,10 +2,22 @@ package muc
 
 import "sync"
 
-// maxMail bounds a room's mailbox. When it is full, what can be refused is refused
-// with wait/resource-constraint; that somebody is gone is always taken, so it is
-// bounded by the number of occupants.
-const maxMail = 4096
+// maxMail bounds a room's mailbox. When it is full, stanzas are refused with
+// wait/resource-constraint. Half as much again is kept free for those who leave.
+// What the server itself posts is always taken: there is one end of a session per
+// occupant, one timer per waiting join, and one question per asking operator.
+const (
+	maxMail    = 4096
+	maxLeaving = maxMail + maxMail/2
+)
+
+type urgency uint8
+
+const (
+	ordinary urgency = iota // a stanza
+	leaving                 // an unavailable presence
+	internal                // from the server itself
+)
 
 type postResult uint8
 
@@ -26,14 +38,14 @@ type mailbox struct {
 
 func newMailbox() *mailbox { return &mailbox{wake: make(chan struct{}, 1)} }
 
-// post puts f behind what is queued. An urgent one is taken even when the box is full.
-func (m *mailbox) post(f func(), urgent bool) postResult {
+// post puts f behind what is queued.
+func (m *mailbox) post(f func(), u urgency) postResult {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
 	case m.closed:
 		return closed
-	case len(m.queue) >= maxMail && !urgent:
+	case u == ordinary && len(m.queue) >= maxMail, u == leaving && len(m.queue) >= maxLeaving:
 		return full
 	}
 	m.queue = append(m.queue, f)

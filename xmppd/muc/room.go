@@ -155,13 +155,12 @@ func (r *Room) Created() time.Time { return r.created }
 
 // Post runs f on the room's goroutine, later; false if the room is closed or its
 // mailbox is full. It may be called from anywhere.
-func (r *Room) Post(f func()) bool { return r.box.post(f, false) == posted }
+func (r *Room) Post(f func()) bool { return r.box.post(f, ordinary) == posted }
 
 // After runs f on the room's goroutine after d. stop may be called from anywhere.
 func (r *Room) After(d time.Duration, f func()) (stop func()) {
-	// A timer must not be lost, so it is posted as urgent; there are as many as
-	// hooks have asked for.
-	t := time.AfterFunc(d, func() { r.box.post(f, true) })
+	// A timer must not be lost; there are as many as hooks have asked for.
+	t := time.AfterFunc(d, func() { r.box.post(f, internal) })
 	return func() { t.Stop() }
 }
 
@@ -259,7 +258,7 @@ func (r *Room) deliver(s *seat, e *stanza.Encoded) {
 	// A session that ends says so by itself; a component does not.
 	s.gone = true
 	if s.session == nil {
-		r.box.post(func() { r.vanished(s.real, "recipient unavailable") }, true)
+		r.box.post(func() { r.vanished(s.real, "recipient unavailable") }, internal)
 	}
 }
 

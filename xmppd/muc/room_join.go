@@ -1,6 +1,7 @@
 package muc
 
 import (
+	"crypto/subtle"
 	"slices"
 	"strings"
 	"time"
@@ -50,10 +51,11 @@ func (h *Host) ownRules() {
 		return Continue
 	})
 	h.hooks.OnJoin(-20, "password", func(j *Join) Outcome {
-		if p := j.Room.config.password; p != "" && p != j.Password && !j.Admin {
-			return Refuse(errPassword)
+		want := []byte(j.Room.config.password)
+		if len(want) == 0 || j.Admin || subtle.ConstantTimeCompare(want, []byte(j.Password)) == 1 {
+			return Continue
 		}
-		return Continue
+		return Refuse(errPassword)
 	})
 	h.hooks.OnJoin(-40, "conflict", func(j *Join) Outcome {
 		if o := j.Room.occupants[j.Nick]; o != nil && o.bare != j.From.Bare() {
@@ -287,7 +289,7 @@ func (r *Room) seat(j *Join, now time.Time) (taken, bool) {
 	o.seats = append([]*seat{s}, o.seats...)
 	r.seats[j.From] = taken{o, s}
 	if j.Session != nil {
-		s.stop = j.Session.OnEnd(func() { r.box.post(func() { r.vanished(s.real, "") }, true) })
+		s.stop = j.Session.OnEnd(func() { r.box.post(func() { r.vanished(s.real, "") }, internal) })
 	}
 	return taken{o, s}, true
 }
