@@ -96,11 +96,13 @@ func ServeTCP(ctx context.Context, conn net.Conn, o TCPOptions, accept Acceptor)
 	h := accept(t, m)
 	stop := context.AfterFunc(ctx, func() { t.Fail(Err(SystemShutdown, "")) })
 	defer stop()
-	t.serve(ctx, h)
+	silent := t.serve(ctx, h)
 	if !t.Ended() {
 		t.Writer.Close()
 	}
-	t.discard()
+	if !silent {
+		t.discard()
+	}
 }
 
 // RemoteAddr is the peer's address, if the connection has one.
@@ -112,7 +114,8 @@ func RemoteAddr(conn net.Conn) netip.Addr {
 	return a.Addr().Unmap()
 }
 
-func (t *tcp) serve(ctx context.Context, h Handler) {
+// serve reads until the end. The result is true if the peer will say nothing more.
+func (t *tcp) serve(ctx context.Context, h Handler) bool {
 	silent := false
 	for {
 		if t.o.Idle > 0 && !t.Ended() {
@@ -129,7 +132,7 @@ func (t *tcp) serve(ctx context.Context, h Handler) {
 				t.Fail(se)
 			}
 			h.Lost(err)
-			return
+			return se == nil
 		}
 		silent = false
 		switch ev.Kind {
@@ -139,13 +142,13 @@ func (t *tcp) serve(ctx context.Context, h Handler) {
 			h.Element(ev.Stanza)
 		case Closed:
 			h.End()
-			return
+			return false
 		}
 		if t.want {
 			t.want = false
 			if err := t.handshake(ctx); err != nil {
 				h.Lost(err)
-				return
+				return false
 			}
 		}
 	}

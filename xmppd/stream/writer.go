@@ -31,7 +31,7 @@ const (
 	DefaultQueue = 4 << 20
 	writeChunk   = 64 << 10 // of one write
 	writeTime    = 20 * time.Second
-	lingerTime   = 2 * time.Second // for the last words of a stream
+	lingerTime   = time.Second // for the last words of a stream
 )
 
 // item is a stanza for one recipient, or bytes that are encoded already.

@@ -42,7 +42,7 @@ type Options struct {
 const closeElement = `<close xmlns="` + ns.Framing + `" />`
 
 // lingerTime is how long the client may take to close after us.
-const lingerTime = 2 * time.Second
+const lingerTime = time.Second
 
 // carrier is one WebSocket. All fields but the Writer belong to the reading goroutine.
 type carrier struct {
@@ -120,15 +120,16 @@ var errClosed = errors.New("websocket closed by the client")
 func (c *carrier) serve(h stream.Handler) {
 	for {
 		payload, err := c.frame(h)
-		if err != nil {
-			c.broken(err)
-			h.Lost(err)
-			return
+		ended := false
+		if err == nil {
+			ended, err = c.element(h, payload)
 		}
-		ended, err := c.element(h, payload)
 		if err != nil {
-			c.broken(err)
+			told := c.broken(err)
 			h.Lost(err)
+			if told {
+				c.swallow()
+			}
 			return
 		}
 		if ended {
@@ -139,21 +140,21 @@ func (c *carrier) serve(h stream.Handler) {
 	}
 }
 
-// broken tells the client why the stream ends.
-func (c *carrier) broken(err error) {
+// broken tells the client why the stream ends, if it may still listen.
+func (c *carrier) broken(err error) (told bool) {
 	var se *stream.Error
 	var ce *closing
 	switch {
 	case errors.As(err, &se):
 		c.Fail(se)
-		c.swallow()
+		return true
 	case errors.As(err, &ce):
 		c.Raw(ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(ce.code, ce.text))))
 		c.CloseWhenWritten()
-		c.swallow()
-	default:
-		c.Close()
+		return true
 	}
+	c.Close()
+	return false
 }
 
 // swallow reads what is still on its way, so that closing resets nothing.
