@@ -77,6 +77,7 @@ function Screen({ visit }: { readonly visit: Visit }): JSX.Element {
           onShortcuts={(on) => visit.setShortcuts(on)}
           onName={(name) => visit.rename(name)}
           onShareFailed={(error) => shareFailed(visit, error)}
+          onPanel={() => visit.toasts.clear()}
           onLeave={() => visit.leave()}
         />
       );

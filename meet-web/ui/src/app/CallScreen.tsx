@@ -30,6 +30,8 @@ export interface CallScreenProps {
   readonly onShortcuts: (on: boolean) => void;
   readonly onName: (name: string) => void;
   readonly onShareFailed: (error: unknown) => void;
+  /** A panel opened or closed: what was said about it is seen. */
+  readonly onPanel: () => void;
   readonly onLeave: () => void;
 }
 
@@ -91,6 +93,7 @@ export function CallScreen(props: CallScreenProps): JSX.Element {
   const show = (next: PanelName | undefined): void => {
     setPanel(next);
     conference.chat.setOpen(next === 'chat');
+    props.onPanel();
     if (next === undefined) {
       chatButton.current?.focus();
     }
@@ -151,28 +154,30 @@ export function CallScreen(props: CallScreenProps): JSX.Element {
               <span>{t.aloneText}</span>
             </div>
           )}
+        </div>
+        <div class={css.bottom}>
           <div class={css.room} aria-hidden="true">
             {props.room}
           </div>
+          <Toolbar
+            micOn={!self.audioMuted}
+            cameraOn={!self.videoMuted}
+            micProblem={local.micProblem.value !== undefined}
+            cameraProblem={local.cameraProblem.value !== undefined}
+            sharing={self.screenShared}
+            canShare={screenShareAvailable()}
+            unread={conference.chat.unread.value}
+            people={people.length}
+            open={panel}
+            shortcuts={props.shortcuts}
+            chatButton={chatButton}
+            onMic={actions.mic}
+            onCamera={actions.camera}
+            onShare={share}
+            onPanel={toggle}
+            onLeave={props.onLeave}
+          />
         </div>
-        <Toolbar
-          micOn={!self.audioMuted}
-          cameraOn={!self.videoMuted}
-          micProblem={local.micProblem.value !== undefined}
-          cameraProblem={local.cameraProblem.value !== undefined}
-          sharing={self.screenShared}
-          canShare={screenShareAvailable()}
-          unread={conference.chat.unread.value}
-          people={people.length}
-          open={panel}
-          shortcuts={props.shortcuts}
-          chatButton={chatButton}
-          onMic={actions.mic}
-          onCamera={actions.camera}
-          onShare={share}
-          onPanel={toggle}
-          onLeave={props.onLeave}
-        />
       </main>
       {panel === 'chat' && <ChatPanel lines={conference.chat.lines.value} onSend={(text) => conference.sendChat(text)} onClose={() => show(undefined)} />}
       {panel === 'people' && <PeoplePanel people={people} onClose={() => show(undefined)} />}

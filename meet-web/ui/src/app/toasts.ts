@@ -19,6 +19,10 @@ export class ToastList {
     setTimeout(() => this.dismiss(id), options.urgent === true ? URGENT_MS : SHOWN_MS);
   }
 
+  clear(): void {
+    this.#list.value = [];
+  }
+
   dismiss(id: number): void {
     this.#list.value = this.#list.value.filter((t) => t.id !== id);
   }

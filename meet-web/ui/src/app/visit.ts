@@ -75,6 +75,7 @@ export class Visit {
   }
 
   leave(): void {
+    this.toasts.clear();
     this.stay.value.conference.leave();
   }
 

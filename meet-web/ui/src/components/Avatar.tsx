@@ -13,11 +13,11 @@ const HUES = 8;
 
 /** The same person has the same colour on every screen. */
 export function hueOf(id: string): number {
-  let hash = 0;
+  let hash = 0x811c9dc5;
   for (const char of id) {
-    hash = (hash * 31 + (char.codePointAt(0) ?? 0)) >>> 0;
+    hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 0x01000193);
   }
-  return hash % HUES;
+  return ((hash ^ (hash >>> 13)) >>> 0) % HUES;
 }
 
 export function Avatar({ id, name }: { readonly id: string; readonly name: string }): JSX.Element {

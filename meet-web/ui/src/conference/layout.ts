@@ -8,31 +8,37 @@ export interface Grid {
 }
 
 const RATIO = 16 / 9;
+/** A single picture may be cropped more, so that it fills a phone or a wide window. */
+const SINGLE = { widest: 2.1, tallest: 1 / 2.1 };
+const MANY = { widest: RATIO, tallest: 1 / 1.3 };
 const MAX_COLUMNS = 6;
 const MIN_TILE_HEIGHT = 120;
+/** What counts of a tile is the part a face fills, about four to three. */
+const FACE = 4 / 3;
 
 /**
- * The columns that give the largest tiles for `count` of them. Tiles between 16:9
- * and 1:1.3 are allowed, so that a phone held upright is filled too; more than fit
- * at the least height scroll.
+ * The columns that show `count` people largest. Tiles keep between 16:9 and 1:1.3;
+ * when they would get too small, the grid scrolls.
  */
 export function gridFor(count: number, width: number, height: number, gap: number): Grid {
-  let best: Grid = { columns: 1, rows: Math.max(1, count), tileWidth: width, tileHeight: height };
-  let bestArea = -1;
+  const { widest, tallest } = count <= 1 ? SINGLE : MANY;
+  let best: Grid = { columns: 1, rows: Math.max(1, count), tileWidth: 0, tileHeight: 0 };
+  let bestScore = 0;
   for (let columns = 1; columns <= Math.min(MAX_COLUMNS, Math.max(1, count)); columns++) {
-    const rows = Math.ceil(count / columns);
+    const rows = Math.max(1, Math.ceil(count / columns));
     const cellWidth = (width - gap * (columns - 1)) / columns;
     const cellHeight = (height - gap * (rows - 1)) / rows;
-    const tileHeight = Math.min(cellHeight, cellWidth * 1.3);
-    const tileWidth = Math.min(cellWidth, tileHeight * RATIO);
-    // An empty cell in the last row is a small loss that decides between equals.
-    const area = tileWidth * tileHeight - (columns * rows - count);
-    if (tileWidth > 0 && tileHeight > 0 && area > bestArea) {
-      bestArea = area;
+    const tileHeight = Math.min(cellHeight, cellWidth / tallest);
+    const tileWidth = Math.min(cellWidth, tileHeight * widest);
+    const face = Math.min(tileWidth, tileHeight * FACE) * Math.min(tileHeight, tileWidth / FACE);
+    // Empty cells in the last row decide between near equals.
+    const score = tileWidth > 0 && tileHeight > 0 ? face * (1 - 0.03 * (columns * rows - count)) : 0;
+    if (score > bestScore) {
+      bestScore = score;
       best = { columns, rows, tileWidth: Math.floor(tileWidth), tileHeight: Math.floor(tileHeight) };
     }
   }
-  if (best.tileHeight < MIN_TILE_HEIGHT) {
+  if (width > 0 && count > 1 && best.tileHeight < MIN_TILE_HEIGHT) {
     const columns = Math.max(1, Math.min(count, Math.floor((width + gap) / (MIN_TILE_HEIGHT * RATIO + gap))));
     const tileWidth = Math.floor((width - gap * (columns - 1)) / columns);
     best = { columns, rows: Math.ceil(count / columns), tileWidth, tileHeight: Math.max(MIN_TILE_HEIGHT, Math.floor(tileWidth / RATIO)) };
