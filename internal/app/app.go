@@ -19,6 +19,7 @@ import (
 	"parley/internal/admin"
 	"parley/internal/logx"
 	"parley/internal/metrics"
+	meetweb "parley/meet-web"
 )
 
 // Part is one of the services.
@@ -100,8 +101,9 @@ type instance struct {
 	links   map[string]*link // in-process ways by address; empty when the parts are apart
 	checks  []func() error   // of health, one per part that has something to say
 
-	services []*service // in the order of their start
-	failed   chan error // the first end of a service that nobody asked for
+	web      *meetweb.Server // nil where it does not run
+	services []*service      // in the order of their start
+	failed   chan error      // the first end of a service that nobody asked for
 }
 
 // The addresses of parts in the same process. They stand in the derived

@@ -26,7 +26,8 @@ func (in *instance) greet() {
 // startText is what `parley serve` prints.
 func (in *instance) startText() string {
 	var b strings.Builder
-	room, web := randomRoom(), basesOf(in.cfg.Web.HTTPListen, in.cfg.Web.HTTPSListen)
+	plain, public := in.webListeners()
+	room, web := randomRoom(), basesOf(plain, public)
 	now := time.Now()
 	moderator, errModerator := in.cfg.token(grant{room: room, moderator: true, life: linkLife}, now)
 	guest, errGuest := in.cfg.token(grant{room: room, life: linkLife}, now)
@@ -53,16 +54,16 @@ func (in *instance) startText() string {
 	} else {
 		fmt.Fprint(&b, "Room links are made by whoever holds the token key; this server only checks them.\n")
 	}
-	in.listening(&b)
+	in.listening(&b, plain, public)
 	return b.String()
 }
 
 // listening says what can be reached where.
-func (in *instance) listening(b *strings.Builder) {
+func (in *instance) listening(b *strings.Builder, plain, public string) {
 	c := &in.cfg
 	fmt.Fprint(b, "\nListening:\n\n")
 	for _, l := range []struct{ what, addr string }{
-		{"page, HTTPS", c.Web.HTTPSListen}, {"page, HTTP", c.Web.HTTPListen},
+		{"page, HTTPS", public}, {"page, HTTP", plain},
 		{"media, UDP", fmt.Sprintf(":%d", c.Bridge.Media.Port)}, {"media, TCP", mediaTCP(c)},
 		{"XMPP clients", c.XMPPD.C2SListen}, {"XMPP over HTTP", c.XMPPD.HTTPListen}, {"XMPP components", c.XMPPD.ComponentListen},
 		{"bridge channel", c.Bridge.WebSocket.Listen}, {"metrics, health", c.Metrics.Serve},
@@ -100,8 +101,9 @@ func mediaTCP(c *Config) string {
 }
 
 func everywhere(addr string) string {
-	if strings.HasPrefix(addr, ":") {
-		return "port " + addr[1:] + ", all addresses"
+	host, port, err := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return "port " + port + ", all addresses"
 	}
 	return addr
 }

@@ -26,19 +26,32 @@ func (in *instance) buildWeb() (*service, error) {
 	if !web.Built() {
 		in.log.Warn("this binary was built without the page; run make build")
 	}
+	in.web = web
 	return &service{run: web.Run, ready: web.Ready(), status: func() []string {
-		return []string{"listens on " + joinWords(listeners(in.cfg.Web.HTTPSListen, in.cfg.Web.HTTPListen))}
+		plain, public := in.webListeners()
+		var list []string
+		for _, a := range []string{public, plain} {
+			if a != "" {
+				list = append(list, "listens on "+a)
+			}
+		}
+		return list
 	}}, nil
 }
 
-func listeners(addrs ...string) []string {
-	var list []string
-	for _, a := range addrs {
-		if a != "" {
-			list = append(list, a)
-		}
+// webListeners are the addresses of the web front: as bound, else as configured.
+func (in *instance) webListeners() (plain, public string) {
+	plain, public = in.cfg.Web.HTTPListen, in.cfg.Web.HTTPSListen
+	if in.web == nil {
+		return plain, public
 	}
-	return list
+	if a := in.web.HTTPAddr(); a != nil {
+		plain = a.String()
+	}
+	if a := in.web.HTTPSAddr(); a != nil {
+		public = a.String()
+	}
+	return plain, public
 }
 
 func (in *instance) buildFocus() (*service, error) {
