@@ -22,6 +22,7 @@ import (
 //	NAME receives nothing else    all that came has been named
 //	NAME ignores                  stanzas that match the block may come at any time
 //	NAME disconnects              politely
+//	include FILE                  the statements of another file, beside this one
 //
 // In blocks {x} stands for a text: in what is received the first {x} takes what is there
 // and all later ones must be equal to it; {_} is any text. Known from the start: {domain},
@@ -35,7 +36,7 @@ type play struct {
 }
 
 type statement struct {
-	line  int
+	where string // file:line
 	who   string
 	verb  string
 	args  map[string]string
@@ -45,6 +46,7 @@ type statement struct {
 var (
 	personLine = regexp.MustCompile(`^person (\w+)((?: [\w.-]+=(?:"[^"]*"|\S*))*)$`)
 	actLine    = regexp.MustCompile(`^(\w+) (connects|is refused|sends|receives|receives nothing else|ignores|disconnects)$`)
+	includeRef = regexp.MustCompile(`^include ([\w./-]+)$`)
 	argument   = regexp.MustCompile(`([\w.-]+)=("[^"]*"|\S*)`)
 )
 
@@ -53,18 +55,20 @@ var verbsWithBlock = map[string]bool{"is refused": true, "sends": true, "receive
 func parsePlay(name, text string) (*play, error) {
 	p := &play{name: name}
 	var block strings.Builder
+	current := -1 // the statement whose block is read
 	finish := func() error {
-		if len(p.statements) == 0 {
+		if current < 0 {
 			return nil
 		}
-		s := &p.statements[len(p.statements)-1]
+		s := &p.statements[current]
+		current = -1
 		elements, err := parseElements(block.String())
 		block.Reset()
 		if err != nil {
-			return fmt.Errorf("%s:%d: %w", name, s.line, err)
+			return fmt.Errorf("%s: %w", s.where, err)
 		}
 		if verbsWithBlock[s.verb] != (len(elements) > 0) {
-			return fmt.Errorf("%s:%d: %q with %d elements", name, s.line, s.verb, len(elements))
+			return fmt.Errorf("%s: %q with %d elements", s.where, s.verb, len(elements))
 		}
 		s.block = elements
 		return nil
@@ -83,14 +87,31 @@ func parsePlay(name, text string) (*play, error) {
 		if err := finish(); err != nil {
 			return nil, err
 		}
+		if m := includeRef.FindStringSubmatch(line); m != nil {
+			part, err := readPlay(filepath.Join(filepath.Dir(name), m[1]))
+			if err != nil {
+				return nil, fmt.Errorf("%s:%d: %w", name, n, err)
+			}
+			p.statements = append(p.statements, part.statements...)
+			continue
+		}
 		s, err := parseStatement(line)
 		if err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", name, n, err)
 		}
-		s.line = n
+		s.where = fmt.Sprintf("%s:%d", name, n)
 		p.statements = append(p.statements, s)
+		current = len(p.statements) - 1
 	}
 	return p, finish()
+}
+
+func readPlay(file string) (*play, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return parsePlay(file, string(text))
 }
 
 func parseStatement(line string) (statement, error) {
@@ -130,7 +151,7 @@ func (p *play) perform(t *testing.T, srv server) {
 	})
 	for _, s := range p.statements {
 		if err := st.act(s); err != nil {
-			t.Fatalf("%s:%d: %s %s: %v", p.name, s.line, s.who, s.verb, err)
+			t.Fatalf("%s: %s %s: %v", s.where, s.who, s.verb, err)
 		}
 	}
 }
@@ -227,11 +248,7 @@ func TestPlays(t *testing.T) {
 		t.Fatal("no plays", err)
 	}
 	for _, f := range files {
-		text, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err := parsePlay(f, string(text))
+		p, err := readPlay(f)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -244,7 +261,7 @@ func TestParsePlay(t *testing.T) {
 	if err != nil || len(p.statements) != 4 || p.statements[0].args["name"] != "Ann A" || len(p.statements[2].block) != 2 {
 		t.Fatalf("%+v %v", p, err)
 	}
-	for _, bad := range []string{"Ann dances\n", "Ann sends\n", "Ann connects\n\t<a/>\n", "Ann sends\n\t<a>\n", "person Ann what\n"} {
+	for _, bad := range []string{"Ann dances\n", "Ann sends\n", "Ann connects\n\t<a/>\n", "Ann sends\n\t<a>\n", "person Ann what\n", "include nowhere.play\n"} {
 		if _, err := parsePlay("x", bad); err == nil {
 			t.Errorf("%q is taken", bad)
 		}
