@@ -211,7 +211,10 @@ func connPeer(t *testing.T, name string, conn net.Conn) *peer {
 		}
 	}
 	p.end = func() { _ = conn.Close() }
-	go pump(conn, p.in)
+	go func() {
+		pump(conn, p.in)
+		_ = conn.Close()
+	}()
 	t.Cleanup(func() {
 		p.end()
 		for range p.in {

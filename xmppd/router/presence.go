@@ -141,7 +141,7 @@ func (u *Users) tell(st *stanza.Stanza, to []stanza.Addr) {
 func (u *Users) toOwn(s *Session, st *stanza.Stanza) {
 	e := st.Encode()
 	for _, o := range u.Sessions(s.addr.Local()) {
-		if o.Available() || o == s && st.Type == "" {
+		if o.Available() || o == s {
 			o.Deliver(o.addr, e)
 		}
 	}
