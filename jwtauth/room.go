@@ -23,6 +23,10 @@ type Room struct {
 
 // AllowRoom tells whether a session with these verified claims, nil for a guest,
 // may enter a room that exists. The error is always a *RoomError.
+//
+// With VerifyDomain upstream says of a wrong room only that room and token do not
+// match, as it does of a wrong domain. Here a wrong room is told as such, so that
+// people learn which it is.
 func (v *Verifier) AllowRoom(c *Claims, room Room) error {
 	if err := v.allowRoom(c, room); err != nil {
 		return err
@@ -64,8 +68,12 @@ func (v *Verifier) allowRoom(c *Claims, room Room) *RoomError {
 		}
 		return nil
 	}
-	if claim != name {
-		return ErrDomainMismatch
+	switch {
+	case claim == name:
+	case c.RoomRegex:
+		return ErrRoomName
+	default:
+		return ErrRoomMismatch
 	}
 	if !v.cfg.VerifyDomain {
 		return nil

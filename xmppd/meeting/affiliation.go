@@ -3,9 +3,12 @@ package meeting
 import "parley/xmppd/muc"
 
 // installAffiliation gives holders of a token their rank before they enter: owner,
-// which is Jitsi's moderator, or member (xmpp.md §6.2). Whoever has no token gets
-// none, be he the first and alone. A rank somebody was given by others is not
-// lowered, and outcasts stay outside.
+// which is Jitsi's moderator, or, where that is wanted, member (xmpp.md §6.2).
+// Whoever has no such token gets none, be he the first and alone. A rank somebody
+// was given by others is not lowered, and outcasts stay outside.
+//
+// Upstream makes every other holder of a token a member. Where all people come with
+// a token, as by our links, a lobby would then hold nobody back, so it is a switch.
 func (m *Rules) installAffiliation(h *muc.Hooks) {
 	if !m.cfg.TokenAffiliation {
 		return
@@ -21,7 +24,7 @@ func (m *Rules) installAffiliation(h *muc.Hooks) {
 		case now == muc.Outcast || knocks:
 		case c.IsModerator():
 			j.Grant(muc.Owner)
-		case now == muc.None:
+		case now == muc.None && m.cfg.TokenMembers:
 			j.Grant(muc.Member)
 		}
 		return muc.Continue

@@ -23,9 +23,11 @@ type Config struct {
 	// AccountsOpenRooms lets people with a password account open a room by entering
 	// it: the server then calls the focus.
 	AccountsOpenRooms bool `yaml:"accounts_open_rooms"`
-	// TokenAffiliation makes who holds a moderator's token owner of the room, and
-	// other holders of a token members.
+	// TokenAffiliation makes who holds a moderator's token owner of the room.
 	TokenAffiliation bool `yaml:"token_affiliation"`
+	// TokenMembers makes other holders of a token members, so that they need not
+	// wait in a lobby.
+	TokenMembers bool `yaml:"token_members"`
 	// RequireTokenForModeration lets only holders of a token change a room's
 	// configuration.
 	RequireTokenForModeration bool `yaml:"require_token_for_moderation"`

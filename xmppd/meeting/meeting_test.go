@@ -120,7 +120,7 @@ func TestTokenRefusedAtJoin(t *testing.T) {
 		text, tag string
 	}{
 		{"other room", noDomain, token{room: "other"}, "Room does not match the room from token", "room-mismatch"},
-		{"other room, domain verified", nil, token{room: "other"}, "Room and token mismatched", ""},
+		{"other room, domain verified", nil, token{room: "other"}, "Room does not match the room from token", "room-mismatch"},
 		{"other domain", nil, token{sub: "other.example.com"}, "Room and token mismatched", ""},
 		{"pattern without match", nil, token{room: "xyz.*", regex: true}, "Room name cannot be matched to the one from token.", "room-name-does-not-match"},
 		{"pattern broken", nil, token{room: "x(", regex: true}, "Room claim is not a valid Lua pattern", "invalid-regex"},
@@ -198,7 +198,7 @@ func TestAffiliationFromToken(t *testing.T) {
 		guest.Send(annJoin)
 		got := guest.Take()
 		require.Len(t, got, 3)
-		assert.Contains(t, got[1], `affiliation="member" role="participant"`)
+		assert.Contains(t, got[1], `affiliation="none" role="participant"`)
 		assert.NotContains(t, got[1], "permissions")
 		assert.Len(t, f.Take(), 1, "one presence, no message about a rank")
 		boss := s.holder(muctest.Bob, token{moderator: true})
@@ -222,6 +222,17 @@ func TestAffiliationFromToken(t *testing.T) {
 		guest.Take()
 		guest.Send(annJoin)
 		assert.Contains(t, all(guest), `affiliation="owner" role="moderator" jid="`+muctest.Ann)
+	})
+}
+
+func TestTokenMembers(t *testing.T) {
+	play(t, func(t *testing.T) {
+		s := newStage(t, func(c *meeting.Config, _ *jwtauth.Config) { c.TokenMembers = true })
+		f := s.enterFocus()
+		a := s.holder(muctest.Ann, token{})
+		a.Send(annJoin)
+		assert.Contains(t, all(a), `affiliation="member" role="participant"`)
+		assert.Len(t, f.Take(), 1, "one presence, no message about a rank")
 	})
 }
 
@@ -430,7 +441,7 @@ func TestIdentityAndRegion(t *testing.T) {
 		}.claims()})
 		a.Send(`<presence to="ROOM/aa11bb22"><x xmlns=muc/><identity><user><id>boss</id></user></identity><permissions xmlns=jitmeet><p name="recording" val="true"/></permissions></presence>`)
 		f.Hears(`<presence from="ROOM/aa11bb22" to="FOCUS"><identity><user><id>u1</id><name>Ann &amp; Co</name></user><group>g1</group></identity>
-		  <jitsi_participant_region>eu</jitsi_participant_region><x xmlns=muc#user><item affiliation="member" role="participant" jid="ANN"/></x></presence>`)
+		  <jitsi_participant_region>eu</jitsi_participant_region><x xmlns=muc#user><item affiliation="none" role="participant" jid="ANN"/></x></presence>`)
 		al := s.Account(alice)
 		al.Join("Alice", `<identity><user><id>boss</id></user></identity>`)
 		f.Hears(`<presence from="ROOM/Alice" to="FOCUS"><x xmlns=muc#user><item affiliation="none" role="participant" jid="alice@meet.example.com/x"/></x></presence>`)
