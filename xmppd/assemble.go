@@ -13,6 +13,7 @@ import (
 	"parley/xmppd/bosh"
 	"parley/xmppd/c2s"
 	"parley/xmppd/component"
+	"parley/xmppd/meeting"
 	"parley/xmppd/module"
 	"parley/xmppd/muc"
 	"parley/xmppd/router"
@@ -71,7 +72,7 @@ func (s *Server) assemble(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.roomHosts()
+	return s.roomHosts(verifier)
 }
 
 func (s *Server) admins() []stanza.Addr {
@@ -166,21 +167,30 @@ func (s *Server) items() []module.Item {
 	return out
 }
 
-func (s *Server) roomHosts() error {
-	for _, x := range []struct {
-		domain string
-		cfg    muc.Config
-	}{{s.cfg.ConferenceDomain, s.cfg.Rooms}, {s.cfg.BreweryDomain, s.cfg.Brewery}} {
-		h, err := muc.NewHost(x.domain, x.cfg, s.router, nil, s.log.WithField(logx.Host, x.domain))
-		if err != nil {
+func (s *Server) roomHosts(verifier *jwtauth.Verifier) error {
+	meetings, err := s.roomHost(s.cfg.ConferenceDomain, s.cfg.Rooms)
+	if err != nil {
+		return err
+	}
+	if s.rules, err = meeting.Install(meetings, s.cfg.Meeting, verifier, s.log.WithField(logx.Host, s.cfg.ConferenceDomain)); err != nil {
+		return err
+	}
+	brewery, err := s.roomHost(s.cfg.BreweryDomain, s.cfg.Brewery)
+	if err != nil {
+		return err
+	}
+	s.rooms = []*muc.Host{meetings, brewery}
+	s.router.AddTenants(strings.TrimSuffix(s.cfg.ConferenceDomain, "."+s.cfg.Domain), s.cfg.Domain, meetings)
+	for _, h := range s.rooms {
+		if err := s.router.Add(h.Domain(), h); err != nil {
 			return err
 		}
-		if err := s.router.Add(x.domain, h); err != nil {
-			return err
-		}
-		s.rooms = append(s.rooms, h)
 	}
 	return nil
+}
+
+func (s *Server) roomHost(domain string, cfg muc.Config) (*muc.Host, error) {
+	return muc.NewHost(domain, cfg, s.router, nil, s.log.WithField(logx.Host, domain))
 }
 
 var (

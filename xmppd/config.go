@@ -10,6 +10,7 @@ import (
 
 	"parley/jwtauth"
 	"parley/xmppd/c2s"
+	"parley/xmppd/meeting"
 	"parley/xmppd/muc"
 	"parley/xmppd/stanza"
 )
@@ -104,6 +105,8 @@ type Config struct {
 	Rooms muc.Config `yaml:"rooms"`
 	// Brewery is how the rooms where services report behave.
 	Brewery muc.Config `yaml:"brewery"`
+	// Meeting are Jitsi's rules on meeting rooms.
+	Meeting meeting.Config `yaml:"meeting"`
 }
 
 // ServiceAccount is an account of one of our services.
@@ -131,7 +134,7 @@ type BOSHConfig struct {
 // DefaultConfig serves meet.localhost. It lacks a database, a token secret, and
 // the secrets of components and service accounts.
 func DefaultConfig() Config {
-	return Config{
+	c := Config{
 		Domain:               "meet.localhost",
 		C2SListen:            ":5222",
 		HTTPListen:           "127.0.0.1:5280",
@@ -153,7 +156,10 @@ func DefaultConfig() Config {
 		MaxConnections:       20000,
 		Rooms:                muc.DefaultConfig(),
 		Brewery:              muc.BreweryConfig(),
+		Meeting:              meeting.DefaultConfig(),
 	}
+	c.Meeting.Domain = "" // follows from Domain
+	return c
 }
 
 // names fills in the domains that follow from Domain.
@@ -166,6 +172,7 @@ func (c Config) names() Config {
 	fill(&c.AuthDomain, "auth."+c.Domain)
 	fill(&c.ConferenceDomain, "conference."+c.Domain)
 	fill(&c.BreweryDomain, "internal."+c.AuthDomain)
+	fill(&c.Meeting.Domain, c.Domain)
 	accounts := append([]ServiceAccount(nil), c.ServiceAccounts...)
 	for i := range accounts {
 		fill(&accounts[i].Domain, c.AuthDomain)
@@ -206,6 +213,9 @@ func (c Config) Validate() error {
 	}
 	if err := c.Brewery.Validate(); err != nil {
 		return fmt.Errorf("brewery.%w", err)
+	}
+	if err := c.Meeting.Validate(); err != nil {
+		return fmt.Errorf("meeting.%w", err)
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ import (
 	"parley/xmppd/bosh"
 	"parley/xmppd/c2s"
 	"parley/xmppd/component"
+	"parley/xmppd/meeting"
 	"parley/xmppd/muc"
 	"parley/xmppd/router"
 	"parley/xmppd/stream"
@@ -51,6 +52,7 @@ type Server struct {
 	components *component.Server
 	bosh       *bosh.Server
 	rooms      []*muc.Host
+	rules      *meeting.Rules
 	users      map[string]*router.Users
 	proxies    []netip.Prefix
 	tls        *tls.Config
