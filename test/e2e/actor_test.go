@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"net/url"
@@ -35,13 +36,16 @@ type actor struct {
 	claims  map[string]string
 	ignored []*element
 
-	ws  *websocket.Conn
-	jid string
+	ws     *websocket.Conn
+	jid    string
+	resume string // token of the stream, for taking the session up again
 
-	// mu guards inbox and end. news has room for one signal that something came.
+	// mu guards what follows. got counts stanzas since the stream was enabled. news has room for one signal that something came.
 	mu    sync.Mutex
 	inbox []*element
 	end   error
+	got   int
+	sent  int // likewise
 	news  chan struct{}
 	read  sync.WaitGroup
 }
@@ -64,15 +68,35 @@ var features = []string{
 func (a *actor) connect(srv server, v vars) (failure *element, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), stageTime)
 	defer cancel()
+	if failure, err = a.login(ctx, srv, v); failure != nil || err != nil {
+		return failure, err
+	}
+	if err := a.bind(ctx); err != nil {
+		return nil, err
+	}
+	e, err := a.ask(ctx, `<enable resume="true" xmlns="`+ns.SM3+`"/>`, "enabled")
+	if err != nil {
+		return nil, err
+	}
+	a.resume = e.attr("id")
+	a.start()
+	return nil, nil
+}
+
+// login opens a WebSocket and a stream, and shows the token.
+func (a *actor) login(ctx context.Context, srv server, v vars) (failure *element, err error) {
 	token, err := makeToken(a.claims, srv, v)
 	if err != nil {
 		return nil, err
 	}
-	u := srv.websocket + "?room=" + url.QueryEscape(v["roomname"])
+	q := url.Values{"room": {v["roomname"]}}
 	if token != "" {
-		u += "&token=" + url.QueryEscape(token)
+		q.Set("token", token)
 	}
-	a.ws, _, err = websocket.Dial(ctx, u, &websocket.DialOptions{Subprotocols: []string{"xmpp"}})
+	if a.resume != "" {
+		q.Set("previd", a.resume)
+	}
+	a.ws, _, err = websocket.Dial(ctx, srv.websocket+"?"+q.Encode(), &websocket.DialOptions{Subprotocols: []string{"xmpp"}})
 	if err != nil {
 		return nil, err
 	}
@@ -80,28 +104,61 @@ func (a *actor) connect(srv server, v vars) (failure *element, err error) {
 	if err := a.openStream(ctx, srv.domain); err != nil {
 		return nil, err
 	}
-	if err := a.write(ctx, `<auth mechanism="ANONYMOUS" xmlns="`+ns.SASL+`"/>`); err != nil {
+	e, err := a.ask(ctx, `<auth mechanism="ANONYMOUS" xmlns="`+ns.SASL+`"/>`, "")
+	switch {
+	case err != nil:
+		return nil, err
+	case e.name.Local == "failure":
+		return e, nil
+	case e.name.Local != "success":
+		return nil, fmt.Errorf("%s instead of success", e)
+	}
+	return nil, a.openStream(ctx, srv.domain)
+}
+
+// ask writes a frame and reads the next, which must have that name if one is given.
+func (a *actor) ask(ctx context.Context, text, want string) (*element, error) {
+	if err := a.write(ctx, text); err != nil {
 		return nil, err
 	}
 	e, err := a.frame(ctx)
-	if err != nil {
-		return nil, err
+	if err == nil && want != "" && e.name.Local != want {
+		err = fmt.Errorf("%s instead of <%s/>", e, want)
 	}
-	if e.name.Local == "failure" {
-		return e, nil
-	}
-	if e.name.Local != "success" {
-		return nil, fmt.Errorf("%s instead of success", e)
-	}
-	if err := a.openStream(ctx, srv.domain); err != nil {
-		return nil, err
-	}
-	if err := a.bind(ctx); err != nil {
-		return nil, err
-	}
+	return e, err
+}
+
+func (a *actor) start() {
+	a.mu.Lock()
+	a.end = nil
+	a.mu.Unlock()
 	a.read.Add(1)
 	go a.readAll()
-	return nil, nil
+}
+
+// loseConnection cuts without a word, as a vanishing network does.
+func (a *actor) loseConnection() error {
+	a.hangUp()
+	return nil
+}
+
+// takeUp resumes the session on a new connection; the server must have got all we sent.
+func (a *actor) takeUp(srv server, v vars) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stageTime)
+	defer cancel()
+	if failure, err := a.login(ctx, srv, v); failure != nil || err != nil {
+		return fmt.Errorf("log-in: %s %w", failure, err)
+	}
+	text := fmt.Sprintf(`<resume h="%d" previd="%s" xmlns="%s"/>`, a.got, escape(a.resume), ns.SM3)
+	e, err := a.ask(ctx, text, "resumed")
+	if err != nil {
+		return err
+	}
+	if e.attr("h") != fmt.Sprint(a.sent) || e.attr("previd") != a.resume {
+		return fmt.Errorf("%s after %d stanzas", e, a.sent)
+	}
+	a.start()
+	return nil
 }
 
 func (a *actor) openStream(ctx context.Context, domain string) error {
@@ -164,10 +221,16 @@ func (a *actor) readAll() {
 	for {
 		e, err := a.frame(context.Background())
 		a.mu.Lock()
-		if err != nil {
+		switch {
+		case err != nil:
 			a.end = err
-		} else if !a.answers(e) {
-			a.inbox = append(a.inbox, e)
+		case e.name.Space == ns.SM3:
+			a.acknowledge(e)
+		default:
+			a.got++
+			if !a.answersLocked(e) {
+				a.inbox = append(a.inbox, e)
+			}
 		}
 		a.mu.Unlock()
 		select {
@@ -180,9 +243,18 @@ func (a *actor) readAll() {
 	}
 }
 
-// answers does what every client does by itself: it says what it can (disco#info), and
-// it drops service messages that carry nothing a play is about.
-func (a *actor) answers(e *element) bool {
+// acknowledge answers <r/>; <a/> needs nothing.
+func (a *actor) acknowledge(e *element) {
+	if e.name.Local != "r" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stageTime)
+	defer cancel()
+	_ = a.write(ctx, fmt.Sprintf(`<a h="%d" xmlns="%s"/>`, a.got, ns.SM3)) // a closed stream shows in the reader
+}
+
+// answersLocked does what every client does by itself: it says what it can (disco#info).
+func (a *actor) answersLocked(e *element) bool {
 	q := e.child("query")
 	if e.name.Local != "iq" || e.attr("type") != "get" || q == nil || q.name.Space != ns.DiscoInfo {
 		return false
@@ -196,6 +268,7 @@ func (a *actor) answers(e *element) bool {
 	b.WriteString("</query></iq>")
 	ctx, cancel := context.WithTimeout(context.Background(), stageTime)
 	defer cancel()
+	a.sent++
 	_ = a.write(ctx, b.String()) // a closed stream shows in the reader
 	return true
 }
@@ -206,11 +279,19 @@ func (a *actor) send(e *element) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), stageTime)
 	defer cancel()
+	a.mu.Lock()
+	a.sent++
+	a.mu.Unlock()
 	return a.write(ctx, e.String())
 }
 
 // expect waits for a stanza that matches and takes it.
 func (a *actor) expect(p *element, v vars) (vars, error) {
+	_, v, err := a.take(p, v)
+	return v, err
+}
+
+func (a *actor) take(p *element, v vars) (*element, vars, error) {
 	deadline := time.After(stageTime)
 	for {
 		a.mu.Lock()
@@ -220,22 +301,33 @@ func (a *actor) expect(p *element, v vars) (vars, error) {
 			if err == nil {
 				a.inbox = append(a.inbox[:i], a.inbox[i+1:]...)
 				a.mu.Unlock()
-				return w, nil
+				return e, w, nil
 			}
-			why = append(why, fmt.Sprintf("\n  %s\n    %v", e, err))
+			why = append(why, mismatch(p, e, err))
 		}
 		end := a.end
 		a.mu.Unlock()
 		if end != nil {
-			return nil, fmt.Errorf("the connection ended (%w) before %s; there was%s", end, p, strings.Join(why, ""))
+			return nil, nil, fmt.Errorf("the connection ended (%w) before %s; there was%s", end, p, strings.Join(why, ""))
 		}
 		select {
 		case <-a.news:
 		case <-deadline:
-			return nil, fmt.Errorf("no %s; there was%s", p, strings.Join(why, ""))
+			return nil, nil, fmt.Errorf("no %s; there was%s", p, strings.Join(why, ""))
 		}
 	}
 }
+
+// mismatch says why e is not p: at length if they are of one kind.
+func mismatch(p, e *element, err error) string {
+	text := e.String()
+	if p.name != e.name || p.attrs[typeAttr] != e.attrs[typeAttr] {
+		return fmt.Sprintf("\n  %.100s…", text)
+	}
+	return fmt.Sprintf("\n  %s\n    %v", text, err)
+}
+
+var typeAttr = xml.Name{Local: "type"}
 
 // expectNothing asks the server something, and looks at what came before the answer.
 func (a *actor) expectNothing(domain string) error {

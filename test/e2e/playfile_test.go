@@ -22,6 +22,8 @@ import (
 //	NAME receives nothing else    all that came has been named
 //	NAME ignores                  stanzas that match the block may come at any time
 //	NAME disconnects              politely
+//	NAME loses the connection     without a word
+//	NAME resumes                  the session, on a new connection (XEP-0198)
 //	include FILE                  the statements of another file, beside this one
 //
 // In blocks {x} stands for a text: in what is received the first {x} takes what is there
@@ -45,7 +47,7 @@ type statement struct {
 
 var (
 	personLine = regexp.MustCompile(`^person (\w+)((?: [\w.-]+=(?:"[^"]*"|\S*))*)$`)
-	actLine    = regexp.MustCompile(`^(\w+) (connects|is refused|sends|receives|receives nothing else|ignores|disconnects)$`)
+	actLine    = regexp.MustCompile(`^(\w+) (connects|is refused|sends|receives|receives nothing else|ignores|disconnects|loses the connection|resumes)$`)
 	includeRef = regexp.MustCompile(`^include ([\w./-]+)$`)
 	argument   = regexp.MustCompile(`([\w.-]+)=("[^"]*"|\S*)`)
 )
@@ -173,6 +175,8 @@ func (st *stage) act(s statement) error {
 		"receives nothing else": st.receivesNothingElse,
 		"ignores":               st.ignores,
 		"disconnects":           func(a *actor, _ []*element) error { return a.disconnect() },
+		"loses the connection":  func(a *actor, _ []*element) error { return a.loseConnection() },
+		"resumes":               func(a *actor, _ []*element) error { return a.takeUp(st.server, st.vars) },
 	}
 	return verbs[s.verb](a, s.block)
 }

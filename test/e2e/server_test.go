@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -69,10 +70,52 @@ web: {https_listen: '', http_listen: '127.0.0.1:%d'}
 	if err != nil || secrets.Token == "" {
 		t.Fatalf("token secret: %v", err)
 	}
-	return server{
+	srv := server{
 		websocket: fmt.Sprintf("ws://127.0.0.1:%d/xmpp-websocket", http),
 		domain:    "meet.localhost", secret: []byte(secrets.Token),
 	}
+	if err := awaitFocus(srv); err != nil {
+		t.Fatalf("%v\n%s", err, logs)
+	}
+	return srv
+}
+
+// awaitFocus asks for a room until the focus answers that it is there, as clients do.
+func awaitFocus(srv server) error {
+	v := vars{"roomname": uniqueRoom()}
+	a := newActor("Early", nil)
+	defer a.hangUp()
+	if failure, err := a.connect(srv, v); failure != nil || err != nil {
+		return fmt.Errorf("log-in: %s %w", failure, err)
+	}
+	text := `<iq id="{id}" to="focus.{domain}" type="set" xmlns="jabber:client"><conference room="{roomname}@conference.{domain}" xmlns="http://jitsi.org/protocol/focus"/></iq>`
+	answer, err := parseElements(`<iq id="{id}" play:more="x" xmlns="jabber:client"/>`)
+	if err != nil {
+		return err
+	}
+	v["domain"] = srv.domain
+	for end := time.Now().Add(stageTime); time.Now().Before(end); {
+		v["id"] = uniqueRoom()
+		request, err := parseElements(text)
+		if err != nil {
+			return err
+		}
+		filled, err := request[0].fill(v)
+		if err == nil {
+			err = a.send(filled)
+		}
+		if err != nil {
+			return err
+		}
+		e, _, err := a.take(answer[0], v)
+		if err != nil {
+			return err
+		}
+		if c := e.child("conference"); e.attr("type") == "result" && c != nil && c.attr("ready") == "true" {
+			return nil
+		}
+	}
+	return errors.New("the focus is not ready")
 }
 
 // waitFor returns when the address accepts connections.
