@@ -1,0 +1,65 @@
+// Headless Chromium with fake devices, one process per participant.
+import { chromium } from 'playwright-core';
+import { writeFile, chmod, mkdtemp } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const EXECUTABLE = process.env.PARLEY_CHROMIUM ?? '/usr/bin/chromium';
+
+const FLAGS = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync', '--autoplay-policy=no-user-gesture-required',
+  '--disable-background-timer-throttling', '--disable-renderer-backgrounding', '--disable-backgrounding-occluded-windows',
+  '--mute-audio',
+];
+
+/**
+ * Starts a browser.
+ * @param devices  true: fake camera and microphone, permission granted; false: none and no permission
+ * @param netns    name of the network namespace to run in
+ * @param viewport page size in CSS pixels
+ */
+export async function launch({ devices = true, netns, loopback = false, flags = [] } = {}) {
+  if (!existsSync(EXECUTABLE)) {
+    throw new Error(`no browser at ${EXECUTABLE}: run test/setup.sh, or set PARLEY_CHROMIUM`);
+  }
+  const args = [...FLAGS, ...flags];
+  if (devices) args.push('--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream');
+  if (loopback) args.push('--allow-loopback-in-peer-connection');
+  return chromium.launch({
+    executablePath: netns ? await inNamespace(netns) : EXECUTABLE,
+    args,
+    headless: true,
+    ignoreDefaultArgs: ['--mute-audio'],
+    chromiumSandbox: false,
+  });
+}
+
+// The browser is driven through a pipe, so it may live in another network namespace than the test.
+async function inNamespace(netns) {
+  const dir = await mkdtemp(join(tmpdir(), 'parley-ns-'));
+  const path = join(dir, 'chromium');
+  await writeFile(path, `#!/bin/sh\nexec ip netns exec ${netns} ${EXECUTABLE} "$@"\n`);
+  await chmod(path, 0o755);
+  return path;
+}
+
+/** A page in a fresh context; console errors and page errors are collected in `page.problems`. */
+export async function open(browser, url, { devices = true, viewport = { width: 1280, height: 720 }, ...context } = {}) {
+  const ctx = await browser.newContext({
+    viewport, ignoreHTTPSErrors: true,
+    permissions: devices ? ['camera', 'microphone'] : [],
+    ...context,
+  });
+  const page = await ctx.newPage();
+  page.problems = [];
+  page.lines = [];
+  page.on('pageerror', (error) => page.problems.push(`page error: ${error.message}`));
+  page.on('console', (message) => {
+    page.lines.push(`${message.type()}: ${message.text()}`);
+    if (message.type() === 'error') page.problems.push(message.text());
+  });
+  await page.goto(url);
+  return page;
+}

@@ -1,0 +1,165 @@
+// A person in a meeting, driven through the page as a person would, and what their browser says of the media.
+import { launch, open } from './browser.mjs';
+import { until } from './wait.mjs';
+
+// Runs in the page before its own scripts: remembers every peer connection and samples decoded
+// frames four times a second, so that a gap is seen even when nobody asks at that moment.
+function watchMedia() {
+  const connections = [];
+  const Original = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends Original {
+    constructor(...args) {
+      super(...args);
+      connections.push(this);
+    }
+  };
+  const seen = new Map(); // track id → { frames, at, longest, since }
+  window.mediaWatch = {
+    reset() { seen.clear(); },
+    frames: () => Object.fromEntries(seen),
+    async reports() {
+      const out = [];
+      for (const pc of connections) {
+        if (pc.connectionState === 'closed') continue;
+        (await pc.getStats()).forEach((report) => out.push({ ...report }));
+      }
+      return out;
+    },
+  };
+  setInterval(async () => {
+    const now = performance.now();
+    for (const r of await window.mediaWatch.reports()) {
+      if (r.type !== 'inbound-rtp' || r.kind !== 'video') continue;
+      const known = seen.get(r.trackIdentifier);
+      if (!known) {
+        seen.set(r.trackIdentifier, { frames: r.framesDecoded ?? 0, first: r.framesDecoded ?? 0, since: now, at: now, longest: 0 });
+      } else if ((r.framesDecoded ?? 0) !== known.frames) {
+        known.longest = Math.max(known.longest, now - known.at);
+        known.frames = r.framesDecoded;
+        known.at = now;
+      } else {
+        known.longest = Math.max(known.longest, now - known.at);
+      }
+    }
+  }, 250);
+}
+
+export class Participant {
+  /** Opens the link in a browser of its own and waits for the pre-join page. */
+  static async arrive(url, { name = 'Ann', devices = true, netns, loopback, viewport, flags, context } = {}) {
+    const self = new Participant();
+    self.name = name;
+    self.browser = await launch({ devices, netns, loopback, flags });
+    self.page = await open(self.browser, 'about:blank', { devices, viewport, ...context });
+    await self.page.addInitScript(watchMedia);
+    await self.page.goto(url);
+    return self;
+  }
+
+  /** Fills in the name and joins; resolves when the call page is there. */
+  async join({ timeout = 30_000 } = {}) {
+    await this.page.getByTestId('prejoin-name').fill(this.name, { timeout });
+    await this.page.getByTestId('prejoin-join').click({ timeout });
+    await this.page.getByTestId('toolbar-leave').waitFor({ timeout });
+    return this;
+  }
+
+  /** Remote tiles: [{ endpoint, name, track }]. */
+  tiles() {
+    return this.page.evaluate(() => [...document.querySelectorAll('[data-testid="tile"][data-endpoint]')]
+      .filter((tile) => tile.dataset.local !== 'true')
+      .map((tile) => ({
+        endpoint: tile.dataset.endpoint,
+        name: tile.dataset.name,
+        track: tile.querySelector('video')?.srcObject?.getVideoTracks()[0]?.id ?? null,
+      })));
+  }
+
+  /** Waits until exactly these names have tiles. */
+  sees(names, timeout = 20_000) {
+    const wanted = [...names].sort().join();
+    return until(`${this.name} sees ${wanted}`, () => this.tiles(),
+      (tiles) => tiles.map((t) => t.name).sort().join() === wanted, timeout);
+  }
+
+  reports() { return this.page.evaluate(() => window.mediaWatch.reports()); }
+
+  /** For each remote tile by name: decoded frames so far, and energy of that person's audio is in `audio`. */
+  async media() {
+    const [tiles, reports] = await Promise.all([this.tiles(), this.reports()]);
+    const video = {};
+    for (const tile of tiles) {
+      const report = reports.find((r) => r.type === 'inbound-rtp' && r.kind === 'video' && r.trackIdentifier === tile.track);
+      video[tile.name] = report ? { frames: report.framesDecoded ?? 0, height: report.frameHeight ?? 0 } : null;
+    }
+    const audio = reports.filter((r) => r.type === 'inbound-rtp' && r.kind === 'audio' && (r.totalAudioEnergy ?? 0) > 0.00001).length;
+    return { video, audio };
+  }
+
+  /** Waits until video of every named person is being decoded and `audio` people are heard. */
+  receives(names, { audio = names.length, timeout = 30_000 } = {}) {
+    return until(`${this.name} receives ${names.join()}`, () => this.media(),
+      (m) => names.every((n) => (m.video[n]?.frames ?? 0) > 0) && m.audio >= audio, timeout);
+  }
+
+  /**
+   * Watches the named people's video for `ms`; returns per name the decoded rate (frames/s) and the
+   * longest time without a new frame (ms).
+   */
+  async watch(names, ms = 10_000) {
+    await this.page.evaluate(() => window.mediaWatch.reset());
+    await this.page.waitForTimeout(ms);
+    const [tiles, frames] = await Promise.all([this.tiles(), this.page.evaluate(() => window.mediaWatch.frames())]);
+    return Object.fromEntries(names.map((name) => {
+      const seen = frames[tiles.find((t) => t.name === name)?.track];
+      return [name, seen
+        ? { rate: Math.round((seen.frames - seen.first) / (ms / 1000)), gap: Math.round(seen.longest) }
+        : { rate: 0, gap: ms }];
+    }));
+  }
+
+  /** Waits until the named person's video goes on: frames beyond what was decoded at the call, or of a new track. */
+  async resumes(name, timeout) {
+    const before = (await this.tiles()).find((t) => t.name === name)?.track;
+    const start = (await this.media()).video[name]?.frames ?? 0;
+    return until(`${this.name} gets ${name} back`, async () => {
+      const track = (await this.tiles()).find((t) => t.name === name)?.track;
+      const frames = (await this.media()).video[name]?.frames ?? 0;
+      return track !== before ? frames : frames - start;
+    }, (frames) => frames > 10, timeout);
+  }
+
+  /** The selected candidate pair: { remotePort, remoteProtocol, localType, remoteAddress }. */
+  async pair() {
+    const reports = await this.reports();
+    const byId = new Map(reports.map((r) => [r.id, r]));
+    const transport = reports.find((r) => r.type === 'transport' && r.selectedCandidatePairId);
+    const pair = byId.get(transport?.selectedCandidatePairId);
+    const remote = byId.get(pair?.remoteCandidateId);
+    const local = byId.get(pair?.localCandidateId);
+    return { remotePort: remote?.port, remoteAddress: remote?.address, protocol: remote?.protocol, localType: local?.candidateType, srtp: transport?.srtpCipher };
+  }
+
+  async say(text) {
+    const input = this.page.getByTestId('chat-input');
+    if (!await input.isVisible()) await this.page.getByTestId('toolbar-chat').click();
+    await input.fill(text);
+    await input.press('Enter');
+  }
+
+  async hears(text, timeout = 10_000) {
+    if (!await this.page.getByTestId('chat-input').isVisible()) await this.page.getByTestId('toolbar-chat').click();
+    await this.page.getByTestId('chat-message').filter({ hasText: text }).first().waitFor({ timeout });
+  }
+
+  async leave() { await this.page.getByTestId('toolbar-leave').click(); }
+  async close() { await this.browser.close(); }
+}
+
+/** Fails when a gap is longer than `limit` ms; prints what was measured either way. */
+export function assertSteady(t, who, watched, limit = 6_000) {
+  for (const [name, { rate, gap }] of Object.entries(watched)) {
+    t.diagnostic(`${who} ← ${name}: ${rate} frames/s, longest gap ${gap} ms`);
+    if (rate === 0 || gap >= limit) throw new Error(`${who} lost ${name}'s video: ${rate} frames/s, longest gap ${gap} ms (limit ${limit})`);
+  }
+}

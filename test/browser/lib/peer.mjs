@@ -1,0 +1,46 @@
+// Other programs as peers: they speak JSON lines on standard output.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { until } from './wait.mjs';
+
+const PEERS = join(dirname(fileURLToPath(import.meta.url)), '..', 'peers');
+const PYTHON = '/usr/bin/python3'; // Debian's interpreter: its packages are not seen by any other
+
+export class Peer {
+  /** Starts peers/NAME with Debian's Python. */
+  static python(name, ...args) {
+    if (!existsSync(PYTHON)) throw new Error(`no ${PYTHON}: run test/setup.sh`);
+    const self = new Peer();
+    self.events = [];
+    self.errors = '';
+    self.process = spawn(PYTHON, [join(PEERS, name), ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+    let rest = '';
+    self.process.stdout.on('data', (chunk) => {
+      const lines = (rest + chunk).split('\n');
+      rest = lines.pop();
+      for (const line of lines) self.events.push(JSON.parse(line));
+    });
+    self.process.stderr.on('data', (chunk) => { self.errors += chunk; });
+    return self;
+  }
+
+  /** Waits for an event that has all the given fields. */
+  async event(fields, timeout = 15_000) {
+    const fits = (e) => Object.entries(fields).every(([k, v]) => e[k] === v);
+    const all = await until(JSON.stringify(fields), () => this.events, (events) => events.some(fits), timeout)
+      .catch((error) => { throw new Error(`${error.message}\n${this.errors}`); });
+    return all.find(fits);
+  }
+
+  line(text) { this.process.stdin.write(`${text}\n`); }
+
+  async stop() {
+    if (this.process.exitCode !== null) return;
+    const gone = new Promise((done) => this.process.once('exit', done));
+    this.process.stdin.end('/quit\n');
+    setTimeout(() => this.process.kill('SIGKILL'), 5_000).unref();
+    await gone;
+  }
+}

@@ -1,0 +1,74 @@
+#!/usr/bin/python3
+"""An ordinary XMPP client (slixmpp) in a room; speaks JSON lines.
+
+usage: alice.py JID PASSWORD HOST PORT ROOM NICK
+
+stdout: {"event": "online"|"joined"|"occupant"|"left"|"message"|"refused"|"failed", ...}
+stdin:  a line is sent to the room; the line "/quit" leaves.
+"""
+import asyncio
+import json
+import ssl
+import sys
+
+import slixmpp
+
+
+def tell(event, **fields):
+    print(json.dumps({"event": event, **fields}), flush=True)
+
+
+class Alice(slixmpp.ClientXMPP):
+    def __init__(self, jid, password, room, nick):
+        super().__init__(jid, password)
+        self.room, self.nick = room, nick
+        for plugin in ("xep_0030", "xep_0045", "xep_0199"):
+            self.register_plugin(plugin)
+        self.ssl_context.check_hostname = False
+        self.ssl_context.verify_mode = ssl.CERT_NONE
+        self.add_event_handler("session_start", self.start)
+        self.add_event_handler("failed_auth", lambda _: tell("failed", why="auth"))
+        self.add_event_handler("groupchat_message", self.message)
+        self.add_event_handler("presence", self.presence)
+
+    async def start(self, _):
+        tell("online", jid=str(self.boundjid), mechanism=self["feature_mechanisms"].mech.name)
+        self.send_presence()
+        self.send_raw(
+            f"<presence to='{self.room}/{self.nick}'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+        )
+
+    def message(self, message):
+        tell("message", nick=message["from"].resource, body=message["body"])
+
+    def presence(self, presence):
+        if presence["from"].bare != self.room:
+            return
+        nick = presence["from"].resource
+        if presence["type"] == "error":
+            tell("refused", condition=presence["error"]["condition"], text=presence["error"]["text"])
+        elif presence["type"] == "unavailable":
+            tell("left", nick=nick)
+        else:
+            tell("occupant", nick=nick)
+            if nick == self.nick:
+                tell("joined")
+
+
+async def main():
+    jid, password, host, port, room, nick = sys.argv[1:7]
+    client = Alice(jid, password, room, nick)
+    client.connect((host, int(port)))
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_event_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while True:
+        line = (await reader.readline()).decode().rstrip("\n")
+        if line in ("", "/quit"):
+            break
+        client.send_message(mto=room, mbody=line, mtype="groupchat")
+    client.disconnect()
+    await asyncio.wait({client.disconnected}, timeout=5)
+
+
+asyncio.get_event_loop_policy().get_event_loop().run_until_complete(main())
