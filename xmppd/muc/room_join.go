@@ -241,11 +241,11 @@ func (r *Room) enter(j *Join) {
 	}
 	x, _ := j.Presence.Child(ns.MUC, "x")
 	r.tellPast(at, j.Presence.Raw(x))
+	r.host.stats.joins.Add(1)
+	r.log.WithField(logx.Occupant, j.From.String()).WithField(logx.Name, at.o.nick).Debug("occupant joined")
 	for _, f := range r.host.hooks.settled {
 		f(r, at.o)
 	}
-	r.host.stats.joins.Add(1)
-	r.log.WithField(logx.Occupant, j.From.String()).WithField(logx.Name, at.o.nick).Debug("occupant joined")
 }
 
 // create brings the room into being. Who creates it owns it.
