@@ -32,6 +32,10 @@ func (src *Source) PrimarySSRC() uint32 {
 	return src.cfg.Encodings[0].SSRC
 }
 
+// Encodings lists the RTP streams of the source, lowest quality first. The slice is
+// shared and must not be changed.
+func (src *Source) Encodings() []media.Encoding { return src.cfg.Encodings }
+
 // Layers returns the layers of the source in ascending order, as measured lately. The
 // slice is shared and must not be changed.
 func (src *Source) Layers() []media.LayerInfo { return *src.layers.Load() }

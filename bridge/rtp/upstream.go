@@ -78,11 +78,13 @@ type upStream struct {
 // layerMeter measures one layer by itself.
 type layerMeter struct {
 	rate
-	frames  rate
-	last    int64
-	bitrate int
-	fps     float64
-	active  bool
+	frames rate
+	last   int64
+	// timestamp of the last frame, to count frames.
+	timestamp uint32
+	bitrate   int
+	fps       float64
+	active    bool
 }
 
 // note registers a sequence number. It returns the extended number and whether the
@@ -143,9 +145,15 @@ func (u *upStream) measureJitter(p *packet) {
 // measureLayer accounts a packet of video.
 func (u *upStream) measureLayer(p *packet) {
 	f := &p.facts
-	m := &u.layers[min(f.Spatial, maxSpatial-1)][min(f.Temporal, maxTemporal-1)]
+	// Only what can be left out counts as a layer; everything else travels whole.
+	temporal := uint8(0)
+	if f.Rewritable {
+		temporal = min(f.Temporal, maxTemporal-1)
+	}
+	m := &u.layers[0][temporal]
 	m.add(p.end - p.start)
-	if f.FrameStart {
+	if p.timestamp != m.timestamp {
+		m.timestamp = p.timestamp
 		m.frames.add(1)
 	}
 	m.last = p.arrival

@@ -141,6 +141,7 @@ func (m *mux) sending(c *stunConn, b []byte, to netip.AddrPort) {
 		}
 		m.mu.Unlock()
 	case stunSuccess:
+		c.session.consent.Store(time.Now().UnixNano())
 		if !c.tcp {
 			m.bind(c.session, to)
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/pion/ice/v4"
 	"github.com/sirupsen/logrus"
@@ -35,6 +36,9 @@ type Session struct {
 	dtls       *dtlsConn
 	// started says that the agent has the peer's credentials.
 	started atomic.Bool
+
+	// consent is when the peer last proved to be there by a check with our password.
+	consent atomic.Int64
 
 	// bound holds the addresses that may send media; mux.mu guards it.
 	bound []netip.AddrPort
@@ -116,6 +120,15 @@ func randomText(n int) string {
 
 // Peer is the number of the session in Receive and Send.
 func (s *Session) Peer() uint32 { return s.peer }
+
+// LastReceived is when the peer last proved to be there (RFC 7675), zero if it never
+// did. A client that sends no media still does every few seconds.
+func (s *Session) LastReceived() time.Time {
+	if at := s.consent.Load(); at != 0 {
+		return time.Unix(0, at)
+	}
+	return time.Time{}
+}
 
 // Local describes our side. The setup is actpass until the peer has chosen.
 func (s *Session) Local() Description {
