@@ -187,10 +187,19 @@ func bind(ctx context.Context, all []listener) ([]net.Listener, error) {
 					_ = b.Close()
 				}
 			}
-			return nil, fmt.Errorf("%s: cannot listen on %s: %w", l.key, l.addr, err)
+			return nil, fmt.Errorf("%s: cannot listen on %s: %w", l.key, l.addr, reason(err))
 		}
 	}
 	return bound, nil
+}
+
+// reason leaves the address out that the sentence around it names already.
+func reason(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Err != nil {
+		return op.Err
+	}
+	return err
 }
 
 // stop ends all sessions politely, and what is left after politeTime at once.
