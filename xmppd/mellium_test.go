@@ -36,7 +36,7 @@ func TestMellium(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The library forgets the resource it was asked to bind once our header names its bare address.
+	// The library asks for no resource by itself.
 	if !s.LocalAddr().Bare().Equal(addr.Bare()) || s.LocalAddr().Resourcepart() == "" {
 		t.Errorf("bound %s", s.LocalAddr())
 	}

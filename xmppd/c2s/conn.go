@@ -79,7 +79,7 @@ func (c *conn) Header(h stream.Header) {
 	host := c.srv.hosts[to.Domain()]
 	answer := stream.Header{ID: router.NewID(), Version: "1.0", Lang: "en", From: h.To}
 	if from, err := stanza.ParseAddr(h.From); err == nil {
-		answer.To = from.Bare().String() // RFC 6120 §4.7.2
+		answer.To = from.String() // as it came: some clients insist on it
 	}
 	if host != nil {
 		answer.From = host.Domain
