@@ -33,7 +33,7 @@ $(TOOLS)/staticcheck-$(STATICCHECK_VERSION):
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 .PHONY: run
 run: build ## build everything and start Parley on this machine
@@ -84,6 +84,10 @@ lint: $(TOOLS)/staticcheck-$(STATICCHECK_VERSION) ## gofmt, go vet, staticcheck
 .PHONY: fmt
 fmt: ## format the Go code
 	gofmt -w $$(git ls-files '*.go')
+
+.PHONY: reference
+reference: ## write configs/reference.yaml anew from the code
+	go test ./internal/app -run Reference -update
 
 .PHONY: bench
 bench: ## run the benchmarks

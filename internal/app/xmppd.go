@@ -5,8 +5,8 @@ import (
 	"maps"
 	"slices"
 
-	"parley/internal/admin"
 	"parley/internal/logx"
+	"parley/internal/metrics"
 	"parley/jwtauth"
 	"parley/xmppd"
 	"parley/xmppd/account"
@@ -102,6 +102,7 @@ func (in *instance) buildXMPPD() (*service, error) {
 	if err != nil {
 		return nil, err
 	}
+	xmppdMetrics(in.metrics, srv)
 	run := srv.Run
 	if len(in.links) > 0 {
 		c2s, components, web := in.links[nearC2S], in.links[nearComponents], in.links[nearHTTP]
@@ -109,17 +110,41 @@ func (in *instance) buildXMPPD() (*service, error) {
 		run = beside(run, func(context.Context) error { return srv.ServeComponents(components) }, components.Close)
 		run = beside(run, func(ctx context.Context) error { return serveHTTP(ctx, web, srv.HTTPHandler()) }, web.Close)
 	}
-	commands := append(commandsOf(srv), tokenCommands(&in.cfg)...)
+	commands := append(srv.Commands(), tokenCommands(&in.cfg)...)
 	commands = append(commands, accountCommands(func(context.Context) (*account.Accounts, func(), error) {
 		return srv.Accounts(), func() {}, nil
 	})...)
-	return &service{run: run, ready: srv.Ready(), commands: commands, status: func() []string { return nil }}, nil
+	return &service{run: run, ready: srv.Ready(), commands: commands, status: srv.Status}, nil
 }
 
-// commandsOf are the verbs of a service that has some.
-func commandsOf(service any) []admin.Command {
-	if s, ok := service.(interface{ Commands() []admin.Command }); ok {
-		return s.Commands()
+// xmppdMetrics shows the server's own numbers.
+func xmppdMetrics(set *metrics.Set, srv *xmppd.Server) {
+	gauge := func(name, help string, value func(xmppd.Stats) int) {
+		set.GaugeFunc(func() float64 { return float64(value(srv.Stats())) }, name, help)
 	}
-	return nil
+	gauge("parley_xmppd_sessions", "client sessions, hibernating ones included", func(s xmppd.Stats) int { return s.Sessions.Sessions })
+	gauge("parley_xmppd_sessions_hibernating", "sessions without a connection that may be resumed", func(s xmppd.Stats) int { return s.Sessions.Hibernating })
+	gauge("parley_xmppd_rooms", "rooms of all hosts", func(s xmppd.Stats) int {
+		n := 0
+		for _, h := range s.Rooms {
+			n += int(h.Rooms)
+		}
+		return n
+	})
+	gauge("parley_xmppd_occupants", "occupants of all rooms", func(s xmppd.Stats) int {
+		n := 0
+		for _, h := range s.Rooms {
+			n += int(h.Occupants)
+		}
+		return n
+	})
+	gauge("parley_xmppd_components_connected", "components that are connected", func(s xmppd.Stats) int {
+		n := 0
+		for _, up := range s.Components {
+			if up {
+				n++
+			}
+		}
+		return n
+	})
 }
