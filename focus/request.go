@@ -17,6 +17,10 @@ import (
 // errNoRoom says that a request names no room; the text is Jitsi's.
 var errNoRoom = errors.New("No 'room' specified.") //nolint:staticcheck // goes to the peer as it is
 
+// maxRoomName bounds the address of a room; the parts of an address have at most 1023
+// bytes (RFC 7622 §3).
+const maxRoomName = 2047
+
 // handleConference answers a conference request, and always does: a client that gets
 // an error gives up, so that all that can pass by itself is answered "not ready".
 func (s *Service) handleConference(r *xmppclient.Request) {
@@ -48,8 +52,11 @@ func (s *Service) sender(from string) string {
 // room checks the name of a room. Only rooms of our own hosts are entered: a request
 // must not send us into somebody else's.
 func (s *Service) room(name string) (string, error) {
-	if name == "" {
+	switch {
+	case name == "":
 		return "", errNoRoom
+	case len(name) > maxRoomName:
+		return "", errors.New("the name of the room is too long")
 	}
 	addr, err := jid.Parse(name)
 	if err != nil || addr.Localpart() == "" || addr.Resourcepart() != "" {

@@ -102,8 +102,10 @@ func New(addr string, cfg *Config, req Request, deps Deps, log *logrus.Entry) *C
 	return c
 }
 
-// Run enters the room and runs the conference until it is over or ctx is done. It
-// leaves the room and the bridges politely. A conference that was made must be run.
+// Run enters the room and runs the conference until it is over or ctx is done. Then
+// it leaves the room politely; if that happens in the middle of a meeting the bridge
+// is left as it is, so that the media goes on until a focus returns. A conference
+// that was made must be run.
 func (c *Conference) Run(ctx context.Context) {
 	c.deps.Counters.Created.Inc()
 	c.log.Info("Created new conference.")
@@ -111,7 +113,7 @@ func (c *Conference) Run(ctx context.Context) {
 	select {
 	case <-c.over:
 	case <-ctx.Done():
-		if c.box.Post(func() { c.end("The focus stops.") }) {
+		if c.box.Post(c.abandon) {
 			<-c.over
 		}
 	}

@@ -74,7 +74,7 @@ func (c *Conference) handleMute(from string, m *jitsimeet.Mute) *xmppclient.Stan
 	}
 	c.forceMute(map[string]colibri.ForceMute{target.id(): state})
 	if from != m.JID {
-		c.sendMute(target, media, from)
+		c.post(func() { c.sendMute(target, media, from) }) // after our answer
 	}
 	return nil
 }

@@ -262,6 +262,15 @@ func (c *Conference) end(reason string) {
 	c.finish()
 }
 
+// abandon ends the conference because the focus stops. As long as somebody is in the
+// room the bridge is not told: endpoints nobody uses expire there by themselves.
+func (c *Conference) abandon() {
+	if c.room.Len() > 0 {
+		clear(c.bridges)
+	}
+	c.end("The focus stops.")
+}
+
 // localpart is the room's name.
 func (c *Conference) localpart() string {
 	name, _, _ := strings.Cut(c.addr, "@")
