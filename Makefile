@@ -15,6 +15,9 @@ BROWSER := test/browser
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X parley/internal/app.Version=$(VERSION)
 
+# One setting for all Go commands, or each would compile everything for itself.
+export CGO_ENABLED := 0
+
 UI_SOURCES := $(shell find $(UI)/src $(UI)/public $(UI)/index.html $(UI)/vite.config.ts $(UI)/tsconfig.json -type f 2>/dev/null)
 UI_BUILT   := $(UI)/dist/index.html
 
@@ -45,7 +48,7 @@ build: $(UI_BUILT) binary ## build the page and the one binary, bin/parley
 # The binary alone needs no Node; without a built page it serves a placeholder.
 .PHONY: binary
 binary:
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/parley
+	go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/parley
 
 .PHONY: setup
 setup: ## install the browsers and peers the tests talk to (Debian, root)
@@ -56,7 +59,7 @@ test: setup lint unit ui build e2e ## run every test, browsers included
 
 .PHONY: unit
 unit: ## run the Go tests
-	CGO_ENABLED=0 go test ./...
+	go test ./...
 
 .PHONY: ui
 ui: $(UI)/node_modules/.package-lock.json ## check and test the page

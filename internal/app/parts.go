@@ -2,7 +2,7 @@ package app
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"strconv"
 
 	"parley/bridge"
@@ -32,7 +32,7 @@ func (in *instance) buildWeb() (*service, error) {
 		var list []string
 		for _, a := range []string{public, plain} {
 			if a != "" {
-				list = append(list, "listens on "+a)
+				list = append(list, everywhere(a))
 			}
 		}
 		return list
@@ -63,7 +63,10 @@ func (in *instance) buildFocus() (*service, error) {
 	}
 	in.checks = append(in.checks, func() error {
 		if !f.Connected() {
-			return fmt.Errorf("the focus is not logged in to the XMPP server")
+			return errors.New("the focus is not logged in to the XMPP server")
+		}
+		if len(in.services) > 1 && len(f.Bridges()) == 0 {
+			return errors.New("the focus knows no bridge")
 		}
 		return nil
 	})
