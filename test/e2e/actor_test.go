@@ -22,6 +22,7 @@ type server struct {
 	websocket string // URL of /xmpp-websocket
 	domain    string
 	secret    []byte // of tokens
+	ports     map[string]int
 }
 
 func uniqueRoom() string {

@@ -141,7 +141,8 @@ type stage struct {
 	actors map[string]*actor
 }
 
-func (p *play) perform(t *testing.T, srv server) {
+func (p *play) perform(t *testing.T, srv server) *stage {
+	t.Helper()
 	st := &stage{t: t, server: srv, actors: map[string]*actor{}, vars: vars{
 		"domain": srv.domain, "roomname": uniqueRoom(), "_": "",
 	}}
@@ -151,9 +152,15 @@ func (p *play) perform(t *testing.T, srv server) {
 			a.hangUp()
 		}
 	})
+	st.perform(p)
+	return st
+}
+
+func (st *stage) perform(p *play) {
+	st.t.Helper()
 	for _, s := range p.statements {
 		if err := st.act(s); err != nil {
-			t.Fatalf("%s: %s %s: %v", s.where, s.who, s.verb, err)
+			st.t.Fatalf("%s: %s %s: %v", s.where, s.who, s.verb, err)
 		}
 	}
 }

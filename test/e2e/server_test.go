@@ -24,15 +24,19 @@ func startServer(t *testing.T) server {
 		return server{websocket: ws, domain: os.Getenv("PARLEY_E2E_DOMAIN"), secret: []byte(os.Getenv("PARLEY_E2E_TOKEN_SECRET"))}
 	}
 	dir := t.TempDir()
-	http := freePort(t, "tcp")
 	file := filepath.Join(dir, "parley.yaml")
+	ports := map[string]int{}
+	for _, p := range []string{"c2s", "http", "components", "media-tcp", "colibri", "web"} {
+		ports[p] = freePort(t, "tcp")
+	}
+	ports["media"] = freePort(t, "udp")
 	text := fmt.Sprintf(`
 log: {level: debug}
 metrics: {serve: ''}
 xmppd: {c2s_listen: '127.0.0.1:%d', http_listen: '127.0.0.1:%d', component_listen: '127.0.0.1:%d'}
-bridge: {media: {port: %d, tcp: {port: %d}}, websocket: {listen: '127.0.0.1:%d'}}
+bridge: {media: {port: %d, addresses: [127.0.0.1], tcp: {port: %d}}, websocket: {listen: '127.0.0.1:%d'}}
 web: {https_listen: '', http_listen: '127.0.0.1:%d'}
-`, freePort(t, "tcp"), http, freePort(t, "tcp"), freePort(t, "udp"), freePort(t, "tcp"), freePort(t, "tcp"), freePort(t, "tcp"))
+`, ports["c2s"], ports["http"], ports["components"], ports["media"], ports["media-tcp"], ports["colibri"], ports["web"])
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +63,7 @@ web: {https_listen: '', http_listen: '127.0.0.1:%d'}
 			t.Logf("the server's log:\n%s", logs)
 		}
 	})
-	waitFor(t, ended, logs, fmt.Sprintf("127.0.0.1:%d", http))
+	waitFor(t, ended, logs, fmt.Sprintf("127.0.0.1:%d", ports["http"]))
 	var secrets struct {
 		Token string `yaml:"token_secret"`
 	}
@@ -71,8 +75,8 @@ web: {https_listen: '', http_listen: '127.0.0.1:%d'}
 		t.Fatalf("token secret: %v", err)
 	}
 	srv := server{
-		websocket: fmt.Sprintf("ws://127.0.0.1:%d/xmpp-websocket", http),
-		domain:    "meet.localhost", secret: []byte(secrets.Token),
+		websocket: fmt.Sprintf("ws://127.0.0.1:%d/xmpp-websocket", ports["http"]),
+		domain:    "meet.localhost", secret: []byte(secrets.Token), ports: ports,
 	}
 	if err := awaitFocus(srv); err != nil {
 		t.Fatalf("%v\n%s", err, logs)
