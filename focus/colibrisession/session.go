@@ -56,9 +56,6 @@ func (s *Session) Bridge() string { return s.bridge }
 // Region is the bridge's region, "" if it has none.
 func (s *Session) Region() string { return s.region }
 
-// Has says whether the bridge was asked for the endpoint.
-func (s *Session) Has(id string) bool { return s.endpoints[id] != nil }
-
 // Len is the number of endpoints.
 func (s *Session) Len() int { return len(s.endpoints) }
 

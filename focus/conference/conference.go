@@ -32,17 +32,18 @@ const (
 )
 
 // Conference is one meeting. Exported methods may be called from any goroutine; all
-// fields below box belong to the loop.
+// fields from log on belong to the loop.
 type Conference struct {
 	cfg  *Config
 	deps Deps
 	req  Request
 	addr string
-	log  *logrus.Entry
+	root *logrus.Entry // for all goroutines; the loop has log
 	box  *loop.Loop
 	over chan struct{} // closed by finish
 	once sync.Once     // of finish
 
+	log       *logrus.Entry
 	started   time.Time
 	room      *chatroom.Room
 	meetingID string
@@ -87,13 +88,14 @@ func (p phase) String() string { return [...]string{"joining", "running", "over"
 func New(addr string, cfg *Config, req Request, deps Deps, log *logrus.Entry) *Conference {
 	c := &Conference{
 		cfg: cfg, deps: deps, req: req, addr: addr,
-		log:     log.WithField(logx.Room, addr),
+		root:    log.WithField(logx.Room, addr),
 		over:    make(chan struct{}),
 		started: time.Now(),
 		parts:   make(map[string]*participant),
 		bridges: make(map[string]*colibrisession.Session),
 		sources: source.NewConference(source.Limits{Sources: cfg.MaxSSRCsPerUser, Groups: cfg.MaxSSRCGroupsPerUser}),
 	}
+	c.log = c.root
 	c.box = loop.New(mailbox, c.panicked)
 	for _, t := range []*timer{&c.initial, &c.single, &c.retry, &c.entering} {
 		t.c = c
@@ -108,7 +110,7 @@ func New(addr string, cfg *Config, req Request, deps Deps, log *logrus.Entry) *C
 // that was made must be run.
 func (c *Conference) Run(ctx context.Context) {
 	c.deps.Counters.Created.Inc()
-	c.log.Info("Created new conference.")
+	c.root.Info("Created new conference.")
 	c.post(c.join)
 	select {
 	case <-c.over:
@@ -211,7 +213,7 @@ func (c *Conference) Status(ctx context.Context) (Status, bool) {
 // know what is going on, and ends.
 func (c *Conference) post(f func()) {
 	if !c.box.Post(f) && !c.finished() {
-		c.log.Error("The conference cannot keep up and ends.")
+		c.root.Error("The conference cannot keep up and ends.")
 		c.finish()
 	}
 }

@@ -51,9 +51,6 @@ func newOffer(cfg *Config, has func(feature string) bool) offer {
 	return o
 }
 
-// empty says that there is nothing to offer: an ordinary chat client.
-func (o offer) empty() bool { return o.audio == nil && o.video == nil }
-
 func audioOffer(cfg *CodecConfig, has func(string) bool, tcc bool) *jingle.Description {
 	d := &jingle.Description{Media: "audio", MaxPtime: "60", ExtmapAllowMixed: &jingle.Empty{}}
 	if cfg.OpusRED && has(ns.FeatureOpusRED) {

@@ -70,9 +70,6 @@ func (s *Session) SID() string { return s.sid }
 // Peer is the participant's occupant address.
 func (s *Session) Peer() string { return s.peer }
 
-// BridgeSession is the id of the bridge's session this one stands on.
-func (s *Session) BridgeSession() string { return s.bridgeSession }
-
 // State is the state.
 func (s *Session) State() State { return s.state }
 
