@@ -73,16 +73,26 @@ func Serve(ctx context.Context, w http.ResponseWriter, r *http.Request, m stream
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Time{})
-	c := &carrier{conn: conn, br: rw.Reader, limit: o.Limit, idle: o.Idle}
-	if c.limit <= 0 {
-		c.limit = stanza.DefaultLimits.Bytes
-	}
-	c.Writer = stream.NewWriter(linger{conn}, encoding{}, o.Queue)
+	c := newCarrier(conn, rw.Reader, o)
 	h := accept(c, m)
 	stop := context.AfterFunc(ctx, func() { c.Fail(stream.Err(stream.SystemShutdown, "")) })
 	defer stop()
 	c.serve(h)
 	c.Drain()
+}
+
+// newCarrier reads from r, which may have bytes of conn already.
+func newCarrier(conn net.Conn, r io.Reader, o Options) *carrier {
+	br, ok := r.(*bufio.Reader)
+	if !ok {
+		br = bufio.NewReader(r)
+	}
+	c := &carrier{conn: conn, br: br, limit: o.Limit, idle: o.Idle}
+	if c.limit <= 0 {
+		c.limit = stanza.DefaultLimits.Bytes
+	}
+	c.Writer = stream.NewWriter(linger{conn}, encoding{}, o.Queue)
+	return c
 }
 
 func offersXMPP(r *http.Request) bool {
