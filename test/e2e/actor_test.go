@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -33,9 +34,10 @@ func uniqueRoom() string {
 
 // actor is a web client: frames over a WebSocket, and the little a client does by itself.
 type actor struct {
-	name    string
-	claims  map[string]string
-	ignored []*element
+	name     string
+	claims   map[string]string
+	ignored  []*element
+	features []string
 
 	ws     *websocket.Conn
 	jid    string
@@ -51,8 +53,12 @@ type actor struct {
 	read  sync.WaitGroup
 }
 
-func newActor(name string, claims map[string]string) *actor {
-	return &actor{name: name, claims: claims, news: make(chan struct{}, 1)}
+func newActor(name string, args map[string]string) *actor {
+	a := &actor{name: name, claims: args, features: features, news: make(chan struct{}, 1)}
+	for _, f := range strings.Split(args["lacks"], ",") {
+		a.features = slices.DeleteFunc(slices.Clone(a.features), func(g string) bool { return strings.HasSuffix(g, "/"+f) || g == f })
+	}
+	return a
 }
 
 // features is what lib-jitsi-meet of 2026 announces, from the recording token.
@@ -263,7 +269,7 @@ func (a *actor) answersLocked(e *element) bool {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<iq type="result" xmlns="jabber:client" id="%s" to="%s"><query xmlns="%s" node="%s">`,
 		escape(e.attr("id")), escape(e.attr("from")), ns.DiscoInfo, escape(q.attr("node")))
-	for _, f := range features {
+	for _, f := range a.features {
 		b.WriteString(`<feature var="` + f + `"/>`)
 	}
 	b.WriteString("</query></iq>")

@@ -14,7 +14,8 @@ import (
 // A play is a text of statements, one per line; lines that begin with # are comments,
 // indented lines belong to the statement above them.
 //
-//	person NAME [CLAIM=VALUE …]   a web client and its token, see token_test.go
+//	person NAME [CLAIM=VALUE …]   a web client and its token, see token_test.go;
+//	                              lacks=A,B are features it does not announce
 //	NAME connects                 log-in over WebSocket, as web clients do it
 //	NAME is refused               the log-in fails; the block is the failure
 //	NAME sends                    the block's elements, each in a frame of its own
