@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -23,65 +26,111 @@ func startServer(t *testing.T) server {
 	if ws := os.Getenv("PARLEY_E2E_WEBSOCKET"); ws != "" {
 		return server{websocket: ws, domain: os.Getenv("PARLEY_E2E_DOMAIN"), secret: []byte(os.Getenv("PARLEY_E2E_TOKEN_SECRET"))}
 	}
-	dir := t.TempDir()
-	file := filepath.Join(dir, "parley.yaml")
-	ports := map[string]int{}
-	for _, p := range []string{"c2s", "http", "components", "media-tcp", "colibri", "web"} {
-		ports[p] = freePort(t, "tcp")
+	in := newInstallation(t)
+	in.start(app.All...)
+	srv := in.server()
+	if err := awaitFocus(srv); err != nil {
+		t.Fatal(err)
 	}
-	ports["media"] = freePort(t, "udp")
+	return srv
+}
+
+// installation is a configuration with free ports and a data directory.
+type installation struct {
+	t     *testing.T
+	dir   string
+	ports map[string]int
+	extra string // further lines of the configuration
+}
+
+func newInstallation(t *testing.T) *installation {
+	in := &installation{t: t, dir: t.TempDir(), ports: map[string]int{}}
+	for _, p := range []string{"c2s", "http", "components", "media-tcp", "colibri", "web"} {
+		in.ports[p] = freePort(t, "tcp")
+	}
+	in.ports["media"] = freePort(t, "udp")
+	return in
+}
+
+// config writes the configuration file.
+func (in *installation) config() string {
 	text := fmt.Sprintf(`
 log: {level: debug}
-metrics: {serve: ''}
+metrics: {serve: '', xmppd: '', focus: '', bridge: '', web: ''}
 xmppd: {c2s_listen: '127.0.0.1:%d', http_listen: '127.0.0.1:%d', component_listen: '127.0.0.1:%d'}
 bridge: {media: {port: %d, addresses: [127.0.0.1], tcp: {port: %d}}, websocket: {listen: '127.0.0.1:%d'}}
 web: {https_listen: '', http_listen: '127.0.0.1:%d'}
-`, ports["c2s"], ports["http"], ports["components"], ports["media"], ports["media-tcp"], ports["colibri"], ports["web"])
+%s
+`, in.ports["c2s"], in.ports["http"], in.ports["components"], in.ports["media"], in.ports["media-tcp"],
+		in.ports["colibri"], in.ports["web"], in.extra)
+	file := filepath.Join(in.dir, "parley.yaml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+		in.t.Fatal(err)
 	}
-	out, logs := &output{}, &output{}
+	return file
+}
+
+// process is one running parley.
+type process struct {
+	t     *testing.T
+	logs  *output
+	stop  func()
+	ended chan error
+}
+
+// start runs parts in one process. It ends with the test if it is not stopped before.
+func (in *installation) start(parts ...app.Part) *process {
+	in.t.Helper()
+	p := &process{t: in.t, logs: &output{}, ended: make(chan error, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
+	file := in.config()
 	go func() {
-		ended <- app.Run(ctx, app.Options{
-			Parts: app.All, ConfigFile: file, Data: filepath.Join(dir, "data"),
-			Program: "parley", Stdout: out, Stderr: logs,
+		p.ended <- app.Run(ctx, app.Options{
+			Parts: parts, ConfigFile: file, Data: filepath.Join(in.dir, "data"),
+			Program: "parley", Stdout: io.Discard, Stderr: p.logs,
 		})
 	}()
-	t.Cleanup(func() {
-		cancel()
-		select {
-		case err := <-ended:
-			if err != nil {
-				t.Errorf("serve: %v", err)
+	var once sync.Once
+	p.stop = func() {
+		once.Do(func() {
+			cancel()
+			select {
+			case err := <-p.ended:
+				if err != nil {
+					in.t.Errorf("%v: %v", parts, err)
+				}
+			case <-time.After(20 * time.Second):
+				in.t.Errorf("%v does not stop", parts)
 			}
-		case <-time.After(20 * time.Second):
-			t.Error("serve does not stop")
-		}
-		if t.Failed() {
-			t.Logf("the server's log:\n%s", logs)
-		}
-	})
-	waitFor(t, ended, logs, fmt.Sprintf("127.0.0.1:%d", ports["http"]))
+			if in.t.Failed() {
+				in.t.Logf("the log of %v:\n%s", parts, p.logs)
+			}
+		})
+	}
+	in.t.Cleanup(p.stop)
+	if slices.Contains(parts, app.XMPPD) {
+		p.waitFor(fmt.Sprintf("127.0.0.1:%d", in.ports["http"]))
+	}
+	return p
+}
+
+// server is where plays find the installation; xmppd must have run once.
+func (in *installation) server() server {
+	in.t.Helper()
 	var secrets struct {
 		Token string `yaml:"token_secret"`
 	}
-	b, err := os.ReadFile(filepath.Join(dir, "data", "secrets.yaml"))
+	b, err := os.ReadFile(filepath.Join(in.dir, "data", "secrets.yaml"))
 	if err == nil {
 		err = yaml.Unmarshal(b, &secrets)
 	}
 	if err != nil || secrets.Token == "" {
-		t.Fatalf("token secret: %v", err)
+		in.t.Fatalf("token secret: %v", err)
 	}
-	srv := server{
-		websocket: fmt.Sprintf("ws://127.0.0.1:%d/xmpp-websocket", ports["http"]),
-		domain:    "meet.localhost", secret: []byte(secrets.Token), ports: ports,
+	return server{
+		websocket: fmt.Sprintf("ws://127.0.0.1:%d/xmpp-websocket", in.ports["http"]),
+		domain:    "meet.localhost", secret: []byte(secrets.Token), ports: in.ports,
 	}
-	if err := awaitFocus(srv); err != nil {
-		t.Fatalf("%v\n%s", err, logs)
-	}
-	return srv
 }
 
 // awaitFocus asks for a room until the focus answers that it is there, as clients do.
@@ -123,24 +172,37 @@ func awaitFocus(srv server) error {
 }
 
 // waitFor returns when the address accepts connections.
-func waitFor(t *testing.T, ended chan error, logs *output, addr string) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(20 * time.Second)
-	for {
+func (p *process) waitFor(addr string) {
+	p.t.Helper()
+	p.until("something listens on "+addr, func() bool {
 		c, err := net.Dial("tcp", addr)
 		if err == nil {
 			_ = c.Close()
-			return
 		}
+		return err == nil
+	})
+}
+
+// says waits for text in the log.
+func (p *process) says(text string) {
+	p.t.Helper()
+	p.until("the log says "+text, func() bool { return strings.Contains(p.logs.String(), text) })
+}
+
+// until waits for the condition, and fails if the process ends or time runs out.
+func (p *process) until(what string, condition func() bool) {
+	p.t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(20 * time.Second)
+	for !condition() {
 		select {
 		case <-tick.C:
-		case err := <-ended:
-			ended <- nil
-			t.Fatalf("serve ended: %v\n%s", err, logs)
+		case err := <-p.ended:
+			p.ended <- nil
+			p.t.Fatalf("ended before %s: %v\n%s", what, err, p.logs)
 		case <-deadline:
-			t.Fatalf("nothing listens on %s\n%s", addr, logs)
+			p.t.Fatalf("not within 20 s: %s\n%s", what, p.logs)
 		}
 	}
 }

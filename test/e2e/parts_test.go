@@ -1,0 +1,75 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+
+	"parley/internal/app"
+)
+
+// TestPartsApart runs the parts as processes of their own, started in the least
+// convenient order, and restarts each of them in turn: the rest finds it again, and the
+// next call is like the first.
+func TestPartsApart(t *testing.T) {
+	in := newInstallation(t)
+	in.extra = "focus: {}"
+	call, err := readPlay("plays/call.play")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const loggedIn, entered = "logged in to the XMPP server", "entered room"
+
+	focus := in.start(app.Focus)
+	bridge := in.start(app.Bridge)
+	focus.says("cannot reach the XMPP server, trying again")
+	bridge.says("cannot reach the XMPP server, trying again")
+	xmppd := in.start(app.XMPPD)
+	bridge.says(entered)
+	perform := func(t *testing.T) {
+		if err := awaitFocus(in.server()); err != nil {
+			t.Fatal(err)
+		}
+		call.perform(t, in.server())
+	}
+	t.Run("started in any order", perform)
+
+	bridge.stop()
+	bridge = in.start(app.Bridge)
+	bridge.says(entered)
+	t.Run("bridge restarted", perform)
+
+	focus.stop()
+	focus = in.start(app.Focus)
+	focus.says(loggedIn)
+	t.Run("focus restarted", perform)
+
+	was := strings.Count(bridge.logs.String(), entered)
+	xmppd.stop()
+	in.start(app.XMPPD)
+	bridge.until("the bridge is back in its room", func() bool {
+		return strings.Count(bridge.logs.String(), entered) > was
+	})
+	t.Run("xmppd restarted", perform)
+}
+
+// TestWrongSecret: a component with another secret is one clear line in both logs, and
+// not one for each try.
+func TestWrongSecret(t *testing.T) {
+	in := newInstallation(t)
+	xmppd := in.start(app.XMPPD)
+	in.extra = "focus: {component: {secret: not-the-secret-of-the-server}}"
+	focus := in.start(app.Focus)
+	const refusal = "the XMPP server refuses the secret of this component"
+	focus.says(refusal)
+	xmppd.says("focus.meet.localhost")
+	focus.says("logged in to the XMPP server") // as a user it is right
+	focus.stop()
+	if n := strings.Count(focus.logs.String(), refusal); n != 1 {
+		t.Errorf("said %d times:\n%s", n, focus.logs)
+	}
+	for _, log := range []*output{focus.logs, xmppd.logs} {
+		if strings.Contains(log.String(), "not-the-secret-of-the-server") {
+			t.Error("the secret is in the log")
+		}
+	}
+}
