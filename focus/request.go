@@ -14,8 +14,8 @@ import (
 	"parley/internal/xmppclient"
 )
 
-// errNoRoom says that a request names no room; the text is Jitsi's.
-var errNoRoom = errors.New("No 'room' specified.") //nolint:staticcheck // goes to the peer as it is
+// errNoRoom says that a request names no room.
+var errNoRoom = errors.New("no 'room' specified")
 
 // maxRoomName bounds the address of a room; the parts of an address have at most 1023
 // bytes (RFC 7622 §3).
