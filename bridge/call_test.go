@@ -44,6 +44,7 @@ type hall struct {
 	t       *testing.T
 	service *Service
 	created bool
+	stop    func()
 }
 
 func newHall(t *testing.T, edit ...func(*Config)) *hall {
@@ -63,19 +64,20 @@ func newHall(t *testing.T, edit ...func(*Config)) *hall {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	t.Cleanup(func() {
+	stop := sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("run: %v", err)
 		}
 		web.Close()
 	})
+	t.Cleanup(stop)
 	select {
 	case <-s.Ready():
 	case err := <-done:
 		t.Fatalf("run: %v", err)
 	}
-	return &hall{t: t, service: s}
+	return &hall{t: t, service: s, stop: stop}
 }
 
 // ask sends endpoints of a conference-modify as the focus does.

@@ -21,7 +21,7 @@ func (s *Service) connect(x XMPPConfig, random string) (*connection, error) {
 		identity = xmppclient.Identity{Category: "component", Type: "generic", Name: "Parley bridge"}
 	}
 	client, err := xmppclient.New(x.Config, s.log, xmppclient.Options{
-		Dial: s.opts.Dial, Identity: identity, Features: signal.Features(), Node: "https://parley.invalid/bridge",
+		Dial: s.opts.Dial, Identity: identity, Features: signal.Features(),
 		Software: xmppclient.Software{Name: "Parley bridge", Version: s.opts.Version},
 	})
 	if err != nil {
