@@ -146,3 +146,21 @@ func TestOfferByFeatures(t *testing.T) {
 		})
 	}
 }
+
+func TestRewritingClient(t *testing.T) {
+	play(t, func(w *world) {
+		b := w.bridge("jvb1")
+		kim := w.enter("kim", 3000, func(c *client) {
+			c.features = append([]string{ns.FeatureSSRCRewriting, ns.FeatureMIDDemux}, headFeatures...)
+		})
+		ada := w.enter("ada", 2000)
+		var caps []string
+		for _, c := range firstAbout(b, "kim").Capabilities {
+			caps = append(caps, c.Name)
+		}
+		same(t, "capabilities of kim", caps, []string{"source-names", "ssrc-rewriting", "rtp-mid-demux"})
+		same(t, "kim heard", kim.log(), []string{"session-initiate"})
+		same(t, "kim sees of the bridge", kim.sees("jvb"), []uint32{1001, 1002})
+		same(t, "ada sees of kim", len(ada.sees("kim")), 3)
+	})
+}
