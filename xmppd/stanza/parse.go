@@ -139,7 +139,7 @@ func (p *parser) element() (*Stanza, error) {
 		return nil, err
 	}
 	p.stack = append(p.stack0[:0], span{p.i - len(name), p.i})
-	s.Name = string(name)
+	s.Name = intern(name)
 	s.Space = p.def
 	var from, to []byte
 	var seen [8]attr
@@ -277,7 +277,7 @@ func (p *parser) content(s *Stanza) error {
 				if len(s.children) >= p.lim.Children {
 					return tooMuch("too many child elements")
 				}
-				s.children = append(s.children, Child{Space: space, Name: string(name), start: childStart, end: p.i - p.inner})
+				s.children = append(s.children, Child{Space: space, Name: intern(name), start: childStart, end: p.i - p.inner})
 			}
 			if !empty {
 				if depth >= p.lim.Depth {

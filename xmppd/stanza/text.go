@@ -106,7 +106,7 @@ func charRef(b []byte) rune {
 func unescape(b []byte) string {
 	i := bytes.IndexByte(b, '&')
 	if i < 0 {
-		return string(b)
+		return intern(b)
 	}
 	out := make([]byte, 0, len(b))
 	for i >= 0 {
