@@ -380,6 +380,19 @@ func TestExpiry(t *testing.T) {
 			}
 		})
 	})
+	t.Run("silent for a minute", func(t *testing.T) {
+		meet(t, func(m *meeting) {
+			a := m.join("a")
+			time.Sleep(59 * time.Second)
+			if a.Closed() {
+				t.Fatal("too early")
+			}
+			time.Sleep(2 * time.Second)
+			if !a.Closed() {
+				t.Fatal("the endpoint is still there")
+			}
+		})
+	})
 	t.Run("created empty", func(t *testing.T) {
 		meet(t, func(m *meeting) {
 			m.must(conference.Request{Create: true})

@@ -42,12 +42,12 @@ func (c *Conference) watch(now time.Time) {
 }
 
 // lifeless tells whether an endpoint is to be expired. One that is connected but has
-// nothing to say lives as long as its ICE consent, if the session shows that.
+// nothing to say lives as long as its ICE consent.
 func (c *Conference) lifeless(e *endpoint.Endpoint, last, now time.Time) bool {
 	if e.Connected.IsZero() {
 		return now.Sub(e.Created) >= c.cfg.NeverActive
 	}
-	return e.ShowsConsent() && now.Sub(last) >= c.cfg.Expire
+	return now.Sub(last) >= c.cfg.Expire
 }
 
 // connectivity tells the others when an endpoint goes silent or comes back.

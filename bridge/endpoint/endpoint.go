@@ -145,21 +145,10 @@ func (e *Endpoint) LastHeard(stats rtp.EndpointStats) time.Time {
 	if stats.LastPacket.After(last) {
 		last = stats.LastPacket
 	}
-	if s, ok := e.Session.(consenter); ok {
-		if at := s.LastReceived(); at.After(last) {
-			last = at
-		}
+	if at := e.Session.LastReceived(); at.After(last) {
+		last = at
 	}
 	return last
-}
-
-// consenter is a session that tells when the peer's consent (RFC 7675) was last seen.
-type consenter interface{ LastReceived() time.Time }
-
-// ShowsConsent tells whether LastHeard includes the peer's consent.
-func (e *Endpoint) ShowsConsent() bool {
-	_, ok := e.Session.(consenter)
-	return ok
 }
 
 // VideoEnabled tells whether the endpoint has a video source that is switched on.

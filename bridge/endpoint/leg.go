@@ -18,6 +18,8 @@ type Session interface {
 	SetRemote(transport.Description) error
 	// SendMessage sends a text over the data channel.
 	SendMessage([]byte) error
+	// LastReceived is when the peer last proved to be there (RFC 7675), zero if never.
+	LastReceived() time.Time
 	// Close ends the session. Its handler hears of nothing that happens later.
 	Close()
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/pion/srtp/v3"
 
@@ -265,6 +266,13 @@ func (s *Session) SetRemote(d transport.Description) error {
 	defer s.mu.Unlock()
 	s.remotes = append(s.remotes, d)
 	return nil
+}
+
+// LastReceived implements endpoint.Session: consent is as old as the last packet.
+func (s *Session) LastReceived() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stats.LastPacket
 }
 
 // SendMessage implements endpoint.Session.
