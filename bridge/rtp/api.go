@@ -11,9 +11,10 @@ import (
 // shard's goroutine; Wake from anywhere.
 type Link interface {
 	// Receive waits up to wait for SRTP and SRTCP datagrams. It writes the i-th one
-	// into buffers[i], its length into sizes[i], its sender into peers[i], and returns
-	// how many there are.
-	Receive(buffers [][]byte, sizes []int, peers []uint32, wait time.Duration) int
+	// into buffers[i], its length into sizes[i] (0: nothing for the shard), its sender into
+	// peers[i], how many microseconds it lay in the kernel into ages[i], and returns how
+	// many there are.
+	Receive(buffers [][]byte, sizes []int, peers []uint32, ages []int64, wait time.Duration) int
 	// Send sends datagrams[i] to peers[i] and returns how many left. It never blocks:
 	// what does not fit into the socket's or connection's queue is dropped.
 	Send(peers []uint32, datagrams [][]byte) int

@@ -24,7 +24,7 @@ func (s *Shard) datagram(i int) {
 		return
 	}
 	p := &s.packet
-	p.slot, p.arrival = s.slots[i], s.clock
+	p.slot, p.arrival = s.slots[i], s.clock-s.ages[i]
 	s.rtp(e, p, size)
 	// If the slot is kept, the next batch needs another one.
 	if s.arena.refs[s.slots[i]] > 1 {

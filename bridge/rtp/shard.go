@@ -45,6 +45,7 @@ type Shard struct {
 	buffers [receiveBatch][]byte
 	sizes   [receiveBatch]int
 	peers   [receiveBatch]uint32
+	ages    [receiveBatch]int64
 
 	// What waits to be sent.
 	out      [sendBatch][]byte
@@ -140,7 +141,7 @@ func (s *Shard) receive(wait time.Duration) int {
 		s.reclaim()
 		return 0
 	}
-	return s.link.Receive(s.buffers[:n], s.sizes[:n], s.peers[:n], wait)
+	return s.link.Receive(s.buffers[:n], s.sizes[:n], s.peers[:n], s.ages[:n], wait)
 }
 
 // reclaim lets go of what is kept for retransmissions when there is no memory for

@@ -22,7 +22,7 @@ type fakeLink struct {
 	count int
 }
 
-func (l *fakeLink) Receive(buffers [][]byte, sizes []int, peers []uint32, _ time.Duration) int {
+func (l *fakeLink) Receive(buffers [][]byte, sizes []int, peers []uint32, _ []int64, _ time.Duration) int {
 	n := min(len(l.in), len(buffers))
 	for i := range n {
 		sizes[i] = copy(buffers[i], l.in[i])

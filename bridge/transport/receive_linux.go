@@ -4,12 +4,12 @@ package transport
 func (t *Transport) startSockets() {}
 
 // receiveSockets appends what the sockets have to the n datagrams already there.
-func (t *Transport) receiveSockets(buffers [][]byte, sizes []int, peers []uint32, n int) int {
+func (t *Transport) receiveSockets(buffers [][]byte, sizes []int, peers []uint32, ages []int64, n int) int {
 	for _, s := range t.sockets {
 		if n == len(buffers) {
 			break
 		}
-		got := s.receive(buffers[n:], sizes[n:])
+		got := s.receive(buffers[n:], sizes[n:], ages[n:])
 		if got > 0 {
 			t.sortDatagrams(s, buffers[n:n+got], sizes[n:n+got], peers[n:n+got])
 			n += got

@@ -63,6 +63,7 @@ type udpSocket struct {
 	in      [batchSize]unix.Mmsghdr
 	inVec   [batchSize]unix.Iovec
 	inNames [batchSize]rawAddr
+	inTimes [batchSize]timeControl
 
 	out    [batchSize]unix.Mmsghdr
 	outVec [batchSize]unix.Iovec
@@ -87,6 +88,7 @@ func openSocket(addr netip.AddrPort, buffer int) (*udpSocket, error) {
 		s.in[i].Hdr.Iov = &s.inVec[i]
 		s.in[i].Hdr.SetIovlen(1)
 		s.in[i].Hdr.Name = &s.inNames[i].name[0]
+		s.in[i].Hdr.Control = (*byte)(unsafe.Pointer(&s.inTimes[i]))
 		s.out[i].Hdr.Iov = &s.outVec[i]
 		s.out[i].Hdr.SetIovlen(1)
 	}
@@ -109,6 +111,8 @@ func (s *udpSocket) setUp(addr netip.AddrPort, buffer int) error {
 			_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, o[1], buffer)
 		}
 	}
+	// Without the kernel's time stamps arrivals are simply those of our reading.
+	_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
 	// The kernel reports twice what it grants, the rest is its book-keeping.
 	if n, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF); err == nil {
 		s.bufRecv = n / 2
@@ -136,15 +140,38 @@ func (s *udpSocket) setUp(addr netip.AddrPort, buffer int) error {
 
 func (s *udpSocket) close() error { return unix.Close(s.fd) }
 
+// timeControl is the control message with the time of a datagram's arrival.
+type timeControl struct {
+	header unix.Cmsghdr
+	time   unix.Timespec
+}
+
+// maxAge bounds the age of a datagram that is believed; more means that the clock was
+// set.
+const maxAge = 2_000_000
+
+// age returns how many microseconds ago a datagram arrived.
+func (c *timeControl) age(now int64) int64 {
+	if c.header.Level != unix.SOL_SOCKET || c.header.Type != unix.SO_TIMESTAMPNS {
+		return 0
+	}
+	if age := (now - c.time.Nano()) / 1000; age > 0 && age < maxAge {
+		return age
+	}
+	return 0
+}
+
 // receive reads what is there into buffers without waiting and returns how many
 // datagrams there were.
-func (s *udpSocket) receive(buffers [][]byte, sizes []int) int {
+func (s *udpSocket) receive(buffers [][]byte, sizes []int, ages []int64) int {
 	n := min(len(buffers), batchSize)
 	for i := range n {
 		s.inVec[i].Base = &buffers[i][0]
 		s.inVec[i].SetLen(len(buffers[i]))
 		s.in[i].Hdr.Namelen = unix.SizeofSockaddrInet6
 		s.in[i].Hdr.Flags = 0
+		s.in[i].Hdr.SetControllen(int(unsafe.Sizeof(timeControl{})))
+		s.inTimes[i].header = unix.Cmsghdr{}
 	}
 	for {
 		got, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(s.fd),
@@ -155,8 +182,10 @@ func (s *udpSocket) receive(buffers [][]byte, sizes []int) int {
 		if errno != 0 {
 			return 0
 		}
+		now := time.Now().UnixNano()
 		for i := range int(got) {
 			sizes[i] = int(s.in[i].Len)
+			ages[i] = s.inTimes[i].age(now)
 			if s.in[i].Hdr.Flags&unix.MSG_TRUNC != 0 {
 				// Longer than anything of ours. One byte is garbage whatever it says.
 				sizes[i] = 1

@@ -82,7 +82,7 @@ func (t *Transport) readSocket(s *udpSocket) {
 	}
 }
 
-func (t *Transport) receiveSockets(_ [][]byte, _ []int, _ []uint32, n int) int { return n }
+func (t *Transport) receiveSockets(_ [][]byte, _ []int, _ []uint32, _ []int64, n int) int { return n }
 
 type poller struct{ c chan struct{} }
 

@@ -223,15 +223,19 @@ func (t *Transport) Stats() Stats {
 
 // Receive waits for media, see rtp.Link. One goroutine only. A datagram that was not
 // media has been dealt with and leaves a size of 0 in its place.
-func (t *Transport) Receive(buffers [][]byte, sizes []int, peers []uint32, wait time.Duration) int {
-	n := t.inbox.drain(buffers, sizes, peers)
-	n = t.receiveSockets(buffers, sizes, peers, n)
+func (t *Transport) Receive(buffers [][]byte, sizes []int, peers []uint32, ages []int64, wait time.Duration) int {
+	n := t.receiveNow(buffers, sizes, peers, ages)
 	if n > 0 || wait <= 0 {
 		return n
 	}
 	t.poll.wait(wait)
-	n = t.inbox.drain(buffers, sizes, peers)
-	return t.receiveSockets(buffers, sizes, peers, n)
+	return t.receiveNow(buffers, sizes, peers, ages)
+}
+
+func (t *Transport) receiveNow(buffers [][]byte, sizes []int, peers []uint32, ages []int64) int {
+	n := t.inbox.drain(buffers, sizes, peers)
+	clear(ages[:n])
+	return t.receiveSockets(buffers, sizes, peers, ages, n)
 }
 
 // Wake ends a waiting Receive.
