@@ -152,6 +152,7 @@ func (s *Server) Run(ctx context.Context) error {
 		Handler:           s.Handler(),
 		ReadHeaderTimeout: s.cfg.ReadHeaderTimeout,
 		IdleTimeout:       s.cfg.IdleTimeout,
+		WriteTimeout:      s.cfg.ProxyTimeout + time.Minute, // of an answer; sockets are no answers
 		MaxHeaderBytes:    64 << 10,
 		// One http.Server with a plain and a TLS listener offers HTTP/2 but cannot speak
 		// it unless the protocols are named here.
