@@ -52,7 +52,14 @@ type Source struct {
 	Owner  string
 	Type   VideoType
 	Layers []Layer
+	// Sent is the layer the receiver gets now. It and those below count as a little
+	// cheaper than they are, so that a bitrate that wavers does not make the picture waver.
+	Sent   int
+	Sticky bool // Sent is valid
 }
+
+// stickiness is the part of a layer's bitrate that is not counted while it is sent.
+const stickiness = 0.1
 
 // Constraint limits one source.
 type Constraint struct {

@@ -180,6 +180,43 @@ func TestTemporalLayersOnlyBelowPreferredHeight(t *testing.T) {
 	}
 }
 
+func TestMeasuredFrameRatesAreNotExact(t *testing.T) {
+	s := settings()
+	s.Default.MaxHeight = 720
+	ls := []allocate.Layer{
+		{Index: 0, Height: 180, FPS: 30.2, Bitrate: 150 * kbps},
+		{Index: 1 << 6, Height: 360, FPS: 29.9, Bitrate: 500 * kbps},
+		{Index: 2<<6 | 1, Height: 720, FPS: 7.4, Bitrate: 700 * kbps},
+		{Index: 2<<6 | 2, Height: 720, FPS: 14.8, Bitrate: 1400 * kbps}, // a busy sender
+	}
+	r := allocate.Allocate([]allocate.Source{camera("s1-v0", ls)}, s, allocate.Unlimited, allocate.DefaultConfig())
+	if got := r.Allocations[0].Target; got != 2<<6|2 {
+		t.Fatalf("layer %#x", got)
+	}
+	r = allocate.Allocate([]allocate.Source{camera("s1-v0", ls)}, s, 900*kbps, allocate.DefaultConfig())
+	if got := r.Allocations[0].Target; got != 1<<6 {
+		t.Fatalf("layer %#x, want the fluent one of 360 lines", got)
+	}
+}
+
+func TestWhatIsSentIsNotGivenUpLightly(t *testing.T) {
+	s := settings()
+	s.Default.MaxHeight = 720
+	src := camera("s1-v0", layers(180, 150, 360, 500, 720, 1400))
+	for bw, want := range map[int64]int{1300 * kbps: 720, 1200 * kbps: 360} {
+		src.Sent, src.Sticky = 2<<6|2, true
+		r := allocate.Allocate([]allocate.Source{src}, s, bw, allocate.DefaultConfig())
+		if got := heights(r)["s1-v0"]; got != want {
+			t.Errorf("at %d: %d lines while 720 are sent, want %d", bw, got, want)
+		}
+		src.Sent = 1<<6 | 2
+		r = allocate.Allocate([]allocate.Source{src}, s, bw, allocate.DefaultConfig())
+		if got := heights(r)["s1-v0"]; got != 360 {
+			t.Errorf("at %d: %d lines while 360 are sent", bw, got)
+		}
+	}
+}
+
 func TestDesktopOversendsOnStage(t *testing.T) {
 	s := settings()
 	s.OnStage = []string{"s1-v1"}

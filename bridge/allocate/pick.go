@@ -13,6 +13,9 @@ type pick struct {
 	oversend  int
 }
 
+// fpsTolerance is the share of a frame rate that counts as reaching it.
+const fpsTolerance = 0.8
+
 // consider selects the layers the constraint allows.
 func (p *pick) consider(cfg Config) {
 	if !p.constraint.Wants() || len(p.src.Layers) == 0 {
@@ -47,8 +50,11 @@ func (p *pick) considerCamera(cfg Config) {
 	if fastest > 0 && preferredFPS > fastest {
 		preferredFPS = fastest
 	}
-	for _, l := range layers {
-		fast := l.FPS == 0 || l.FPS >= preferredFPS
+	for i, l := range layers {
+		// Frame rates are measured, so they are compared with some tolerance; and the
+		// best there is of a height counts as its full rate.
+		best := i+1 == len(layers) || layers[i+1].Height != l.Height
+		fast := l.FPS == 0 || best || l.FPS >= fpsTolerance*preferredFPS
 		keep := l.Height < preferredHeight || (p.fits(l.Height) && fast) || l.Height == lowest
 		if keep && (l.Bitrate > 0 || !active) {
 			p.layers = append(p.layers, l)
@@ -115,12 +121,16 @@ func cheapestOfHighest(layers []Layer) int {
 	return best
 }
 
-// rate is the bitrate of the layer at index i, 0 for None.
+// rate is what the layer at index i costs, 0 for None.
 func (p *pick) rate(i int) int64 {
 	if i < 0 {
 		return 0
 	}
-	return p.layers[i].Bitrate
+	l := p.layers[i]
+	if p.src.Sticky && l.Index <= p.src.Sent {
+		return l.Bitrate - int64(stickiness*float64(l.Bitrate))
+	}
+	return l.Bitrate
 }
 
 // improve raises the target by one step and returns what that costs.

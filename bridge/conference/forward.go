@@ -168,7 +168,11 @@ func (c *Conference) decide(e *endpoint.Endpoint, order []*endpoint.Endpoint) {
 				continue
 			}
 			for _, s := range o.Video {
-				candidates = append(candidates, s.Candidate())
+				candidate := s.Candidate()
+				if l := e.Gets(s); l != media.LayerNone {
+					candidate.Sent, candidate.Sticky = int(l), true
+				}
+				candidates = append(candidates, candidate)
 				byName[s.Name] = s
 			}
 		}

@@ -20,6 +20,9 @@ func (c *Conference) watch(now time.Time) {
 			c.removeEndpoint(e, "nothing was heard of it")
 			continue
 		}
+		for _, s := range e.Video {
+			s.Measure()
+		}
 		c.connectivity(e, last, now)
 		c.channelMissing(e, now)
 	}

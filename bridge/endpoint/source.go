@@ -31,6 +31,30 @@ type Source struct {
 	Told   bool
 	// Started is set once a packet of it arrived.
 	Started bool
+
+	rates map[media.Layer]float64 // bitrates, smoothed by Measure
+}
+
+// smoothing is the weight of a new measurement. Measured bitrates are those of one
+// second and jump with every keyframe; decisions need a calmer view.
+const smoothing = 0.2
+
+// Measure takes in what the packet path measured lately. Call it at a steady pace.
+func (s *Source) Measure() {
+	if s.rates == nil {
+		s.rates = make(map[media.Layer]float64)
+	}
+	for _, l := range s.Track.Layers() {
+		old, known := s.rates[l.Layer]
+		switch {
+		case l.Bitrate == 0:
+			delete(s.rates, l.Layer)
+		case known:
+			s.rates[l.Layer] = old + smoothing*(float64(l.Bitrate)-old)
+		default:
+			s.rates[l.Layer] = float64(l.Bitrate)
+		}
+	}
 }
 
 // Candidate shows the source to the allocation.
@@ -38,7 +62,11 @@ func (s *Source) Candidate() allocate.Source {
 	measured := s.Track.Layers()
 	layers := make([]allocate.Layer, len(measured))
 	for i, l := range measured {
-		layers[i] = allocate.Layer{Index: int(l.Layer), Height: l.Height, FPS: l.FPS, Bitrate: int64(l.Bitrate)}
+		rate := int64(l.Bitrate)
+		if smooth, known := s.rates[l.Layer]; known && rate > 0 {
+			rate = int64(smooth)
+		}
+		layers[i] = allocate.Layer{Index: int(l.Layer), Height: l.Height, FPS: l.FPS, Bitrate: rate}
 	}
 	return allocate.Source{Name: s.Name, Owner: s.Owner.ID, Type: s.Type, Layers: layers}
 }

@@ -19,6 +19,8 @@ type path struct {
 	rate   float64 // bit/s
 	jitter time.Duration
 	loss   float64
+	// stall is how long the receiver's machine does not read, every other second.
+	stall time.Duration
 
 	free    time.Time // when the bottleneck is idle again
 	pending []estimate.Packet
@@ -68,6 +70,9 @@ func (p *path) send(size int, at time.Time) {
 	if p.jitter > 0 {
 		arrive = arrive.Add(time.Duration(p.rng.Int64N(int64(p.jitter))))
 	}
+	if into := arrive.Sub(p.base) % (2 * time.Second); into < p.stall {
+		arrive = arrive.Add(p.stall - into)
+	}
 	p.pending = append(p.pending, estimate.Packet{Sent: at, Arrived: arrive.Sub(p.base), Lost: lost, Size: size})
 	p.arrives = append(p.arrives, arrive)
 }
@@ -104,6 +109,24 @@ func TestJitterOfABusyMachineDoesNotSinkTheEstimate(t *testing.T) {
 		p.run(time.Second, fixed(1_600_000))
 		if b := p.e.Bitrate(); b < 1_500_000 {
 			t.Fatalf("estimate fell to %d", b)
+		}
+	}
+}
+
+func TestStallsOfABusyMachineDoNotSinkTheEstimate(t *testing.T) {
+	for _, stall := range []time.Duration{50, 100, 200, 400} {
+		p := newPath(50_000_000)
+		p.jitter = 5 * time.Millisecond
+		p.stall = stall * time.Millisecond
+		p.e.Report(0, 2*time.Millisecond, p.now)
+		low := int64(1 << 40)
+		for range 300 {
+			p.run(200*time.Millisecond, fixed(1_600_000))
+			low = min(low, p.e.Bitrate())
+		}
+		t.Logf("stalls of %v: lowest estimate %d, last %d", p.stall, low, p.e.Bitrate())
+		if low < 1_700_000 {
+			t.Errorf("stalls of %v: estimate fell to %d", p.stall, low)
 		}
 	}
 }

@@ -42,6 +42,7 @@ func (u Usage) String() string {
 const (
 	decreaseFactor  = 0.85
 	gentleFactor    = 0.95
+	decreasePause   = 100 * time.Millisecond // at least, between two steps back
 	squeezedBelow   = 0.9 // arrival slower than this share of the sending rate is a full path
 	growthPerSecond = 1.08
 	provedHeadroom  = 1.5
@@ -145,7 +146,7 @@ func (e *Estimator) control(usage Usage, now time.Time) {
 			e.overuse = now
 		}
 		// One step back per round trip: what was in flight must drain first.
-		if e.lastChange.IsZero() || since >= e.rtt || e.overuse.Equal(now) {
+		if e.lastChange.IsZero() || since >= max(e.rtt, decreasePause) || e.overuse.Equal(now) {
 			e.decrease(now)
 			e.lastChange = now
 		}
