@@ -30,6 +30,7 @@ func TestConfigValidate(t *testing.T) {
 		{"service account", func(c *Config) { c.ServiceAccounts[0].Password = "" }, "service_accounts[0]: needs a name and a password"},
 		{"admin", func(c *Config) { c.Admins = []string{"x"} }, `admins: "x" is not an account`},
 		{"stanza", func(c *Config) { c.Sessions.StanzaBytes = 1 }, "sessions.stanza_bytes:"},
+		{"unacked", func(c *Config) { c.Sessions.UnackedBytes = 1 }, "sessions.unacked_bytes:"},
 		{"hibernate", func(c *Config) { c.Hibernate = 0 }, "hibernate: must be at least 1s"},
 		{"bosh", func(c *Config) { c.BOSH.MaxWait = 0 }, "bosh.max_wait: must be at least 1s"},
 	} {

@@ -120,15 +120,11 @@ func (s *Server) runSessions(_ context.Context, args []string, _ io.Reader, out 
 		for _, x := range list {
 			n++
 			i := x.Info()
-			from := "this process"
-			if i.Client.IsValid() {
-				from = i.Client.String()
-			}
 			safe := "encrypted or trusted"
 			if !i.Secure {
 				safe = "in the clear"
 			}
-			fmt.Fprintf(out, "%s   %s from %s, %s\n", x.Addr(), i.Transport, from, safe)
+			fmt.Fprintf(out, "%s   %s from %s, %s\n", x.Addr(), i.Transport, stream.RemoteText(i.Client), safe)
 		}
 	}
 	fmt.Fprintln(out, plural(n, "session"))

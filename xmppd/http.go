@@ -61,9 +61,21 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "The server stops.", http.StatusServiceUnavailable)
 		return
 	}
+	if s.webs >= s.cfg.MaxConnections {
+		s.mu.Unlock()
+		s.log.Warn("WebSocket refused: too many are open")
+		http.Error(w, "Too many connections are open.", http.StatusServiceUnavailable)
+		return
+	}
+	s.webs++
 	s.conns.Add(1)
 	s.mu.Unlock()
-	defer s.conns.Done()
+	defer func() {
+		s.mu.Lock()
+		s.webs--
+		s.mu.Unlock()
+		s.conns.Done()
+	}()
 	websocket.Serve(s.base, w, r, s.meta(r, stream.WebSocket), websocket.Options{
 		Limit: s.cfg.Sessions.StanzaBytes, Queue: s.cfg.SendQueue, Idle: s.cfg.IdleTime,
 	}, s.c2s.Accept)

@@ -63,6 +63,7 @@ type Server struct {
 	conns  sync.WaitGroup
 
 	mu     sync.Mutex // guards the fields below; leaf lock
+	webs   int        // WebSockets open
 	closed bool
 	open   map[net.Conn]struct{}
 }
@@ -136,7 +137,7 @@ type listener struct {
 func (s *Server) Run(ctx context.Context) error {
 	defer s.db.Close()
 	defer s.cancel()
-	web := &http.Server{Handler: s.HTTPHandler(), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 32 << 10}
+	web := &http.Server{Handler: s.HTTPHandler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 3 * time.Minute, MaxHeaderBytes: 32 << 10}
 	all := []listener{
 		{"c2s_listen", s.cfg.C2SListen, s.ServeC2S},
 		{"direct_tls_listen", s.cfg.DirectTLSListen, s.serveDirect},

@@ -32,7 +32,8 @@ const (
 	flushDelay = 2 * time.Millisecond
 	// bodyExtra is what a body may hold besides the largest stanza.
 	bodyExtra = 16 << 10
-	maxRID    = 1<<53 - 1 // XEP-0124 §14.1
+	readTime  = 30 * time.Second // for one body
+	maxRID    = 1<<53 - 1        // XEP-0124 §14.1
 )
 
 // Options are the settings of the carrier.
@@ -43,7 +44,7 @@ type Options struct {
 	Inactivity time.Duration
 	// MaxSessions is how many there may be.
 	MaxSessions int
-	// Limit is the largest stanza before SetLimit is called, in bytes.
+	// Limit is the largest stanza in bytes.
 	Limit int
 	// Queue is how many bytes may wait for the client's next request.
 	Queue int
@@ -113,7 +114,11 @@ func (s *Server) remove(x *session) {
 // Serve answers one POST. Whatever the client calls its content, it is a body.
 func (s *Server) Serve(w http.ResponseWriter, r *http.Request, m stream.Meta) {
 	limit := s.o.Limit + bodyExtra
+	// A client may be slow, but not for ever; held requests have no deadline.
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Now().Add(readTime))
 	raw, err := io.ReadAll(io.LimitReader(r.Body, int64(2*limit)+1))
+	_ = rc.SetReadDeadline(time.Time{})
 	if err != nil {
 		return // the client went away
 	}

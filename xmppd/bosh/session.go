@@ -394,9 +394,9 @@ func (x *session) lastWords() []byte {
 	return x.bodyLocked()
 }
 
-// SetLimit is stream.Carrier.SetLimit. A body is read before it is known whose it
-// is, so the limit stays that of the server.
-func (x *session) SetLimit(int) {}
+// SetLimits is stream.Carrier.SetLimits. A body is read before it is known whose it
+// is, so the limits stay those of the server.
+func (x *session) SetLimits(int, int) {}
 
 // Restart is stream.Carrier.Restart: the client asks for it with an attribute.
 func (x *session) Restart() {}

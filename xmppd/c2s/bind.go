@@ -1,8 +1,6 @@
 package c2s
 
 import (
-	"net/netip"
-
 	"parley/internal/logx"
 	"parley/internal/wire/ns"
 	"parley/xmppd/router"
@@ -75,7 +73,7 @@ func (c *conn) attach(s *session) {
 	c.state = bound
 	c.log = c.log.WithField(logx.Address, logx.JID(s.rs.Addr().String()))
 	if c.srv.router.IsAdmin(s.rs.Addr()) {
-		c.carrier.SetLimit(c.srv.cfg.AdminStanzaBytes)
+		c.carrier.SetLimits(c.srv.cfg.AdminStanzaBytes, c.srv.cfg.AdminSendQueue)
 	}
 }
 
@@ -83,11 +81,9 @@ func (c *conn) info() *router.Info {
 	return &router.Info{
 		Token: c.id.Token, Anonymous: c.id.Anonymous,
 		Room: c.meta.Room, Prefix: c.meta.Prefix, Region: c.meta.Region, UserName: c.meta.UserName,
-		Client: c.clientAddr(), Agent: c.meta.Agent, Transport: c.meta.Transport, Secure: c.secure(),
+		Client: c.meta.Client, Agent: c.meta.Agent, Transport: c.meta.Transport, Secure: c.secure(),
 	}
 }
-
-func (c *conn) clientAddr() netip.Addr { return c.meta.Client }
 
 // reply answers a stanza that cannot be routed, because it has no session or no
 // usable address.

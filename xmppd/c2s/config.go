@@ -15,12 +15,16 @@ type Config struct {
 	// AdminStanzaBytes is the largest stanza taken from an administrator, for
 	// instance the focus, whose Jingle offers grow with the meeting.
 	AdminStanzaBytes int `yaml:"admin_stanza_bytes"`
+	// AdminSendQueue is how many bytes may wait for an administrator that reads slowly.
+	AdminSendQueue int `yaml:"admin_send_queue"`
 	// LoginTime is how long a client may take until its session is bound.
 	LoginTime time.Duration `yaml:"login_time"`
 	// LoginAttempts is how many wrong passwords or tokens one connection may try.
 	LoginAttempts int `yaml:"login_attempts"`
 	// Unacked is how many stanzas are kept for a client that may resume.
 	Unacked int `yaml:"unacked"`
+	// UnackedBytes is how many bytes they may have together.
+	UnackedBytes int `yaml:"unacked_bytes"`
 	// RequestAck is how many unacknowledged stanzas make the server ask.
 	RequestAck int `yaml:"request_ack"`
 	// SessionsPerAccount is how many sessions one account may have at a time.
@@ -32,9 +36,11 @@ func DefaultConfig() Config {
 	return Config{
 		StanzaBytes:        256 << 10,
 		AdminStanzaBytes:   10 << 20,
+		AdminSendQueue:     64 << 20,
 		LoginTime:          30 * time.Second,
 		LoginAttempts:      5,
 		Unacked:            500,
+		UnackedBytes:       4 << 20,
 		RequestAck:         5,
 		SessionsPerAccount: 100,
 	}
@@ -48,6 +54,10 @@ func (c Config) Validate() error {
 		return fmt.Errorf("stanza_bytes: must be at least 10000")
 	case c.AdminStanzaBytes < c.StanzaBytes:
 		return fmt.Errorf("admin_stanza_bytes: must not be less than stanza_bytes")
+	case c.AdminSendQueue < c.AdminStanzaBytes:
+		return fmt.Errorf("admin_send_queue: must not be less than admin_stanza_bytes")
+	case c.UnackedBytes < c.StanzaBytes:
+		return fmt.Errorf("unacked_bytes: must not be less than stanza_bytes")
 	case c.LoginTime <= 0:
 		return fmt.Errorf("login_time: must be positive")
 	case c.LoginAttempts < 1:

@@ -124,7 +124,7 @@ func (c *conn) refuse(err error) {
 		f = &sasl.Failure{Condition: sasl.TemporaryFailure, Cause: err}
 	}
 	log := c.log.WithField(logx.Mechanism, c.mech).WithField(logx.Reason, f.Error()).
-		WithField(logx.Remote, logx.IP(c.meta.Client.String()))
+		WithField(logx.Remote, logx.IP(stream.RemoteText(c.meta.Client)))
 	switch {
 	case f.Condition == sasl.TemporaryFailure:
 		log.WithError(f.Cause).Error("log-in could not be checked")

@@ -51,7 +51,7 @@ func (s *session) Deliver(to stanza.Addr, e *stanza.Encoded) bool {
 	if s.ended {
 		return false
 	}
-	s.sm.sent(sent{to, e}, s.srv.cfg.Unacked)
+	s.sm.sent(sent{to, e}, s.srv.cfg.Unacked, s.srv.cfg.UnackedBytes)
 	if s.conn == nil {
 		if s.sm.gap() {
 			// Too much to keep for a client that is away: it could not resume.

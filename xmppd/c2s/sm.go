@@ -22,22 +22,34 @@ type management struct {
 	asked bool   // a request is under way
 
 	unacked []sent // the last of the out-ok unacknowledged
+	bytes   int    // of unacked
 	dropped bool   // some of them were forgotten
 }
 
 // sent counts and keeps a stanza.
-func (m *management) sent(s sent, limit int) {
+func (m *management) sent(s sent, limit, bytes int) {
 	if !m.on {
 		return
 	}
 	m.out++
-	if len(m.unacked) >= limit {
-		m.unacked[0] = sent{}
-		m.unacked = m.unacked[1:]
+	m.unacked = append(m.unacked, s)
+	m.bytes += s.size()
+	for len(m.unacked) > limit || m.bytes > bytes && len(m.unacked) > 1 {
+		m.forget(1)
 		m.dropped = true
 	}
-	m.unacked = append(m.unacked, s)
 }
+
+// forget drops the oldest n.
+func (m *management) forget(n int) {
+	for i := range n {
+		m.bytes -= m.unacked[i].size()
+		m.unacked[i] = sent{}
+	}
+	m.unacked = m.unacked[n:]
+}
+
+func (s sent) size() int { return s.e.Size(s.to, "") }
 
 // gap says that stanzas were forgotten that the client has not acknowledged.
 func (m *management) gap() bool { return m.dropped }
@@ -60,8 +72,7 @@ func (m *management) acked(h uint32) *stream.Error {
 	m.asked = false
 	left := int(m.out - h)
 	if drop := len(m.unacked) - left; drop >= 0 {
-		clear(m.unacked[:drop])
-		m.unacked = m.unacked[drop:]
+		m.forget(drop)
 		m.dropped = false
 	}
 	if len(m.unacked) == 0 {

@@ -104,7 +104,7 @@ func (s *Server) Component(domain string) *Component { return s.list[domain] }
 
 // Accept is the stream.Acceptor of component streams.
 func (s *Server) Accept(c stream.Carrier, m stream.Meta) stream.Handler {
-	x := &conn{srv: s, carrier: c, remote: m.Client.String()}
+	x := &conn{srv: s, carrier: c, remote: stream.RemoteText(m.Client)}
 	x.timer = time.AfterFunc(s.o.LoginTime, func() {
 		c.Fail(stream.Err(stream.ConnectionTimeout, "The handshake took too long"))
 	})

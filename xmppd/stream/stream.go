@@ -56,9 +56,9 @@ type Carrier interface {
 	// Restart expects a new header from the peer. Only the Handler may call it, from
 	// inside one of its methods.
 	Restart()
-	// SetLimit changes the largest element taken from the peer. Only the Handler
-	// may call it, from inside one of its methods.
-	SetLimit(bytes int)
+	// SetLimits changes the largest element taken from the peer, and how many bytes
+	// may wait for him. Only the Handler may call it, from inside one of its methods.
+	SetLimits(element, queue int)
 }
 
 // TLSStarter is a Carrier that can be encrypted later.

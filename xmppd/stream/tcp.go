@@ -24,7 +24,7 @@ type TCPOptions struct {
 	Direct bool
 	// Trusted says that plain connections from this address count as secure; may be nil.
 	Trusted func(netip.Addr) bool
-	// Limit is the largest element before SetLimit is called, in bytes.
+	// Limit is the largest element before SetLimits is called, in bytes.
 	Limit int
 	// Queue is how many bytes may wait for a slow reader.
 	Queue int
@@ -105,6 +105,14 @@ func ServeTCP(ctx context.Context, conn net.Conn, o TCPOptions, accept Acceptor)
 	}
 }
 
+// RemoteText is an address for people; a peer inside this process has none.
+func RemoteText(a netip.Addr) string {
+	if !a.IsValid() {
+		return "this process"
+	}
+	return a.String()
+}
+
 // RemoteAddr is the peer's address, if the connection has one.
 func RemoteAddr(conn net.Conn) netip.Addr {
 	a, err := netip.ParseAddrPort(conn.RemoteAddr().String())
@@ -162,8 +170,11 @@ func (t *tcp) discard() {
 	_, _ = io.CopyN(io.Discard, t.conn, 16<<20)
 }
 
-// SetLimit is Carrier.SetLimit.
-func (t *tcp) SetLimit(bytes int) { t.reader.SetLimit(bytes) }
+// SetLimits is Carrier.SetLimits.
+func (t *tcp) SetLimits(element, queue int) {
+	t.reader.SetLimit(element)
+	t.SetQueue(queue)
+}
 
 // Restart is Carrier.Restart.
 func (t *tcp) Restart() { t.reader.Restart(nil) }

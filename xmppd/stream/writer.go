@@ -45,18 +45,18 @@ type item struct {
 // a write is under way goes out in the next one. The writing goroutine exists only
 // while something is queued, so an idle stream costs no stack.
 type Writer struct {
-	enc      Encoding
-	maxQueue int
+	enc Encoding
 
-	mu      sync.Mutex // guards all below; never held while writing
-	conn    Conn
-	queue   []item
-	bytes   int // in queue
-	running bool
-	closing bool // close when the queue is empty
-	closed  bool
-	opened  bool       // our header was sent
-	idle    *sync.Cond // signalled when the goroutine ends
+	mu       sync.Mutex // guards all below; never held while writing
+	conn     Conn
+	maxQueue int
+	queue    []item
+	bytes    int // in queue
+	running  bool
+	closing  bool // close when the queue is empty
+	closed   bool
+	opened   bool       // our header was sent
+	idle     *sync.Cond // signalled when the goroutine ends
 }
 
 // NewWriter makes a Writer; maxQueue 0 is DefaultQueue.
@@ -85,6 +85,13 @@ func (w *Writer) Element(xml []byte) { w.push(item{raw: w.enc.AppendElement(nil,
 
 // Deliver is Carrier.Deliver.
 func (w *Writer) Deliver(to stanza.Addr, e *stanza.Encoded) bool { return w.push(item{e: e, to: to}) }
+
+// SetQueue changes how many bytes may wait.
+func (w *Writer) SetQueue(bytes int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.maxQueue = bytes
+}
 
 // Raw queues bytes as they are, for instance a ping frame.
 func (w *Writer) Raw(b []byte) { w.push(item{raw: b}) }

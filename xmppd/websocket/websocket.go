@@ -30,7 +30,7 @@ import (
 
 // Options are the settings of the carrier.
 type Options struct {
-	// Limit is the largest stanza before SetLimit is called, in bytes.
+	// Limit is the largest stanza before SetLimits is called, in bytes.
 	Limit int
 	// Queue is how many bytes may wait for a slow reader.
 	Queue int
@@ -111,8 +111,11 @@ type linger struct{ net.Conn }
 
 func (l linger) Close() error { return l.SetReadDeadline(time.Now().Add(lingerTime)) }
 
-// SetLimit is stream.Carrier.SetLimit.
-func (c *carrier) SetLimit(bytes int) { c.limit = bytes }
+// SetLimits is stream.Carrier.SetLimits.
+func (c *carrier) SetLimits(element, queue int) {
+	c.limit = element
+	c.SetQueue(queue)
+}
 
 // Restart is stream.Carrier.Restart: the client sends a new <open/> by itself.
 func (c *carrier) Restart() {}
