@@ -73,3 +73,25 @@ func TestWrongSecret(t *testing.T) {
 		}
 	}
 }
+
+// TestNoFocus: without a focus nobody waits in silence. Who has a token may not open the
+// room himself (xmpp.md 3.4 (2)).
+func TestNoFocus(t *testing.T) {
+	in := newInstallation(t)
+	in.start(app.XMPPD)
+	p, err := parsePlay("nobody to open the room", `
+person Ann name=Ann moderator=true
+Ann connects
+Ann sends
+	<iq id="c1" to="focus.{domain}" type="set" xmlns="jabber:client"><conference room="{room}" xmlns="http://jitsi.org/protocol/focus"/></iq>
+	<presence to="{room}/{Ann.nick}" xmlns="jabber:client"><x xmlns="http://jabber.org/protocol/muc"/></presence>
+Ann receives
+	<iq id="c1" to="{Ann.jid}" type="error" from="focus.{domain}" xmlns="jabber:client" play:more="the request may be repeated"><error play:more="condition: nobody is there"/></iq>
+	<presence type="error" from="{room}/{Ann.nick}" to="{Ann.jid}" xmlns="jabber:client"><error type="cancel" play:more="the attribute by"><not-allowed xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/><text xmlns="urn:ietf:params:xml:ns:xmpp-stanzas">Room does not exist</text><room-does-not-exist xmlns="http://jitsi.org/jitmeet"/></error></presence>
+Ann receives nothing else
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.perform(t, in.server())
+}
