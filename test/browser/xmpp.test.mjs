@@ -22,7 +22,7 @@ test('alice registers, joins over TCP and chats both ways with a browser', async
   t.diagnostic(`logged in with ${mechanism}`);
   assert.match(mechanism, /^SCRAM-SHA-/);
   await peer.event({ event: 'joined' });
-  const endpoint = await ann.page.evaluate(() => document.querySelector('[data-testid="tile"][data-local="true"]')?.dataset.endpoint);
+  const endpoint = await ann.page.evaluate(() => window.parley.endpointId);
   await peer.event({ event: 'occupant', nick: endpoint });
   await ann.sees(['alice']);
   peer.line('hello from alice');

@@ -33,7 +33,7 @@ export class Namespace {
   async filter(...rules) {
     const body = (hook) => `chain ${hook} { type filter hook ${hook} priority 0; ${rules.map((r) => `${r};`).join(' ')} }`;
     await this.exec('nft', 'flush', 'ruleset');
-    if (rules.length > 0) await this.exec('nft', `table inet parley { ${body('input')} ${body('output')} }`);
+    if (rules.length > 0) await this.exec('nft', `table inet parley { ${body('input')}; ${body('output')}; }`);
   }
 
   async destroy() {

@@ -66,8 +66,8 @@ export class Participant {
 
   /** Remote tiles: [{ endpoint, name, track }]. */
   tiles() {
-    return this.page.evaluate(() => [...document.querySelectorAll('[data-testid="tile"][data-endpoint]')]
-      .filter((tile) => tile.dataset.local !== 'true')
+    return this.page.evaluate(() => [...document.querySelectorAll('[data-testid="tile"][data-kind="person"]')]
+      .filter((tile) => tile.dataset.endpoint !== window.parley.endpointId)
       .map((tile) => ({
         endpoint: tile.dataset.endpoint,
         name: tile.dataset.name,
