@@ -106,6 +106,7 @@ func DefaultConfig() Config {
 	c.Bridge.XMPP = nil
 	c.Bridge.WebSocket.Domains = nil
 	c.Web.XMPPAddress, c.Web.Bridges = "", nil
+	c.XMPPD.TrustLoopback = false // clients on this machine look for STARTTLS like all others
 	clearXMPPD(&c.XMPPD)
 	return c
 }
