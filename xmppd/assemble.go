@@ -19,6 +19,7 @@ import (
 	"parley/xmppd/router"
 	"parley/xmppd/sasl"
 	"parley/xmppd/stanza"
+	"parley/xmppd/stream"
 )
 
 // product is the name of the software, and node its address in entity capabilities.
@@ -42,6 +43,13 @@ func (s *Server) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.accounts.OnDelete(func(name, domain string) {
+		if u := s.users[domain]; u != nil {
+			for _, x := range u.Sessions(name) {
+				x.Kick(stream.NotAuthorized, "The account was removed")
+			}
+		}
+	})
 	s.router = router.New(s.log)
 	s.router.SetAdmins(s.admins())
 	var verifier *jwtauth.Verifier

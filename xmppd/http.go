@@ -70,15 +70,14 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	s.webs++
 	s.conns.Add(1)
 	s.mu.Unlock()
-	defer func() {
+	websocket.Serve(s.base, w, r, s.meta(r, stream.WebSocket), websocket.Options{
+		Limit: s.cfg.Sessions.StanzaBytes, Queue: s.cfg.SendQueue, Idle: s.cfg.IdleTime,
+	}, s.c2s.Accept, func() {
 		s.mu.Lock()
 		s.webs--
 		s.mu.Unlock()
 		s.conns.Done()
-	}()
-	websocket.Serve(s.base, w, r, s.meta(r, stream.WebSocket), websocket.Options{
-		Limit: s.cfg.Sessions.StanzaBytes, Queue: s.cfg.SendQueue, Idle: s.cfg.IdleTime,
-	}, s.c2s.Accept)
+	})
 }
 
 func (s *Server) serveBOSH(w http.ResponseWriter, r *http.Request) {

@@ -482,6 +482,13 @@ func TestPasswordsOverTCP(t *testing.T) {
 	if got := again.ended(); !strings.HasSuffix(got, `</stream:stream>`) {
 		t.Errorf("end: %q", got)
 	}
+	again = w.plain("alice", "meet.example.com", "correct horse", "home")
+	if err := w.Accounts().Delete(ctx, "alice", "meet.example.com"); err != nil {
+		t.Error(err)
+	}
+	if got := again.ended(); !strings.Contains(got, "The account was removed") {
+		t.Errorf("the owner of a removed account heard %q", got)
+	}
 	if err := w.Accounts().SetPassword(ctx, "focus", "auth.meet.example.com", "x"); err == nil || !strings.Contains(err.Error(), "service_accounts[0].password") {
 		t.Errorf("managed account: %v", err)
 	}

@@ -91,7 +91,13 @@ type Accounts struct {
 	hosts   map[string]bool
 	managed map[string]Service // by address
 	decoy   []byte             // key for the salts of accounts that do not exist
+
+	deleted func(name, domain string) // set before use, may be nil
 }
+
+// OnDelete has f called after an account was removed through a, so that its
+// sessions can be ended. Set it before a is used by others.
+func (a *Accounts) OnDelete(f func(name, domain string)) { a.deleted = f }
 
 // New opens the accounts in a store. hosts are the domains that may have accounts;
 // services are managed accounts, which Ensure writes.
@@ -237,7 +243,7 @@ func (a *Accounts) Delete(ctx context.Context, name, domain string) error {
 	if err := a.free(name, domain); err != nil {
 		return err
 	}
-	return a.db.Write(ctx, func(tx *sql.Tx) error {
+	err = a.db.Write(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `DELETE FROM accounts WHERE domain = ? AND name = ?`, domain, name)
 		if err != nil {
 			return err
@@ -247,6 +253,10 @@ func (a *Accounts) Delete(ctx context.Context, name, domain string) error {
 		}
 		return nil
 	})
+	if err == nil && a.deleted != nil {
+		a.deleted(name, domain)
+	}
+	return err
 }
 
 // List is all accounts of a domain, of all domains if it is empty, sorted.

@@ -10,6 +10,7 @@ package websocket
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -41,6 +42,9 @@ type Options struct {
 // closeElement is compared as a string by Strophe (xmpp.md §1.3(8)).
 const closeElement = `<close xmlns="` + ns.Framing + `" />`
 
+// readSize is the buffer of an idle stream; larger frames are read past it.
+const readSize = 1 << 10
+
 // lingerTime is how long the client may take to close after us.
 const lingerTime = time.Second
 
@@ -54,13 +58,35 @@ type carrier struct {
 	silent bool
 }
 
-// Serve upgrades a request and runs the stream until it ends, or ctx is done.
-// Nothing may be written to w afterwards. The subprotocol must be xmpp, else the
-// answer is 501.
-func Serve(ctx context.Context, w http.ResponseWriter, r *http.Request, m stream.Meta, o Options, accept stream.Acceptor) {
+// Serve upgrades a request and starts a goroutine that runs the stream until it
+// ends, or ctx is done, and then calls done. Nothing may be written to w
+// afterwards. The subprotocol must be xmpp, else the answer is 501.
+//
+// The stream does not run on the goroutine of the request, which has a deep stack
+// and keeps the whole request alive for as long as it runs.
+func Serve(ctx context.Context, w http.ResponseWriter, r *http.Request, m stream.Meta, o Options, accept stream.Acceptor, done func()) {
+	conn, br := upgrade(w, r)
+	if conn == nil {
+		done()
+		return
+	}
+	go func() {
+		defer done()
+		defer conn.Close()
+		c := newCarrier(conn, br, o)
+		h := accept(c, m)
+		stop := context.AfterFunc(ctx, func() { c.Fail(stream.Err(stream.SystemShutdown, "")) })
+		defer stop()
+		c.serve(h)
+		c.Drain()
+	}()
+}
+
+// upgrade makes a request a WebSocket, or answers why not.
+func upgrade(w http.ResponseWriter, r *http.Request) (net.Conn, io.Reader) {
 	if !offersXMPP(r) {
 		http.Error(w, "The WebSocket subprotocol must be xmpp.", http.StatusNotImplemented)
-		return
+		return nil, nil
 	}
 	up := ws.HTTPUpgrader{
 		Timeout:  10 * time.Second,
@@ -69,25 +95,19 @@ func Serve(ctx context.Context, w http.ResponseWriter, r *http.Request, m stream
 	}
 	conn, rw, _, err := up.Upgrade(r, w)
 	if err != nil {
-		return // the upgrader has answered
+		return nil, nil // the upgrader has answered
 	}
-	defer conn.Close()
 	_ = conn.SetDeadline(time.Time{})
-	c := newCarrier(conn, rw.Reader, o)
-	h := accept(c, m)
-	stop := context.AfterFunc(ctx, func() { c.Fail(stream.Err(stream.SystemShutdown, "")) })
-	defer stop()
-	c.serve(h)
-	c.Drain()
+	if n := rw.Reader.Buffered(); n > 0 {
+		early, _ := rw.Reader.Peek(n)
+		return conn, io.MultiReader(bytes.NewReader(bytes.Clone(early)), conn)
+	}
+	return conn, conn
 }
 
-// newCarrier reads from r, which may have bytes of conn already.
+// newCarrier reads from r, which gives the bytes of conn.
 func newCarrier(conn net.Conn, r io.Reader, o Options) *carrier {
-	br, ok := r.(*bufio.Reader)
-	if !ok {
-		br = bufio.NewReader(r)
-	}
-	c := &carrier{conn: conn, br: br, limit: o.Limit, idle: o.Idle}
+	c := &carrier{conn: conn, br: bufio.NewReaderSize(r, readSize), limit: o.Limit, idle: o.Idle}
 	if c.limit <= 0 {
 		c.limit = stanza.DefaultLimits.Bytes
 	}

@@ -44,7 +44,7 @@ func dial(t *testing.T, o Options) (net.Conn, *recorder) {
 		Serve(context.Background(), w, r, stream.Meta{}, o, func(c stream.Carrier, _ stream.Meta) stream.Handler {
 			rec.c = c
 			return rec
-		})
+		}, func() {})
 	}))
 	d := ws.Dialer{Protocols: []string{"xmpp"}}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
