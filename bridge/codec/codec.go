@@ -12,14 +12,17 @@ type Facts struct {
 	Spatial, Temporal uint8
 	// Sync: a frame of a temporal layer above 0 that needs nothing but layer 0.
 	Sync bool
-	// Rewritable: the packet carries a VP8 picture id, TL0PICIDX and temporal id, so that
-	// frames can be left out and encodings changed without the decoder noticing.
+	// Rewritable: the packet carries a VP8 picture id, so that encodings can be changed
+	// without the decoder noticing.
 	Rewritable bool
+	// Scalable: it carries TL0PICIDX and a temporal id besides, so that frames can be left
+	// out.
+	Scalable bool
 	// PictureID with its offset in the payload; Wide means 15 bits, else 7.
 	PictureID       uint16
 	PictureIDOffset uint8
 	Wide            bool
-	// TL0 is TL0PICIDX with its offset in the payload.
+	// TL0 is TL0PICIDX with its offset in the payload, 0 if there is none.
 	TL0       uint8
 	TL0Offset uint8
 	// Width and Height in pixels where a keyframe tells them, else 0.

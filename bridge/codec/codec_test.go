@@ -15,12 +15,13 @@ func TestInspect(t *testing.T) {
 		want    Facts
 	}{
 		"vp8 keyframe with all fields": {media.VP8, append([]byte{0x90, 0xF0, 0x81, 0x23, 7, 0x20}, key...), nil, Facts{
-			FrameStart: true, KeyframeStart: true, Sync: true, Rewritable: true, PictureID: 0x123, PictureIDOffset: 2,
+			FrameStart: true, KeyframeStart: true, Sync: true, Rewritable: true, Scalable: true, PictureID: 0x123, PictureIDOffset: 2,
 			Wide: true, TL0: 7, TL0Offset: 4, Width: 640, Height: 360,
 		}},
 		"vp8 short picture id, upper layer": {media.VP8, []byte{0x90, 0xE0, 0x12, 9, 0x80, 0x01}, nil, Facts{
-			FrameStart: true, Temporal: 2, Rewritable: true, PictureID: 0x12, PictureIDOffset: 2, TL0: 9, TL0Offset: 3,
+			FrameStart: true, Temporal: 2, Rewritable: true, Scalable: true, PictureID: 0x12, PictureIDOffset: 2, TL0: 9, TL0Offset: 3,
 		}},
+		"vp8 picture id alone":      {media.VP8, []byte{0x90, 0x80, 0x05, 0x01}, nil, Facts{FrameStart: true, Rewritable: true, PictureID: 5, PictureIDOffset: 2}},
 		"vp8 middle of a frame":     {media.VP8, []byte{0x00, 1, 2}, nil, Facts{}},
 		"vp8 truncated":             {media.VP8, []byte{0x90, 0x80}, nil, Facts{}},
 		"vp9 key":                   {media.VP9, []byte{0x88, 0x05, 1}, nil, Facts{FrameStart: true, KeyframeStart: true, PictureID: 5, PictureIDOffset: 1}},

@@ -44,10 +44,11 @@ func inspectVP8(b []byte) (f Facts) {
 			}
 			if flags&0x20 != 0 {
 				f.Temporal, f.Sync = b[at]>>6, b[at]&0x20 != 0
-				f.Rewritable = hasID && hasTL0
+				f.Scalable = hasID && hasTL0
 			}
 			at++
 		}
+		f.Rewritable = hasID
 	}
 	f.FrameStart = start
 	if !start || at >= len(b) {
@@ -65,7 +66,7 @@ func inspectVP8(b []byte) (f Facts) {
 	return f
 }
 
-// RewriteVP8 writes a picture id and TL0PICIDX into a payload Inspect found rewritable.
+// RewriteVP8 writes a picture id and, where there is one, TL0PICIDX into a payload Inspect found rewritable.
 // The width of the picture id stays.
 func RewriteVP8(payload []byte, f Facts, pictureID uint16, tl0 uint8) {
 	if f.Wide {
@@ -73,5 +74,7 @@ func RewriteVP8(payload []byte, f Facts, pictureID uint16, tl0 uint8) {
 	} else {
 		payload[f.PictureIDOffset] = byte(pictureID & 0x7F)
 	}
-	payload[f.TL0Offset] = tl0
+	if f.TL0Offset != 0 {
+		payload[f.TL0Offset] = tl0
+	}
 }

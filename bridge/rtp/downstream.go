@@ -14,8 +14,10 @@ type outStream struct {
 	ssrc, rtx uint32
 	down      *downStream
 
-	started   bool
-	lastExt   int64
+	started bool
+	lastExt int64
+	// claimed marks the numbers below lastExt that have been used.
+	claimed   [sentWindowBits / 64]uint64
 	lastTS    uint32
 	lastAt    int64
 	lastEnded bool
@@ -123,14 +125,12 @@ func (d *downStream) decide(p *packet) (v verdict) {
 	if p.encoding != d.encoding {
 		return v
 	}
-	if p.facts.Rewritable {
-		if !d.temporalPass(p) {
-			d.skip(p)
-			return v
-		}
+	if p.facts.Scalable && !d.temporalPass(p) {
+		d.skip(p)
+		return v
 	}
 	var ok bool
-	if v.seq, ok = d.seq.apply(p.ext); !ok {
+	if v.seq, ok = d.seq.apply(p.ext); !ok || !d.out.claim(v.seq) {
 		return v
 	}
 	v.send = true
@@ -264,15 +264,44 @@ func (d *downStream) frameNumbers(p *packet) (pictureID uint16, tl0 uint8) {
 	return uint16(out), p.facts.TL0 + d.tl0Delta
 }
 
+// sentWindowBits is how far below the last number a late packet may still go out.
+const sentWindowBits = 2048
+
+// claim takes a sequence number for one packet, once and for all. Two packets under one
+// number would be two texts under one nonce, so whatever went wrong before ends here. It
+// also refuses jumps the receiver's roll-over counter would misread.
+func (o *outStream) claim(seq int64) bool {
+	if !o.started {
+		o.claimed = [sentWindowBits / 64]uint64{}
+		o.lastExt = seq - 1
+		o.started = true
+	}
+	switch d := seq - o.lastExt; {
+	case d > gapReset+maxMissing || d <= -sentWindowBits:
+		return false
+	case d > 0:
+		for n := o.lastExt + 1; n < seq; n++ {
+			o.claimed[n/64%(sentWindowBits/64)] &^= 1 << (n % 64)
+		}
+		o.lastExt = seq
+	default:
+		if o.claimed[seq/64%(sentWindowBits/64)]&(1<<(seq%64)) != 0 {
+			return false
+		}
+	}
+	o.claimed[seq/64%(sentWindowBits/64)] |= 1 << (seq % 64)
+	return true
+}
+
 // sent notes a packet that goes out under the verdict's numbers.
 func (o *outStream) sent(p *packet, v *verdict) {
 	o.packets++
 	o.octets += uint32(p.end - p.payload)
-	if o.started && v.seq <= o.lastExt {
+	if v.seq != o.lastExt {
+		// A late packet.
 		return
 	}
-	o.started = true
-	o.lastExt, o.lastTS, o.lastAt, o.lastEnded = v.seq, v.timestamp, p.arrival, p.marker
+	o.lastTS, o.lastAt, o.lastEnded = v.timestamp, p.arrival, p.marker
 	if p.facts.Rewritable {
 		o.pictureID, o.tl0 = v.pictureID, v.tl0
 	}

@@ -335,3 +335,41 @@ func TestArenaComesBack(t *testing.T) {
 		t.Errorf("%d slots are free of 2048", n)
 	}
 }
+
+// TestNumbersAreNeverUsedTwice: whatever a sender does to its sequence numbers, no two
+// packets go out under one index. The receiver's replay protection would notice.
+func TestNumbersAreNeverUsedTwice(t *testing.T) {
+	b := newBench(t)
+	from, to := b.join(), b.join()
+	video := from.AddSource(SourceConfig{Kind: media.Video, Encodings: []media.Encoding{{SSRC: 2000, RTX: 2001}}})
+	audio := from.AddSource(SourceConfig{Kind: media.Audio, Encodings: []media.Encoding{{SSRC: 1000}}})
+	to.Forward(Forward{Source: video, Target: media.LayerAll})
+	to.Forward(Forward{Source: audio, Target: media.LayerAll})
+	b.turn()
+	random := rand.New(rand.NewPCG(5, 6))
+	seq, got, outOrder := uint16(0), 0, map[uint32]uint16{}
+	for i := range 4000 {
+		switch seq++; random.IntN(50) {
+		case 0:
+			seq = uint16(random.Uint32())
+		case 1:
+			seq -= uint16(random.IntN(3000))
+		case 2:
+			seq += uint16(random.IntN(3000))
+		}
+		b.feed(from, vp8(2000, seq, uint32(i)*3000, uint16(i), uint8(i), 0, i%5 == 0, true, true))
+		b.feed(from, opus(1000, seq, 20))
+		b.turn()
+		packets, _ := b.got(to)
+		got += len(packets)
+		for _, p := range packets {
+			if last, known := outOrder[p.SSRC]; known && int16(p.SequenceNumber-last) < -2048 {
+				t.Fatalf("%d after %d", p.SequenceNumber, last)
+			}
+			outOrder[p.SSRC] = p.SequenceNumber
+		}
+	}
+	if got < 1000 {
+		t.Errorf("only %d packets passed", got)
+	}
+}

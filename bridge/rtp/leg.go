@@ -29,12 +29,13 @@ type leg struct {
 	outs  map[uint32]*outStream
 	// rtcpSenders are the SSRCs seen in authentic RTCP; the library keeps state for each.
 	rtcpSenders map[uint32]struct{}
+	// opened are the SSRCs of authentic RTP, for the same reason.
+	opened map[uint32]struct{}
 
 	twcc     twccReceiver
 	history  twccSender
 	remb     rembState
 	probe    probeState
-	nackDue  bool
 	nextRR   int64
 	nextTick int64
 	// firSeq counts the full intra requests sent to this endpoint.
@@ -47,8 +48,14 @@ type leg struct {
 	lastPacket       int64
 }
 
-// maxStreams bounds the SSRCs of one endpoint, in each direction.
-const maxStreams = 1024
+const (
+	// maxStreams bounds the SSRCs an endpoint may send with, at once and in its life: the
+	// SRTP library keeps state for each.
+	maxStreams = 1024
+	// maxOuts bounds the SSRCs an endpoint was ever sent. Their numbers must not be
+	// forgotten while its keys live.
+	maxOuts = 8192
+)
 
 func (s *Shard) addEndpoint(e *Endpoint) {
 	if s.endpoints[e.peer] != nil {
@@ -59,6 +66,7 @@ func (s *Shard) addEndpoint(e *Endpoint) {
 	e.leg.downs = map[*Source]*downStream{}
 	e.leg.outs = map[uint32]*outStream{}
 	e.leg.rtcpSenders = map[uint32]struct{}{}
+	e.leg.opened = map[uint32]struct{}{}
 	e.leg.nextRR = s.clock + reportInterval
 	s.endpoints[e.peer] = e
 	s.list = append(s.list, e)
@@ -213,7 +221,7 @@ func (e *Endpoint) outStream(ssrc, rtx uint32) *outStream {
 	if o := e.leg.outs[ssrc]; o != nil {
 		return o
 	}
-	if ssrc == 0 || len(e.leg.outs) >= maxStreams {
+	if ssrc == 0 || len(e.leg.outs) >= maxOuts {
 		return nil
 	}
 	o := &outStream{ssrc: ssrc, rtx: rtx, rtxSeq: e.shard.lowRandom()}
@@ -228,7 +236,7 @@ func (e *Endpoint) removeDown(src *Source) {
 	if d == nil {
 		return
 	}
-	d.out.down = nil
+	d.out.down, d.out.history = nil, nil
 	delete(e.leg.downs, src)
 	src.up.downs = slices.DeleteFunc(src.up.downs, func(o *downStream) bool { return o == d })
 }

@@ -15,7 +15,6 @@ const (
 type missingList struct {
 	items [maxMissing]missingPacket
 	count int
-	due   bool
 }
 
 type missingPacket struct {
@@ -24,7 +23,7 @@ type missingPacket struct {
 	times uint8
 }
 
-func (m *missingList) clear() { m.count, m.due = 0, false }
+func (m *missingList) clear() { m.count = 0 }
 
 // add notes the numbers of a gap below ext.
 func (m *missingList) add(ext int64, skipped int) {
@@ -40,7 +39,6 @@ func (m *missingList) add(ext int64, skipped int) {
 		m.items[m.count] = missingPacket{ext: n}
 		m.count++
 	}
-	m.due = m.due || skipped > 0
 }
 
 // found strikes a number off the list.
@@ -71,6 +69,6 @@ func (m *missingList) collect(dst []uint16, now, repeat int64) []uint16 {
 		m.items[kept] = it
 		kept++
 	}
-	m.count, m.due = kept, false
+	m.count = kept
 	return dst
 }

@@ -40,7 +40,7 @@ func (s *Shard) in(st Stage)   { s.stats.now.Stages[st].In++ }
 func (s *Shard) rtp(e *Endpoint, p *packet, size int) {
 	b := s.arena.bytes(p.slot)
 	u := s.parse(e, p, b, size)
-	if u == nil || !s.decrypt(e, p, b) {
+	if u == nil || !s.decrypt(e, u, p, b) {
 		return
 	}
 	if u = s.repairStage(e, u, p, b); u == nil {
@@ -73,8 +73,14 @@ func (s *Shard) parse(e *Endpoint, p *packet, b []byte, size int) *upStream {
 }
 
 // decrypt opens the packet in place and notes that it arrived.
-func (s *Shard) decrypt(e *Endpoint, p *packet, b []byte) bool {
+func (s *Shard) decrypt(e *Endpoint, u *upStream, p *packet, b []byte) bool {
 	s.in(StageDecrypt)
+	if !u.opened {
+		if _, known := e.leg.opened[u.ssrc]; !known && len(e.leg.opened) >= maxStreams {
+			s.drop(StageDecrypt)
+			return false
+		}
+	}
 	sealed := b[p.start:p.end]
 	plain, err := e.leg.receive.DecryptRTP(b[p.start:p.start:slotSize], sealed, &s.header)
 	if err != nil {
@@ -83,6 +89,10 @@ func (s *Shard) decrypt(e *Endpoint, p *packet, b []byte) bool {
 	}
 	p.end = p.start + len(plain)
 	l := &e.leg
+	if !u.opened {
+		u.opened = true
+		l.opened[u.ssrc] = struct{}{}
+	}
 	l.stats.PacketsReceived++
 	l.stats.BytesReceived += uint64(len(sealed))
 	l.up.add(len(sealed))
@@ -125,7 +135,6 @@ func (s *Shard) repairStage(e *Endpoint, u *upStream, p *packet, b []byte) *upSt
 	if p.kind == media.Video && e.leg.types[p.pt].NACK {
 		if skipped > 0 {
 			u.missing.add(ext, skipped)
-			e.leg.nackDue = true
 		} else if ext != u.highest {
 			u.missing.found(ext)
 		}
@@ -218,7 +227,13 @@ func (s *Shard) rewrite(e *Endpoint, u *upStream, p *packet, b []byte) {
 	}
 	for _, d := range downs {
 		r := d.receiver
-		if r.leg.send == nil || r.leg.types[p.pt].Codec != p.codec {
+		if r.leg.send == nil {
+			continue
+		}
+		if r.leg.types[p.pt].Codec != p.codec {
+			if d.encoding == p.encoding {
+				d.seq.drop(p.ext)
+			}
 			continue
 		}
 		v := d.decide(p)

@@ -85,15 +85,15 @@ func (u *upStream) report(now int64) reportBlock {
 	return r
 }
 
-// askMissing asks an endpoint for the packets its streams lack.
-func (s *Shard) askMissing(e *Endpoint, fresh bool) {
-	e.leg.nackDue = false
+// askMissing asks an endpoint for the packets its streams lack. It runs with every tick,
+// so a packet that is merely out of order has a few milliseconds.
+func (s *Shard) askMissing(e *Endpoint) {
 	repeat := int64(nackRepeat)
 	if rtt := e.leg.rtt; rtt > 0 {
 		repeat = min(repeat, max(nackRepeatMin, rtt*3/2))
 	}
 	for _, u := range e.leg.order {
-		if u.missing.count == 0 || fresh && !u.missing.due {
+		if u.missing.count == 0 {
 			continue
 		}
 		s.lost = u.missing.collect(s.lost[:0], s.clock, repeat)

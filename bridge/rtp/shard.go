@@ -92,8 +92,9 @@ func NewShard(cfg Config, link Link) *Shard {
 
 // Run serves until ctx is done. It may be called once.
 func (s *Shard) Run(ctx context.Context) error {
+	// The thread ends with the goroutine, so nobody inherits its priority.
 	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	raisePriority()
 	stop := context.AfterFunc(ctx, s.mailbox.close)
 	defer stop()
 	defer context.AfterFunc(ctx, s.link.Wake)()

@@ -28,7 +28,7 @@ func (s *Shard) endpointTimers(e *Endpoint) {
 	if l.twcc.due(s.clock) {
 		s.sendFeedback(e)
 	}
-	s.askMissing(e, false)
+	s.askMissing(e)
 	if s.clock >= l.nextRR {
 		l.nextRR = s.clock + reportInterval
 		s.reports(e)

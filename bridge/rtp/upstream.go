@@ -43,6 +43,8 @@ type upStream struct {
 	repairs *upStream
 
 	started bool
+	// opened says that a packet of it was authentic.
+	opened  bool
 	base    int64
 	highest int64
 	seen    [seenWindow / 64]uint64
@@ -89,6 +91,9 @@ type layerMeter struct {
 
 // note registers a sequence number. It returns the extended number and whether the
 // packet is new, and how many numbers were skipped before it.
+//
+// A jump that cannot be loss is a new beginning: everybody who gets the stream starts it
+// anew.
 func (u *upStream) note(seq uint16) (ext int64, fresh bool, skipped int) {
 	if !u.started {
 		u.started = true
@@ -101,6 +106,9 @@ func (u *upStream) note(seq uint16) (ext int64, fresh bool, skipped int) {
 	ext = unwrap(u.highest, uint32(seq), 16)
 	switch d := ext - u.highest; {
 	case d > gapReset || d < -gapReset:
+		if d < 0 {
+			ext += 1 << 16
+		}
 		u.reset(ext)
 		return ext, true, 0
 	case d > 0:
@@ -123,6 +131,12 @@ func (u *upStream) reset(ext int64) {
 	u.base, u.highest = ext, ext
 	u.expectedBefore, u.receivedBefore, u.received = 0, 0, 0
 	u.mark(ext)
+	u.quiet = shift{}
+	for _, d := range u.source.up.downs {
+		if d.encoding == u.encoding {
+			d.stop()
+		}
+	}
 }
 
 func (u *upStream) mark(n int64)        { u.seen[n/64%(seenWindow/64)] |= 1 << (n % 64) }
@@ -147,7 +161,7 @@ func (u *upStream) measureLayer(p *packet) {
 	f := &p.facts
 	// Only what can be left out counts as a layer; everything else travels whole.
 	temporal := uint8(0)
-	if f.Rewritable {
+	if f.Scalable {
 		temporal = min(f.Temporal, maxTemporal-1)
 	}
 	m := &u.layers[0][temporal]

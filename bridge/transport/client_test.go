@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/dtls/v3"
 	"github.com/pion/interceptor"
 	"github.com/pion/webrtc/v4"
 	pionmedia "github.com/pion/webrtc/v4/pkg/media"
@@ -284,14 +285,33 @@ func call(t *testing.T, b *bench, settings func(*webrtc.SettingEngine)) (x, y *c
 }
 
 func TestCallOverUDP(t *testing.T) {
-	b := newBench(t, nil)
-	x, y := call(t, b, nil)
-	for _, c := range []*client{x, y} {
-		c.mu.Lock()
-		if c.profile != "AEAD_AES_128_GCM" {
-			t.Errorf("profile is %s", c.profile)
-		}
-		c.mu.Unlock()
+	for name, c := range map[string]struct {
+		address string
+		change  func(*webrtc.SettingEngine)
+		profile string
+	}{
+		"GCM": {"127.0.0.1", nil, "AEAD_AES_128_GCM"},
+		"CM only": {"127.0.0.1", func(s *webrtc.SettingEngine) {
+			s.SetSRTPProtectionProfiles(dtls.SRTP_AES128_CM_HMAC_SHA1_80)
+		}, "AES128_CM_HMAC_SHA1_80"},
+		"IPv6": {"::1", func(s *webrtc.SettingEngine) {
+			s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP6})
+		}, "AEAD_AES_128_GCM"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, func(cfg *transport.Config) { cfg.Addresses = []string{c.address} })
+			x, y := call(t, b, c.change)
+			for _, k := range []*client{x, y} {
+				k.mu.Lock()
+				if k.profile != c.profile {
+					t.Errorf("profile is %s", k.profile)
+				}
+				k.mu.Unlock()
+				if k.session.LastReceived().IsZero() {
+					t.Error("no sign of the peer's consent")
+				}
+			}
+		})
 	}
 }
 

@@ -54,6 +54,7 @@ type Transport struct {
 	// sessionWork counts goroutines of sessions, wg those that read sockets. The former
 	// end before the sockets are closed.
 	sessionWork, wg sync.WaitGroup
+	closing         sync.Once
 }
 
 // peerSlot is what sending needs to know of a session.
@@ -163,7 +164,6 @@ func (t *Transport) Addresses() []netip.AddrPort {
 // Receive and Send must have stopped before.
 func (t *Transport) Close() error {
 	t.mu.Lock()
-	first := !t.closed
 	t.closed = true
 	var sessions []*Session
 	for s := range t.sessions {
@@ -174,13 +174,13 @@ func (t *Transport) Close() error {
 		s.Close()
 	}
 	t.sessionWork.Wait()
-	if first {
-		t.closeSockets()
-	}
+	t.closeSockets()
 	return nil
 }
 
-func (t *Transport) closeSockets() {
+func (t *Transport) closeSockets() { t.closing.Do(t.closeAll) }
+
+func (t *Transport) closeAll() {
 	for _, l := range t.listeners {
 		_ = l.Close()
 	}
