@@ -38,6 +38,8 @@ export default defineConfig({
   test: {
     environment: 'happy-dom',
     include: ['src/**/*.test.{ts,tsx}'],
+    // The tests leave nothing behind, and one document for all is far quicker than one a file.
+    isolate: false,
     css: { modules: { classNameStrategy: 'non-scoped' } },
   },
 });

@@ -13,8 +13,8 @@ const SINGLE = { widest: 2.1, tallest: 1 / 2.1 };
 const MANY = { widest: RATIO, tallest: 1 / 1.3 };
 const MAX_COLUMNS = 6;
 const MIN_TILE_HEIGHT = 120;
-/** What counts of a tile is the part a face fills, about four to three. */
-const FACE = 4 / 3;
+/** What counts of a tile is the part a face fills, about three to two. */
+const FACE = 3 / 2;
 
 /**
  * The columns that show `count` people largest. Tiles keep between 16:9 and 1:1.3;

@@ -162,7 +162,7 @@ export const en = {
     'no-expiry': 'It does not say until when it is valid. Ask the organiser for a new link.',
     'no-room': 'It does not say which room it opens. Ask the organiser for a new link.',
     'no-subject': 'It does not say which server it is for. Ask the organiser for a new link.',
-    other: 'The server does not recognise who issued it. Ask the organiser for a new link.',
+    other: 'The server does not accept it. Ask the organiser for a new link.',
   } satisfies Record<RefusalDetail, string>,
 
   deviceTitles: {

@@ -187,5 +187,3 @@ export class BoshTransport implements Transport {
   }
 }
 
-/** For tests of the wire form. */
-export const boshBody = body;
