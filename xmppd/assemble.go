@@ -65,7 +65,7 @@ func (s *Server) assemble(ctx context.Context) error {
 	s.c2s = c2s.New(s.cfg.Sessions, s.router, hosts, s.log)
 	s.bosh = bosh.New(bosh.Options{
 		MaxWait: s.cfg.BOSH.MaxWait, Inactivity: s.cfg.BOSH.Inactivity, MaxSessions: s.cfg.BOSH.MaxSessions,
-		Limit: s.cfg.Sessions.StanzaBytes, Queue: s.cfg.SendQueue, Knows: s.c2s.Knows,
+		Limit: s.cfg.Sessions.StanzaBytes, Queue: s.cfg.SendQueue, Knows: s.c2s.Knows, Recovered: s.recovered,
 	}, s.c2s.Accept)
 	if s.components, err = component.New(component.Options{KickOld: s.cfg.KickOldComponent, LoginTime: s.cfg.Sessions.LoginTime},
 		s.router, s.cfg.Components, s.log); err != nil {

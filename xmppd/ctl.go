@@ -22,11 +22,13 @@ type Stats struct {
 	Accounts   int                  `json:"accounts"`
 	Components map[string]bool      `json:"components"` // connected or not
 	Rooms      map[string]muc.Stats `json:"rooms"`      // by host
+	// Panics are streams that ended by a fault in the server.
+	Panics uint64 `json:"panics"`
 }
 
 // Stats counts what there is now.
 func (s *Server) Stats() Stats {
-	out := Stats{Sessions: s.c2s.Stats(), Components: make(map[string]bool), Rooms: make(map[string]muc.Stats)}
+	out := Stats{Sessions: s.c2s.Stats(), Components: make(map[string]bool), Rooms: make(map[string]muc.Stats), Panics: s.panics.Load()}
 	for _, u := range s.users {
 		for _, x := range u.All() {
 			if !x.Info().Anonymous {

@@ -71,7 +71,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	s.conns.Add(1)
 	s.mu.Unlock()
 	websocket.Serve(s.base, w, r, s.meta(r, stream.WebSocket), websocket.Options{
-		Limit: s.cfg.Sessions.StanzaBytes, Queue: s.cfg.SendQueue, Idle: s.cfg.IdleTime,
+		Limit: s.cfg.Sessions.StanzaBytes, Queue: s.cfg.SendQueue, Idle: s.cfg.IdleTime, Recovered: s.recovered,
 	}, s.c2s.Accept, func() {
 		s.mu.Lock()
 		s.webs--

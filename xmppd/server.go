@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -56,6 +57,8 @@ type Server struct {
 	users      map[string]*router.Users
 	proxies    []netip.Prefix
 	tls        *tls.Config
+
+	panics atomic.Uint64
 
 	base   context.Context // ends when the server stops; all connections hang on it
 	cancel context.CancelFunc
@@ -249,19 +252,25 @@ func (s *Server) serveDirect(l net.Listener) error {
 func (s *Server) ServeComponents(l net.Listener) error {
 	return s.serve(l, s.cfg.MaxConnections, func(c net.Conn) {
 		stream.ServeTCP(s.base, c, stream.TCPOptions{
-			Space: ns.Component, Limit: s.cfg.ComponentStanzaBytes, Queue: s.cfg.ServiceSendQueue, Idle: s.cfg.IdleTime,
+			Recovered: s.recovered, Space: ns.Component, Limit: s.cfg.ComponentStanzaBytes, Queue: s.cfg.ServiceSendQueue, Idle: s.cfg.IdleTime,
 		}, s.components.Accept)
 	})
 }
 
 func (s *Server) clientOptions(direct bool) stream.TCPOptions {
 	o := stream.TCPOptions{
-		TLS: s.tls, Direct: direct, Limit: s.cfg.Sessions.StanzaBytes, Queue: s.cfg.SendQueue, Idle: s.cfg.IdleTime,
+		Recovered: s.recovered, TLS: s.tls, Direct: direct, Limit: s.cfg.Sessions.StanzaBytes, Queue: s.cfg.SendQueue, Idle: s.cfg.IdleTime,
 	}
 	if s.cfg.TrustLoopback && !direct {
 		o.Trusted = func(a netip.Addr) bool { return a.IsLoopback() }
 	}
 	return o
+}
+
+// recovered tells of a panic that cost one stream.
+func (s *Server) recovered(v any, stack []byte) {
+	s.panics.Add(1)
+	s.log.WithField(logx.Reason, fmt.Sprint(v)).WithField("stack", string(stack)).Error("a stream was ended by a fault in the server")
 }
 
 func (s *Server) serve(l net.Listener, limit int, handle func(net.Conn)) error {

@@ -50,6 +50,8 @@ type Options struct {
 	Queue int
 	// Knows says whether clients may log in to a domain.
 	Knows func(domain string) bool
+	// Recovered hears of panics, see stream.Guard.
+	Recovered func(v any, stack []byte)
 }
 
 // Server keeps the sessions.

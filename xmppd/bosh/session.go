@@ -161,7 +161,9 @@ func (x *session) process(q *request, body *stream.Body) {
 	first := !x.created
 	x.mu.Unlock()
 	if !x.over {
-		x.handle(body, first, terminating)
+		if !stream.Guard(x.srv.o.Recovered, func() { x.handle(body, first, terminating) }) {
+			x.Fail(stream.Err(stream.InternalServerError, ""))
+		}
 	}
 	x.mu.Lock()
 	x.busy = false

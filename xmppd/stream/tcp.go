@@ -30,6 +30,8 @@ type TCPOptions struct {
 	Queue int
 	// Idle is how long a silence may last; 0 is for ever.
 	Idle time.Duration
+	// Recovered hears of panics, see Guard.
+	Recovered func(v any, stack []byte)
 	// Handshake is how long TLS may take.
 	Handshake time.Duration
 }
@@ -96,7 +98,11 @@ func ServeTCP(ctx context.Context, conn net.Conn, o TCPOptions, accept Acceptor)
 	h := accept(t, m)
 	stop := context.AfterFunc(ctx, func() { t.Fail(Err(SystemShutdown, "")) })
 	defer stop()
-	silent := t.serve(ctx, h)
+	silent := false
+	if !Guard(o.Recovered, func() { silent = t.serve(ctx, h) }) {
+		t.Fail(Err(InternalServerError, ""))
+		h.Lost(ErrPanic)
+	}
 	if !t.Ended() {
 		t.Writer.Close()
 	}

@@ -37,6 +37,8 @@ type Options struct {
 	Queue int
 	// Idle is how long a silence may last before a ping, and then until the end.
 	Idle time.Duration
+	// Recovered hears of panics, see stream.Guard.
+	Recovered func(v any, stack []byte)
 }
 
 // closeElement is compared as a string by Strophe (xmpp.md §1.3(8)).
@@ -77,7 +79,10 @@ func Serve(ctx context.Context, w http.ResponseWriter, r *http.Request, m stream
 		h := accept(c, m)
 		stop := context.AfterFunc(ctx, func() { c.Fail(stream.Err(stream.SystemShutdown, "")) })
 		defer stop()
-		c.serve(h)
+		if !stream.Guard(o.Recovered, func() { c.serve(h) }) {
+			c.Fail(stream.Err(stream.InternalServerError, ""))
+			h.Lost(stream.ErrPanic)
+		}
 		c.Drain()
 	}()
 }
