@@ -126,10 +126,10 @@ func (c *Conference) flush(now time.Time) {
 		return
 	}
 	if len(c.dirty) > 0 {
-		order := c.lastNOrder()
+		offered := c.gather()
 		for e := range c.dirty {
 			if c.endpoints[e.ID] == e {
-				c.decide(e, order)
+				c.decide(e, offered)
 			}
 		}
 		clear(c.dirty)
@@ -158,35 +158,56 @@ func (c *Conference) lastNOrder() []*endpoint.Endpoint {
 	return append(with, without...)
 }
 
-// decide chooses what video a receiver gets, and makes it so.
-func (c *Conference) decide(e *endpoint.Endpoint, order []*endpoint.Endpoint) {
-	var candidates []allocate.Source
-	byName := make(map[string]*endpoint.Source)
-	if e.AcceptVideo {
-		for _, o := range order {
-			if o == e {
-				continue
-			}
-			for _, s := range o.Video {
-				candidate := s.Candidate()
-				if l := e.Gets(s); l != media.LayerNone {
-					candidate.Sent, candidate.Sticky = int(l), true
-				}
-				candidates = append(candidates, candidate)
-				byName[s.Name] = s
-			}
+// offering is the video there is, gathered once for all receivers of a flush.
+type offering struct {
+	sources []*endpoint.Source // in last-N order
+	shown   []allocate.Source  // the same, as the allocation sees them
+	byName  map[string]*endpoint.Source
+}
+
+func (c *Conference) gather() *offering {
+	o := &offering{byName: make(map[string]*endpoint.Source)}
+	for _, e := range c.lastNOrder() {
+		for _, s := range e.Video {
+			o.sources = append(o.sources, s)
+			o.shown = append(o.shown, s.Candidate())
+			o.byName[s.Name] = s
 		}
 	}
+	return o
+}
+
+// to is what is offered to one receiver: everything but its own.
+func (o *offering) to(e *endpoint.Endpoint) []allocate.Source {
+	if !e.AcceptVideo {
+		return nil
+	}
+	list := make([]allocate.Source, 0, len(o.shown))
+	for i, s := range o.sources {
+		if s.Owner == e {
+			continue
+		}
+		shown := o.shown[i]
+		if l := e.Gets(s); l != media.LayerNone {
+			shown.Sent, shown.Sticky = int(l), true
+		}
+		list = append(list, shown)
+	}
+	return list
+}
+
+// decide chooses what video a receiver gets, and makes it so.
+func (c *Conference) decide(e *endpoint.Endpoint, o *offering) {
 	cfg := c.cfg.Allocate
 	cfg.MaxVideo = allocate.EffectiveLastN(c.cfg.LastN, c.slotLimit(e))
-	result := allocate.Allocate(candidates, e.Receive.Settings, e.Bandwidth(c.cfg.Trust), cfg)
+	result := allocate.Allocate(o.to(e), e.Receive.Settings, e.Bandwidth(c.cfg.Trust), cfg)
 	e.Receive.Result = result
 
 	if e.Receive.Video != nil {
-		c.mapVideo(e, result, byName)
+		c.mapVideo(e, result, o.byName)
 	}
 	for _, a := range result.Allocations {
-		s := byName[a.Source]
+		s := o.byName[a.Source]
 		f := endpoint.Forward{Target: media.LayerNone}
 		if a.Target != allocate.None {
 			f.Target = media.Layer(a.Target)

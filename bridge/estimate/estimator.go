@@ -43,7 +43,7 @@ const (
 	decreaseFactor  = 0.85
 	gentleFactor    = 0.95
 	decreasePause   = 100 * time.Millisecond // at least, between two steps back
-	squeezedBelow   = 0.9 // arrival slower than this share of the sending rate is a full path
+	squeezedBelow   = 0.9                    // arrival slower than this share of the sending rate is a full path
 	growthPerSecond = 1.08
 	provedHeadroom  = 1.5
 	provedOffset    = 10_000
