@@ -255,10 +255,10 @@ func TestCall(t *testing.T) {
 		_ = h.Add("focus.example.com", focus)
 		room := &fakeHost{}
 		_ = h.Add("rooms.example.com", room)
-		var got []*stanza.Stanza
+		answers := make(chan *stanza.Stanza, 10)
 		ask := func() *stanza.Stanza {
 			req := stanza.New(stanza.IQ, stanza.Set, stanza.MustAddr("demo@rooms.example.com"), stanza.MustAddr("focus.example.com"), "")
-			h.Call(req, 5*time.Second, func(st *stanza.Stanza) { got = append(got, st) })
+			h.Call(req, 5*time.Second, func(st *stanza.Stanza) { answers <- st })
 			return focus.got[len(focus.got)-1]
 		}
 		req := ask()
@@ -267,21 +267,21 @@ func TestCall(t *testing.T) {
 		}
 		h.Reply(req, nil)
 		h.Reply(req, nil) // the second is the host's own business
-		if len(got) != 1 || got[0].Type != stanza.ResultType || len(room.got) != 1 {
-			t.Fatalf("answers %v, host got %v", got, room.got)
+		if st := <-answers; st.Type != stanza.ResultType || len(answers) != 0 || len(room.got) != 1 {
+			t.Fatalf("answer %v, host got %v", st, room.got)
 		}
 		ask()
-		time.Sleep(6 * time.Second)
-		if len(got) != 2 || got[1].Type != stanza.ErrorType || !strings.Contains(got[1].String(), "<remote-server-timeout") {
-			t.Errorf("answers %v", got)
+		begin := time.Now()
+		if st := <-answers; st.Type != stanza.ErrorType || !strings.Contains(st.String(), "<remote-server-timeout") || time.Since(begin) != 5*time.Second {
+			t.Errorf("answer %v after %v", st, time.Since(begin))
 		}
 		// The wrong one cannot answer.
 		req = ask()
 		h.Send(stanza.New(stanza.IQ, stanza.ResultType, stanza.MustAddr("evil@example.com/x"), req.From, req.ID))
-		if len(got) != 2 {
+		if len(answers) != 0 {
 			t.Error("a stranger answered")
 		}
-		time.Sleep(6 * time.Second)
+		<-answers
 	})
 }
 
