@@ -75,7 +75,8 @@ const (
 	EventFeedback
 	// EventREMB: the receiver Endpoint estimates Bitrate.
 	EventREMB
-	// EventReport: the receiver Endpoint reported Loss and, if known, RTT.
+	// EventReport: the receiver Endpoint reported Loss and, if known, RTT. At most once a
+	// second.
 	EventReport
 )
 
@@ -92,7 +93,7 @@ type Event struct {
 	Packets []PacketResult
 	// Bitrate in bit/s, set with EventREMB.
 	Bitrate uint64
-	// Loss is the fraction of packets lost since the report before, 0 to 1, and RTT the
+	// Loss is the fraction of packets lost since the event before, 0 to 1, and RTT the
 	// round trip time (0 = unknown); set with EventReport.
 	Loss float64
 	RTT  time.Duration

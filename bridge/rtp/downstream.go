@@ -28,6 +28,10 @@ type outStream struct {
 	rtxSeq          uint16
 	history         []sentPacket
 
+	// What the receiver told last: the highest number it saw and how many it lost.
+	told        bool
+	highestTold uint32
+	lostTold    int32
 	// reports remembers the last sender reports that went out, to compute round trips.
 	reports [4]sentReport
 	report  int

@@ -21,7 +21,7 @@ type leg struct {
 	muted      [3]bool
 
 	sources []*Source
-	// streams finds what arrives by SSRC, outs what is sent by SSRC and by RTX SSRC.
+	// streams finds what arrives by SSRC, outs what is sent.
 	streams map[uint32]*upStream
 	// order lists the media streams for reports.
 	order []*upStream
@@ -45,6 +45,8 @@ type leg struct {
 	up, down         rate
 	rtt              int64
 	upLoss, downLoss float64
+	// What the endpoint reported lost of what it should have got, since lossSince.
+	lossExpected, lossLost, lossSince int64
 	lastPacket       int64
 }
 

@@ -317,7 +317,12 @@ func TestReports(t *testing.T) {
 	}
 	b.pass(100 * time.Millisecond)
 	b.feedRTCP(to, marshalRTCP(t, &rtcp.ReceiverReport{SSRC: 5, Reports: []rtcp.ReceptionReport{{
-		SSRC: 2000, FractionLost: 64, LastSenderReport: ntp >> 16 & 0xFFFFFFFF, Delay: 65536 / 50,
+		SSRC: 2000, LastSequenceNumber: 100, TotalLost: 7, LastSenderReport: ntp >> 16 & 0xFFFFFFFF, Delay: 65536 / 50,
+	}}}))
+	b.turn()
+	b.pass(time.Second)
+	b.feedRTCP(to, marshalRTCP(t, &rtcp.ReceiverReport{SSRC: 5, Reports: []rtcp.ReceptionReport{{
+		SSRC: 2000, LastSequenceNumber: 120, TotalLost: 12,
 	}}}))
 	b.turn()
 	ev := waitEvent(t, b, EventReport)

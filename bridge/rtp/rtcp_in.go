@@ -115,35 +115,39 @@ func (s *Shard) forwardReport(d *downStream, ntp uint64, ts uint32) {
 	s.sendRTCP(d.receiver, b)
 }
 
+// lossInterval is the time in microseconds over which a receiver's losses are summed up.
+// Single reports are no measure: clients send one with each request for a lost packet.
+const lossInterval = 1_000_000
+
 // reportBlocks takes what a receiver says about what we sent it.
 func (s *Shard) reportBlocks(e *Endpoint, b []byte, count int) {
-	var worst uint8
-	found := false
+	l := &e.leg
 	for ; count > 0 && len(b) >= reportBlockSize; count, b = count-1, b[reportBlockSize:] {
 		r := parseReportBlock(b)
-		o := e.leg.outs[r.ssrc]
+		o := l.outs[r.ssrc]
 		if o == nil {
 			continue
 		}
-		found = true
-		worst = max(worst, r.fraction)
-		if r.lastSR == 0 {
-			continue
+		if expected := int32(r.highest - o.highestTold); o.told && expected > 0 && expected < 1<<16 {
+			l.lossExpected += int64(expected)
+			l.lossLost += int64(min(max(r.lost-o.lostTold, 0), expected))
 		}
+		o.told, o.highestTold, o.lostTold = true, r.highest, r.lost
 		for _, sent := range o.reports {
-			if sent.at != 0 && sent.ntp == r.lastSR {
+			if r.lastSR != 0 && sent.at != 0 && sent.ntp == r.lastSR {
 				rtt := s.clock - sent.at - int64(r.delay)*1_000_000/65536
 				if rtt >= 0 && rtt < 10_000_000 {
-					e.leg.rtt = max(1, rtt)
+					l.rtt = max(1, rtt)
 				}
 			}
 		}
 	}
-	if !found {
+	if l.lossExpected == 0 || s.clock-l.lossSince < lossInterval {
 		return
 	}
-	e.leg.downLoss = float64(worst) / 256
-	s.event(e, Event{Kind: EventReport, Loss: e.leg.downLoss, RTT: time.Duration(e.leg.rtt) * time.Microsecond})
+	l.downLoss = float64(l.lossLost) / float64(l.lossExpected)
+	l.lossExpected, l.lossLost, l.lossSince = 0, 0, s.clock
+	s.event(e, Event{Kind: EventReport, Loss: l.downLoss, RTT: time.Duration(l.rtt) * time.Microsecond})
 }
 
 // keyframeFor routes a receiver's request to the encoding it should be getting.
