@@ -33,7 +33,7 @@ func (c *Conference) decode(text []byte) (bridgemsg.Message, bool) {
 
 // handleChannelOpened greets a client with everything that holds now.
 func (c *Conference) handleChannelOpened(e *endpoint.Endpoint, kind channel.Kind, now time.Time) {
-	e.ChannelUp, e.Heard = true, now
+	e.ChannelUp, e.ChannelHad, e.Heard = true, true, now
 	c.log.WithField(logx.Endpoint, e.ID).WithField("carrier", kind.String()).Debug("bridge channel open")
 	if kind == channel.WebSocket {
 		c.send(e, &bridgemsg.ServerHello{})

@@ -79,7 +79,7 @@ func (c *Conference) connectivity(e *endpoint.Endpoint, last, now time.Time) {
 
 // channelMissing says once that a connected client has not opened its channel.
 func (c *Conference) channelMissing(e *endpoint.Endpoint, now time.Time) {
-	if e.ChannelUp || e.Complained || e.Connected.IsZero() || now.Sub(e.Connected) < noChannelAfter {
+	if e.ChannelHad || e.Complained || e.Connected.IsZero() || now.Sub(e.Connected) < noChannelAfter {
 		return
 	}
 	e.Complained = true

@@ -68,6 +68,7 @@ type Endpoint struct {
 	Created    time.Time
 	Connected  time.Time // DTLS done
 	ChannelUp  bool
+	ChannelHad bool      // it was up before
 	Heard      time.Time // anything that proves the client lives, beside media
 	Active     bool      // as told to the others
 	Complained bool      // of a missing channel
