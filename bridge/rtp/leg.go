@@ -47,7 +47,7 @@ type leg struct {
 	upLoss, downLoss float64
 	// What the endpoint reported lost of what it should have got, since lossSince.
 	lossExpected, lossLost, lossSince int64
-	lastPacket       int64
+	lastPacket                        int64
 }
 
 const (

@@ -333,7 +333,7 @@ func TestReports(t *testing.T) {
 	_, up := b.got(from)
 	var rr *rtcp.ReceiverReport
 	for _, p := range parseRTCP(t, up) {
-		if r, ok := p.(*rtcp.ReceiverReport); ok && len(r.Reports) > 0 {
+		if r, ok := p.(*rtcp.ReceiverReport); ok && len(r.Reports) > 0 && rr == nil {
 			rr = r
 		}
 	}
