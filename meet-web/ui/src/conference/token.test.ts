@@ -33,7 +33,7 @@ describe('a refused log-in', () => {
     ['Not acceptable by nbf', jwt({ nbf: 9e9 }), 'A02', 'other'],
     ['Invalid signature', jwt({}), 'A03', 'signature'],
     ['Invalid or incorrect alg', jwt({}, { alg: 'HS512' }), 'A03', 'algorithm'],
-    ['Invalid token', jwt({}, { alg: 'none' }), 'A03', 'signature'],
+    ['Invalid token', jwt({}, { alg: 'none' }), 'A03', 'unsigned'],
     ["invalid 'iss' claim", jwt({}), 'A03', 'issuer'],
     ["'iss' claim is missing", jwt({}), 'A03', 'issuer'],
     ["invalid 'aud' claim", jwt({}), 'A03', 'audience'],

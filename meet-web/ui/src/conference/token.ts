@@ -72,7 +72,7 @@ export type RefusalCode =
   | 'C06'; // the focus does not answer
 
 /** What about a token was not accepted, for A03. */
-export type RefusalDetail = 'signature' | 'algorithm' | 'issuer' | 'audience' | 'key' | 'no-expiry' | 'no-room' | 'no-subject' | 'other';
+export type RefusalDetail = 'signature' | 'unsigned' | 'algorithm' | 'issuer' | 'audience' | 'key' | 'no-expiry' | 'no-room' | 'no-subject' | 'other';
 
 export interface Refusal {
   readonly code: RefusalCode;
@@ -108,7 +108,7 @@ export function refusalOfLogin(serverText: string, token: string): Refusal {
   // proves nothing, which is another matter than a link cut off while copying.
   if (code === 'A07' && facts.alg.toLowerCase() === 'none') {
     code = 'A03';
-    detail = 'signature';
+    detail = 'unsigned';
   }
   return { code, detail, serverText, token: facts };
 }

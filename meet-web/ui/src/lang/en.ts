@@ -124,9 +124,9 @@ export const en = {
   refusals: {
     expired: (time: string) => (time === '' ? 'Ask the organiser for a new one.' : `It was valid until ${time}. Ask the organiser for a new one.`),
     tooEarly: (time: string) => (time === '' ? 'Its time has not come yet.' : `This link opens at ${time}.`),
-    wrongRoom: (room: string) => (room === '' ? 'It belongs to another room. Ask the organiser for the right one.' : `Your link is for “${room}”.`),
+    wrongRoom: (room: string) => (room === '' ? 'It belongs to another room. Ask the organiser for the right one.' : `Your link is for “${room}”. Open that room, or ask the organiser for a link to this one.`),
     wrongTenant: (tenant: string) =>
-      tenant === '' ? 'It belongs to another organisation. Ask the organiser for the right one.' : `Your link belongs to “${tenant}”.`,
+      tenant === '' ? 'It was made for another server or organisation. Ask the organiser for the right one.' : `Your link belongs to “${tenant}”.`,
   },
   refusalTitles: {
     A01: 'This link has expired',
@@ -155,6 +155,7 @@ export const en = {
   },
   refusalDetails: {
     signature: 'Its signature does not fit, so the server cannot tell who issued it. Ask the organiser for a new link.',
+    unsigned: 'It carries no signature, so it proves nothing. Ask the organiser for a new link.',
     algorithm: 'It is signed in a way this server does not accept. Ask the organiser for a new link.',
     issuer: 'The server does not recognise who issued it. Ask the organiser for a link made for this server.',
     audience: 'It was made for another service. Ask the organiser for a link made for this server.',
