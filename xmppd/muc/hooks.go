@@ -31,6 +31,11 @@ type Hooks struct {
 	submit    []func(*Room, *Submission) *stanza.Error
 	info      []func(*Room, *Form)
 	message   []func(*Room, *Occupant, *stanza.Stanza) Outcome
+	direct    []func(r *Room, from, to *Occupant, st *stanza.Stanza) *stanza.Error
+	hears     []func(r *Room, listener, speaker *Occupant) bool
+	kicked    []func(*Room, *Change)
+	configure []func(*Room, *Submission)
+	invited   []func(r *Room, by *Occupant, to stanza.Addr)
 }
 
 type joinRule struct {
@@ -60,7 +65,8 @@ var (
 	Continue = Outcome{}
 	// Hold keeps a join waiting until Room.Resume or Room.Refuse is called for it.
 	Hold = Outcome{kind: held}
-	// Handled ends the treatment of a message without an answer.
+	// Handled ends the treatment of a message or a join; the rule has answered it
+	// itself, if it needs an answer.
 	Handled = Outcome{kind: handled}
 )
 
@@ -239,4 +245,37 @@ func (h *Hooks) OnInfo(f func(*Room, *Form)) { h.info = append(h.info, f) }
 // it is reflected.
 func (h *Hooks) OnMessage(f func(*Room, *Occupant, *stanza.Stanza) Outcome) {
 	h.message = append(h.message, f)
+}
+
+// OnDirect is asked about every private message and request from one occupant to
+// another before it is handed on.
+func (h *Hooks) OnDirect(f func(r *Room, from, to *Occupant, st *stanza.Stanza) *stanza.Error) {
+	h.direct = append(h.direct, f)
+}
+
+// OnHears is asked whether presence of one occupant is meant for another; all must agree.
+func (h *Hooks) OnHears(f func(r *Room, listener, speaker *Occupant) bool) {
+	h.hears = append(h.hears, f)
+}
+
+// OnKick is called when a moderator puts somebody out, before anybody hears of it.
+func (h *Hooks) OnKick(f func(*Room, *Change)) { h.kicked = append(h.kicked, f) }
+
+// OnConfigure is called when a submitted configuration was found good, before it is
+// answered and applied.
+func (h *Hooks) OnConfigure(f func(*Room, *Submission)) { h.configure = append(h.configure, f) }
+
+// OnInvite is called for each account an occupant invites, before it is told.
+func (h *Hooks) OnInvite(f func(r *Room, by *Occupant, to stanza.Addr)) {
+	h.invited = append(h.invited, f)
+}
+
+// askDirect lets the rules speak about something between two occupants.
+func (h *Hooks) askDirect(r *Room, from, to *Occupant, st *stanza.Stanza) *stanza.Error {
+	for _, f := range h.direct {
+		if err := f(r, from, to, st); err != nil {
+			return err
+		}
+	}
+	return nil
 }

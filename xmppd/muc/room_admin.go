@@ -255,6 +255,9 @@ func (r *Room) setRole(actor *Occupant, item *AdminItem, reason string) *stanza.
 	}
 	if item.Role == NoRole {
 		c := &Change{Occupant: o, Bare: o.bare, From: o.affiliation, To: o.affiliation, Actor: named(actor), Reason: reason, status: []string{"307"}}
+		for _, f := range r.host.hooks.kicked {
+			f(r, c)
+		}
 		r.beforeKick(o, c)
 		r.eject(o, c)
 		return nil

@@ -138,6 +138,9 @@ func (r *Room) submit(st *stanza.Stanza, form *submission, from *router.Session)
 		r.host.rt.Bounce(st, errFormValue)
 		return
 	}
+	for _, f := range r.host.hooks.configure {
+		f(r, sub)
+	}
 	r.host.rt.Reply(st, nil)
 	r.setConfig(next)
 }

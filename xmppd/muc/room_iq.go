@@ -80,6 +80,12 @@ func (r *Room) relayIQ(st *stanza.Stanza) {
 		r.host.rt.Reply(st, nil) // XEP-0410
 		return
 	}
+	if st.IsRequest() {
+		if err := r.host.hooks.askDirect(r, at.o, target, st); err != nil {
+			r.host.rt.Bounce(st, err)
+			return
+		}
+	}
 	s := target.seats[0]
 	key := askKey{asker: at.o.nick, asked: target.nick, id: st.ID}
 	if st.IsRequest() {

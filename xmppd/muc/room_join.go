@@ -157,6 +157,9 @@ func (r *Room) ask(j *Join, rules []joinRule) bool {
 			r.log.WithField(logx.Occupant, j.From.String()).WithField(logx.Reason, rule.name).Debug("join refused")
 			r.Refuse(j, out.err)
 			return false
+		case handled:
+			r.host.stats.refused.Add(1)
+			return false
 		case held:
 			if len(r.held) >= maxHeld {
 				r.Refuse(j, errWaiting)

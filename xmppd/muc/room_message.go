@@ -172,6 +172,10 @@ func (r *Room) privateMessage(st *stanza.Stanza, at taken) {
 		r.host.rt.Bounce(st, errPrivate)
 		return
 	}
+	if err := r.host.hooks.askDirect(r, at.o, to, st); err != nil {
+		r.host.rt.Bounce(st, err)
+		return
+	}
 	var b stanza.Builder
 	b.Empty(ns.MUCUser, "x")
 	r.SendTo(to, r.cleanMessage(st, at.o).With(b.Bytes()))
@@ -230,6 +234,9 @@ func (r *Room) handleInvite(st *stanza.Stanza, at taken) {
 		}
 		if r.config.membersOnly && r.Affiliation(to) == None {
 			r.SetAffiliation(to, Member, at.o, "Invited by "+st.From.String())
+		}
+		for _, f := range r.host.hooks.invited {
+			f(r, at.o, to)
 		}
 		r.host.rt.Send(r.invitation(st.ID, at.o, to, inv.Reason))
 	}

@@ -134,6 +134,11 @@ func (r *Room) deliverAll(o *Occupant, e *stanza.Encoded) {
 // hears says whether presence of one occupant is meant for another. In a brewery
 // a service needs only the presence of the administrators' focus and its own.
 func (r *Room) hears(listener, speaker *Occupant) bool {
+	for _, f := range r.host.hooks.hears {
+		if !f(r, listener, speaker) {
+			return false
+		}
+	}
 	if !r.host.cfg.Brewery {
 		return true
 	}
