@@ -130,6 +130,9 @@ type EndpointStats struct {
 	RetransmissionsReceived, RetransmissionsSent uint64
 	// KeyframesRequested counts requests sent to the endpoint as a sender.
 	KeyframesRequested uint64
+	// FeedbackUnmatched counts packets the endpoint gave feedback about that we do not
+	// remember having sent.
+	FeedbackUnmatched uint64
 	// LastPacket is when a packet that could be decrypted arrived last; zero if never.
 	LastPacket time.Time
 	// RTT to the endpoint, 0 if unknown.
@@ -145,9 +148,9 @@ type Stats struct {
 	// Stages counts what each stage of the pipeline took in, passed on and dropped.
 	Stages [stageCount]StageStats
 	// ArenaExhausted counts packets dropped because all slots were in use,
-	// EventsDropped news nobody had room for, CommandsDropped refused commands.
-	ArenaExhausted, EventsDropped, CommandsDropped uint64
-	Endpoints                                      int
+	// EventsDropped news nobody had room for.
+	ArenaExhausted, EventsDropped uint64
+	Endpoints                     int
 }
 
 // StageStats counts the packets of one stage.

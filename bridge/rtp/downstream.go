@@ -45,18 +45,18 @@ type sentReport struct {
 
 // sentPacket is what a retransmission needs beside the plaintext in its slot.
 type sentPacket struct {
-	slot, generation  uint32
-	start, payload    uint16
-	end, congestion   uint16
-	seq               uint16
-	twoByte, rewrite  bool
-	timestamp         uint32
-	pictureID         uint16
-	tl0               uint8
-	pt                uint8
-	idOffset, tl0At   uint8
-	wide, used, video bool
-	again             int64
+	slot, generation uint32
+	start, payload   uint16
+	end, congestion  uint16
+	seq              uint16
+	twoByte, rewrite bool
+	timestamp        uint32
+	pictureID        uint16
+	tl0              uint8
+	pt               uint8
+	idOffset, tl0At  uint8
+	wide, used       bool
+	again            int64
 }
 
 // sentHistory is the number of packets of a stream that can be sent again.

@@ -26,8 +26,6 @@ type keyframeState struct {
 	pending bool
 }
 
-func (k *keyframeState) arrived(int64) { k.pending = false }
-
 // allow says whether a request may go out now. Requests of the bridge itself are not
 // counted against the budget.
 func (k *keyframeState) allow(now int64, internal bool) bool {

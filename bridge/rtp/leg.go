@@ -32,12 +32,11 @@ type leg struct {
 	// opened are the SSRCs of authentic RTP, for the same reason.
 	opened map[uint32]struct{}
 
-	twcc     twccReceiver
-	history  twccSender
-	remb     rembState
-	probe    probeState
-	nextRR   int64
-	nextTick int64
+	twcc    twccReceiver
+	history twccSender
+	remb    rembState
+	probe   probeState
+	nextRR  int64
 	// firSeq counts the full intra requests sent to this endpoint.
 	firSeq uint8
 

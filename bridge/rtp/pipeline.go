@@ -184,11 +184,9 @@ func (s *Shard) layersStage(e *Endpoint, u *upStream, p *packet, b []byte) bool 
 		return false
 	}
 	u.inspect(p, b)
-	src.up.codec = p.codec
 	u.measureLayer(p)
 	if p.facts.KeyframeStart {
-		u.lastKeyframe = p.arrival
-		src.up.keyframe[u.encoding].arrived(p.arrival)
+		src.up.keyframe[u.encoding].pending = false
 		s.event(e, Event{Kind: EventKeyframe, Source: src, Layer: media.LayerOf(u.encoding, 0, 0)})
 	}
 	return true

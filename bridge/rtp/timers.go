@@ -53,6 +53,7 @@ func (s *Shard) publishEndpoint(e *Endpoint) {
 	l := &e.leg
 	l.stats.BitrateReceived, l.stats.BitrateSent = l.up.roll(s.clock), l.down.roll(s.clock)
 	l.stats.RTT = time.Duration(l.rtt) * time.Microsecond
+	l.stats.FeedbackUnmatched = l.history.unmatched
 	l.stats.UpLoss, l.stats.DownLoss = l.upLoss, l.downLoss
 	if l.lastPacket != 0 {
 		l.stats.LastPacket = s.at(l.lastPacket)

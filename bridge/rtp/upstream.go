@@ -26,7 +26,6 @@ type upSource struct {
 	streams []*upStream
 	// downs are the receivers of the source.
 	downs []*downStream
-	codec media.Codec
 	// first says that the first packet was reported.
 	first    bool
 	changed  bool
@@ -63,7 +62,6 @@ type upStream struct {
 	reportNTP                       uint32
 	reportAt                        int64
 	lastArrival                     int64
-	lastKeyframe                    int64
 	lossFraction                    float64
 	clockRate                       uint32
 	lastRetransmitted, retransmited uint64

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"github.com/pion/srtp/v3"
+	"github.com/sirupsen/logrus"
 )
 
 // Protocol is the way a candidate is reached.
@@ -77,6 +78,8 @@ type SessionOptions struct {
 	PrivateCandidates bool
 	// Handler hears what happens.
 	Handler Handler
+	// Log is the transport's logger with the session's fields; nil means without.
+	Log *logrus.Entry
 }
 
 // Keys are the SRTP contexts of a session, made from the DTLS handshake. They are not

@@ -70,6 +70,9 @@ func (t *Transport) NewSession(opts SessionOptions) (*Session, error) {
 		t: t, opts: opts, log: t.log, cert: cert,
 		news: make(chan func(), 64),
 	}
+	if opts.Log != nil {
+		s.log = opts.Log
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.dtls = newDTLSConn(s)
 	if err := t.register(s); err != nil {
