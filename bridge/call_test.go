@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/coder/websocket"
 )
 
 const wantAll = `{"colibriClass":"ReceiverVideoConstraints","lastN":-1,"assumedBandwidthBps":-1}`
@@ -141,6 +143,39 @@ func TestWrongCertificateExpiresTheEndpoint(t *testing.T) {
 		select {
 		case <-a.changed:
 		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// TestChannelComesBack: a client whose socket was cut is told again all that holds.
+func TestChannelComesBack(t *testing.T) {
+	h := newHall(t)
+	a, b := h.enter("aa", ""), h.enter("bb", "")
+	h.ask(`<endpoint id="aa">` + a.sources() + `</endpoint>`)
+	a.openSocket()
+	b.openSocket()
+	b.say(wantAll)
+	a.expect("SenderSourceConstraints", `"maxHeight":180`)
+	_ = a.ws.CloseNow()
+	a.openSocket()
+	a.expect("ServerHello")
+	a.expect("SenderSourceConstraints", `"sourceName":"aa-v0"`, `"maxHeight":180`)
+	a.expect("ForwardedSources")
+
+	// The bridge says goodbye with 1001 when the endpoint is gone.
+	h.ask(`<endpoint id="aa" expire="true"/>`)
+	deadline := time.After(15 * time.Second)
+	for {
+		select {
+		case <-deadline:
+			t.Fatal("the socket of an expired endpoint is still open")
+		case <-time.After(10 * time.Millisecond):
+		}
+		if code := websocket.CloseStatus(a.closed()); code != -1 {
+			if code != websocket.StatusGoingAway {
+				t.Fatalf("closed with %v", code)
+			}
+			return
 		}
 	}
 }

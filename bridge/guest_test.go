@@ -126,6 +126,7 @@ type guest struct {
 	opened                    chan struct{}
 	mu                        sync.Mutex
 	heard                     map[uint32]int // packets by SSRC
+	closeErr                  error
 	changed                   chan struct{}
 	asked                     atomic.Int32 // keyframes
 	cancel                    context.CancelFunc
@@ -396,6 +397,9 @@ func (g *guest) openSocket() {
 		for {
 			_, text, err := ws.Read(context.Background())
 			if err != nil {
+				g.mu.Lock()
+				g.closeErr = err
+				g.mu.Unlock()
 				return
 			}
 			g.messages <- string(text)
@@ -413,6 +417,13 @@ func (g *guest) openData() {
 	g.data = d
 	d.OnOpen(func() { g.opened <- struct{}{} })
 	d.OnMessage(func(m webrtc.DataChannelMessage) { g.messages <- string(m.Data) })
+}
+
+// closed is why the last socket ended, nil if it has not.
+func (g *guest) closed() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.closeErr
 }
 
 func (g *guest) say(text string) {

@@ -164,7 +164,7 @@ func TestTemporalLayersOnlyBelowPreferredHeight(t *testing.T) {
 	s := settings()
 	s.Default.MaxHeight = 720
 	for bw, want := range map[int64]int{
-		150 * kbps: 0<<6 | 0, // 180p at 7.5 fps
+		150 * kbps: 0, // 180p at 7.5 fps
 		250 * kbps: 0<<6 | 1,
 		350 * kbps: 0<<6 | 2,
 		// 360p below full rate costs more than 180p at full rate and is
