@@ -56,7 +56,7 @@ func (in *instance) webListeners() (plain, public string) {
 
 func (in *instance) buildFocus() (*service, error) {
 	f, err := focus.New(in.cfg.Focus, in.log.WithField(logx.Part, Focus), focus.Options{
-		Dial: in.dial, Metrics: in.metrics, Version: Version,
+		Dial: in.dial, Metrics: in.metrics, Version: Version, StateFile: in.focusState(),
 	})
 	if err != nil {
 		return nil, err
@@ -130,4 +130,14 @@ func (in *instance) health(context.Context) error {
 		}
 	}
 	return nil
+}
+
+// focusState is where a focus that runs alone remembers its rooms, so that it
+// returns to them when it is started again. With all parts in one process the
+// rooms end with it, and there is nothing to return to.
+func (in *instance) focusState() string {
+	if len(in.opts.Parts) > 1 {
+		return ""
+	}
+	return in.data.path("focus-rooms.json")
 }
