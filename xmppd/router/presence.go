@@ -69,6 +69,9 @@ func (s *Session) Available() bool { return s.presence.last() != nil }
 func (u *Users) sent(s *Session, st *stanza.Stanza) {
 	switch st.Type {
 	case "", stanza.Unavailable:
+		if st.Type == "" {
+			st = u.opts.Hooks.askOutgoing(s, st)
+		}
 		switch {
 		case !st.To.IsZero():
 			if !s.presence.direct(st.To, st.Type == "") {
@@ -99,6 +102,7 @@ func (u *Users) broadcast(s *Session, st *stanza.Stanza) {
 	p.mu.Unlock()
 	u.toOwn(s, st)
 	u.toSubscribers(s, st)
+	defer u.opts.Hooks.tellPresence(u, s, st)
 	if !first {
 		return
 	}
@@ -116,6 +120,7 @@ func (u *Users) leave(s *Session, st *stanza.Stanza) {
 	if was != nil {
 		u.toOwn(s, st)
 		u.toSubscribers(s, st)
+		u.opts.Hooks.tellPresence(u, s, st)
 	}
 	u.tell(st, directed)
 }

@@ -128,8 +128,11 @@ func (u *Users) subscriptionSent(s *Session, st *stanza.Stanza) {
 		u.store(owner, c)
 	}
 	u.r.Route(st, s)
-	if c.Subscription.From() && !before.From() {
-		u.announce(owner, st.To)
+	if c.Subscription.From() != before.From() {
+		if c.Subscription.From() {
+			u.announce(owner, st.To)
+		}
+		u.opts.Hooks.tellSubscribed(u, owner, st.To, c.Subscription.From())
 	}
 }
 
@@ -219,7 +222,7 @@ func (u *Users) contacts(owner stanza.Addr) []Contact {
 
 func (u *Users) toSubscribers(s *Session, st *stanza.Stanza) {
 	for _, c := range u.contacts(s.addr) {
-		if c.Subscription.From() {
+		if c.Subscription.From() && !u.opts.Hooks.isBlocked(s.addr.Bare(), c.Addr) {
 			u.r.Route(st.WithTo(c.Addr), nil)
 		}
 	}

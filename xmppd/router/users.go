@@ -15,6 +15,8 @@ type UsersOptions struct {
 	Exists func(local string) bool
 	// Roster keeps contact lists; nil where there are none.
 	Roster Roster
+	// Hooks are the services of accounts; may be nil.
+	Hooks *Hooks
 }
 
 // Users is the Host of a domain people log in to. It delivers by RFC 6121 §8;
@@ -119,6 +121,9 @@ func (u *Users) FromSession(s *Session, st *stanza.Stanza) {
 	if st.From != s.addr {
 		st = st.WithFrom(s.addr)
 	}
+	if st = u.opts.Hooks.askSending(s, st); st == nil {
+		return
+	}
 	switch {
 	case st.Kind == stanza.Presence:
 		u.sent(s, st)
@@ -134,7 +139,7 @@ func (u *Users) FromSession(s *Session, st *stanza.Stanza) {
 func (u *Users) Deliver(to stanza.Addr, e *stanza.Encoded) bool {
 	if to.IsFull() {
 		s := u.Session(to)
-		return s != nil && s.Deliver(to, e)
+		return s != nil && (u.opts.Hooks.isBlocked(to.Bare(), e.Stanza().From) || s.Deliver(to, e))
 	}
 	u.r.Route(e.Stanza().WithTo(to), nil)
 	return true
@@ -142,9 +147,14 @@ func (u *Users) Deliver(to stanza.Addr, e *stanza.Encoded) bool {
 
 // HandleStanza delivers by RFC 6121 §8.5.
 func (u *Users) HandleStanza(st *stanza.Stanza, from *Session) {
-	switch {
-	case st.To.Local() == "":
+	if st.To.Local() == "" {
 		u.opts.Service.HandleStanza(st, from)
+		return
+	}
+	if st = u.opts.Hooks.askReceiving(u, st); st == nil {
+		return
+	}
+	switch {
 	case st.Kind == stanza.Presence:
 		u.received(st)
 	case st.To.IsFull():
