@@ -71,6 +71,7 @@ function ourselves(conference: Conference, local: LocalMedia): Participant {
     audioMuted: local.micMuted,
     videoMuted: local.cameraMuted,
     screenShared: local.screen.value !== null,
+    videoPaused: false,
     interrupted: false,
     audio: undefined,
     video: local.camera.value ?? undefined,
@@ -85,17 +86,23 @@ export function CallScreen(props: CallScreenProps): JSX.Element {
   const [attempt, setAttempt] = useState(0);
   const main = useRef<HTMLElement>(null);
   const chatButton = useRef<HTMLButtonElement>(null);
+  const opener = useRef<Element | null>(null);
   const self = useComputed(() => ourselves(conference, local)).value;
   const others = conference.participants.list.value;
   const people = [self, ...others];
 
   useEffect(() => main.current?.focus(), []);
   const show = (next: PanelName | undefined): void => {
+    if (panel === undefined) {
+      opener.current = document.activeElement;
+    }
     setPanel(next);
     conference.chat.setOpen(next === 'chat');
     props.onPanel();
     if (next === undefined) {
-      chatButton.current?.focus();
+      // Back to where the person was; the shortcut opens panels from anywhere.
+      const back = opener.current;
+      (back instanceof HTMLElement && back.isConnected && back !== document.body ? back : chatButton.current)?.focus();
     }
   };
   const toggle = (name: PanelName): void => show(panel === name ? undefined : name);
@@ -108,8 +115,18 @@ export function CallScreen(props: CallScreenProps): JSX.Element {
   };
   const latest = useRef(actions);
   latest.current = actions;
+  const escape = useRef<() => void>(() => undefined);
+  escape.current = () => {
+    if (panel !== undefined) {
+      show(undefined);
+    }
+  };
   useEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
+      if (event.key === 'Escape') {
+        escape.current();
+        return;
+      }
       const action = shortcutFor(event, props.shortcuts);
       if (action !== undefined) {
         event.preventDefault();

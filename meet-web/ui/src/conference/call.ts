@@ -224,6 +224,7 @@ export class Call {
     this.#offer = undefined;
     this.#sentWishes = '';
     this.#options.participants.setTracks(new Map());
+    this.#options.participants.setForwarded(undefined);
     this.#options.participants.removeSources(() => true);
   }
 
@@ -300,8 +301,10 @@ export class Call {
       case 'sender-constraints':
         this.#session?.restrict(event.source, event.maxHeight);
         break;
-      case 'hello':
       case 'forwarded-sources':
+        this.#options.participants.setForwarded(event.sources);
+        break;
+      case 'hello':
       case 'endpoint-message':
       case 'unknown':
         break;

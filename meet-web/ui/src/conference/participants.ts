@@ -15,6 +15,8 @@ export interface Participant {
   readonly audioMuted: boolean;
   readonly videoMuted: boolean;
   readonly screenShared: boolean;
+  /** The bridge holds the camera picture back, for want of bandwidth. */
+  readonly videoPaused: boolean;
   /** The bridge hears nothing from them. */
   readonly interrupted: boolean;
   readonly audio: MediaStreamTrack | undefined;
@@ -40,6 +42,7 @@ export class Participants {
   readonly #list = signal<readonly Participant[]>([]);
   #tracks: ReadonlyMap<string, MediaStreamTrack> = new Map();
   #sources = new Map<string, Source>();
+  #forwarded: ReadonlySet<string> | undefined;
 
   readonly list: ReadonlySignal<readonly Participant[]> = this.#list;
   readonly count = computed(() => this.#list.value.length + 1);
@@ -73,6 +76,7 @@ export class Participants {
     this.#entries.clear();
     this.#tracks = new Map();
     this.#sources.clear();
+    this.#forwarded = undefined;
     this.#emit();
   }
 
@@ -102,6 +106,12 @@ export class Participants {
 
   setTracks(tracks: ReadonlyMap<string, MediaStreamTrack>): void {
     this.#tracks = tracks;
+    this.#emit();
+  }
+
+  /** What the bridge forwards at the moment; undefined while it has not said. */
+  setForwarded(names: readonly string[] | undefined): void {
+    this.#forwarded = names === undefined ? undefined : new Set(names);
     this.#emit();
   }
 
@@ -141,6 +151,7 @@ export class Participants {
       audioMuted: this.#muted(entry, /-a\d+$/, 'camera', audio),
       videoMuted: this.#muted(entry, /-v\d+$/, 'camera', camera),
       screenShared,
+      videoPaused: camera !== undefined && this.#forwarded !== undefined && !this.#forwarded.has(camera.name),
       interrupted: entry.interrupted,
       audio: track(audio),
       video: track(camera),

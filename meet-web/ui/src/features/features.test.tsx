@@ -59,7 +59,7 @@ const toolbar = {
   chatButton: { current: null }, onMic: nothing, onCamera: nothing, onShare: nothing, onPanel: nothing, onLeave: nothing,
 } as const;
 const person: Participant = {
-  id: 'aabbccdd', name: 'Ann Weber', local: false, moderator: true, hasMedia: true, audioMuted: true, videoMuted: true, screenShared: false, interrupted: false,
+  id: 'aabbccdd', name: 'Ann Weber', local: false, moderator: true, hasMedia: true, audioMuted: true, videoMuted: true, screenShared: false, videoPaused: false, interrupted: false,
   audio: undefined, video: undefined, screen: undefined,
 };
 const line = { key: '1', sender: 'Bob', own: false, privately: false, text: '<img src=x onerror=alert(1)> https://example.com', time: new Date(0), state: 'sent', reason: '' } as const;

@@ -62,6 +62,7 @@ export const en = {
   moderatorMark: 'moderator',
   speaking: 'speaking',
   lostConnection: 'connection lost',
+  videoPaused: 'video paused, low bandwidth',
   turnOnSound: 'Turn on sound',
   soundBlocked: 'The browser holds the sound back until you touch the page.',
 

@@ -35,6 +35,11 @@ function slotOf(name: string): OwnSlot | undefined {
   return slot === 'a0' || slot === 'v0' || slot === 'v1' ? slot : undefined;
 }
 
+/** Firefox sends what it likes whatever SSRCs its description names: there one layer is the honest announcement. */
+function layersByDescription(): boolean {
+  return !navigator.userAgent.includes('Firefox');
+}
+
 /**
  * One Jingle session with the bridge: a peer connection kept in step with a
  * RemoteDescription. Changes go into the description at once; a single running
@@ -151,7 +156,7 @@ export class PeerSession {
     const answer = await this.pc.createAnswer();
     const video = this.#remote.ownLine('video');
     let sdp = answer.sdp ?? '';
-    if (this.#options.simulcast && video !== undefined) {
+    if (this.#options.simulcast && video !== undefined && layersByDescription()) {
       sdp = addSimulcast(sdp, video.mid, this.#layers);
     }
     await this.pc.setLocalDescription({ type: 'answer', sdp });

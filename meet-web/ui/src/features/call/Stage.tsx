@@ -81,6 +81,7 @@ export function Stage(props: StageProps): JSX.Element {
       moderator={i.person.moderator && !i.screen}
       speaking={!i.screen && speaking.has(i.person.id)}
       interrupted={i.person.interrupted}
+      paused={!i.screen && i.person.videoPaused && !i.person.videoMuted}
       compact={compact}
       onFirstFrame={() => !i.person.local && props.onFirstFrame(i.person.id)}
     />

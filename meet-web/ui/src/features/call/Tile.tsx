@@ -18,6 +18,8 @@ export interface TileProps {
   readonly moderator?: boolean;
   readonly speaking?: boolean;
   readonly interrupted?: boolean;
+  /** The picture stands still for want of bandwidth. */
+  readonly paused?: boolean;
   readonly compact?: boolean;
   readonly onFirstFrame?: () => void;
 }
@@ -35,6 +37,9 @@ export function tileLabel(props: TileProps): string {
   }
   if (props.screen !== true && props.chatOnly !== true && props.video === undefined) {
     parts.push(t.cameraOffMark);
+  }
+  if (props.paused === true && props.video !== undefined) {
+    parts.push(t.videoPaused);
   }
   if (props.interrupted === true) {
     parts.push(t.lostConnection);
@@ -72,12 +77,19 @@ function VideoView({ track, className, onFrame }: VideoProps): JSX.Element {
 
 export function Tile(props: TileProps): JSX.Element {
   const { id, name, video, screen = false, compact = false } = props;
+  const paused = props.paused === true && props.interrupted !== true && video !== undefined;
   const [shown, setShown] = useState<MediaStreamTrack | undefined>(undefined);
+  // A camera that comes back shows the avatar until its first new frame.
+  useEffect(() => {
+    if (video === undefined) {
+      setShown(undefined);
+    }
+  }, [video]);
   const visible = video !== undefined && shown === video;
   const videoClass = [css.video, props.mirrored === true ? css.mirrored : '', screen ? css.contain : '', visible ? '' : css.hidden].join(' ');
   return (
     <div
-      class={`${css.tile} ${props.speaking === true ? css.speaking : ''} ${compact ? css.compact : ''} ${props.interrupted === true ? css.dim : ''}`}
+      class={`${css.tile} ${props.speaking === true ? css.speaking : ''} ${compact ? css.compact : ''} ${props.interrupted === true ? css.dim : ''} ${paused ? css.paused : ''}`}
       role="group"
       aria-label={tileLabel(props)}
       data-testid="tile"
@@ -114,6 +126,7 @@ export function Tile(props: TileProps): JSX.Element {
         <span class={css.name}>{name}</span>
         {props.chatOnly === true && <span class={css.note}>{t.noMedia}</span>}
         {props.interrupted === true && <span class={css.note}>{t.lostConnection}</span>}
+        {paused && visible && <span class={`${css.note} ${css.late}`}>{t.videoPaused}</span>}
       </div>
     </div>
   );
