@@ -48,3 +48,12 @@ func (r *Room) open() {
 		f(r)
 	}
 }
+
+// Wire is the address under which people know a room that is named by an address
+// of this host: rooms of tenants have a domain of their own.
+func (h *Host) Wire(room stanza.Addr) stanza.Addr {
+	if _, addr, ok := h.locate(room); ok {
+		return addr
+	}
+	return room.Bare()
+}
