@@ -76,7 +76,12 @@ var law = map[string]rule{
 	"xmppd/c2s":         {[]string{"xmppd/stanza", "xmppd/stream", "xmppd/sasl", "xmppd/router", "internal/wire/ns", "@daily"}, whySibling},
 	"xmppd/component":   {[]string{"xmppd/stanza", "xmppd/stream", "xmppd/router", "internal/wire/ns", "@daily"}, whySibling},
 	"xmppd/router":      {[]string{"xmppd/stanza", "internal/wire/ns", "@daily"}, whySibling},
-	"xmppd/module":      {[]string{"xmppd/stanza", "xmppd/router", "internal/wire/ns", "internal/wire/jitsimeet", "@daily"}, whySibling},
+	// A card, a block list and private fragments are small answers that must outlive a restart.
+	"xmppd/module":   {[]string{"xmppd/stanza", "xmppd/router", "internal/store", "internal/wire/ns", "internal/wire/jitsimeet", "@daily"}, whySibling},
+	"xmppd/dataform": {[]string{"xmppd/stanza", "internal/wire/ns"}, "forms and result pages are values; what they mean is the business of who asks"},
+	"xmppd/pubsub":   {[]string{"xmppd/stanza", "xmppd/router", "xmppd/dataform", "internal/store", "internal/wire/ns", "@daily"}, whySibling},
+	"xmppd/archive":  {[]string{"xmppd/stanza", "xmppd/router", "xmppd/dataform", "internal/store", "internal/wire/ns", "@daily"}, "rooms and accounts keep archives alike, so it knows neither"},
+	"xmppd/upload":   {[]string{"xmppd/stanza", "xmppd/router", "xmppd/dataform", "internal/store", "internal/wire/ns", "@daily"}, whySibling},
 	"xmppd/muc":         {[]string{"xmppd/stanza", "xmppd/router", "internal/store", "internal/wire/ns", "@daily"}, whySibling},
 	"xmppd/muc/muctest": {[]string{"xmppd/...", "@words", "@daily", "internal/store"}, whyFakes},
 	"xmppd/meeting":     {[]string{"xmppd/stanza", "xmppd/router", "xmppd/muc", "jwtauth", "internal/wire/ns", "internal/wire/jitsimeet", "@daily"}, whySibling},
