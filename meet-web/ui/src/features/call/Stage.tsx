@@ -73,6 +73,8 @@ export function Stage(props: StageProps): JSX.Element {
     <Tile
       id={i.person.id}
       name={displayName(i.person, i.screen)}
+      avatarName={i.person.name === '' ? t.someone : i.person.name}
+      {...(i.person.local && compact ? { caption: t.you } : {})}
       video={i.screen ? i.person.screen : i.person.videoMuted ? undefined : i.person.video}
       mirrored={i.person.local && !i.screen}
       screen={i.screen}

@@ -10,6 +10,10 @@ export interface TileProps {
   readonly id: string;
   /** Already decided: never empty. */
   readonly name: string;
+  /** For the initials; `name` when left out. */
+  readonly avatarName?: string;
+  /** What stands on the tile where it differs from `name`. */
+  readonly caption?: string;
   readonly video: MediaStreamTrack | undefined;
   readonly mirrored?: boolean;
   readonly screen?: boolean;
@@ -47,6 +51,9 @@ export function tileLabel(props: TileProps): string {
   return parts.join(', ');
 }
 
+/** Tracks that have shown a frame: a tile that moves in the page need not wait for another. */
+const alive = new WeakSet<MediaStreamTrack>();
+
 interface VideoProps {
   readonly track: MediaStreamTrack;
   readonly className: string;
@@ -78,11 +85,16 @@ function VideoView({ track, className, onFrame }: VideoProps): JSX.Element {
 export function Tile(props: TileProps): JSX.Element {
   const { id, name, video, screen = false, compact = false } = props;
   const paused = props.paused === true && props.interrupted !== true && video !== undefined;
-  const [shown, setShown] = useState<MediaStreamTrack | undefined>(undefined);
+  const [shown, setShown] = useState(() => (video !== undefined && alive.has(video) ? video : undefined));
   // A camera that comes back shows the avatar until its first new frame.
   useEffect(() => {
     if (video === undefined) {
-      setShown(undefined);
+      setShown((before) => {
+        if (before !== undefined) {
+          alive.delete(before);
+        }
+        return undefined;
+      });
     }
   }, [video]);
   const visible = video !== undefined && shown === video;
@@ -99,13 +111,14 @@ export function Tile(props: TileProps): JSX.Element {
       data-video={visible ? 'on' : 'off'}
       data-speaking={props.speaking === true}
     >
-      {!visible && <Avatar id={id} name={name} />}
+      {!visible && <Avatar id={id} name={props.avatarName ?? name} />}
       {video !== undefined && (
         <VideoView
           key={video.id}
           track={video}
           className={videoClass}
           onFrame={() => {
+            alive.add(video);
             setShown(video);
             props.onFirstFrame?.();
           }}
@@ -123,7 +136,7 @@ export function Tile(props: TileProps): JSX.Element {
           )
         )}
         {props.moderator === true && <Icon icon={Shield} size={14} />}
-        <span class={css.name}>{name}</span>
+        <span class={css.name}>{props.caption ?? name}</span>
         {props.chatOnly === true && <span class={css.note}>{t.noMedia}</span>}
         {props.interrupted === true && <span class={css.note}>{t.lostConnection}</span>}
         {paused && visible && <span class={`${css.note} ${css.late}`}>{t.videoPaused}</span>}
