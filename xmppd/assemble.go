@@ -156,6 +156,10 @@ func (s *Server) loginHost(h *c2s.Host, contacts *roster) error {
 	d := module.Disco{Node: node, Identities: []module.Identity{{Category: "server", Type: "im", Name: product}}}
 	if h.Domain == s.cfg.Domain {
 		d.Items = s.items
+		// Clients take the addresses of a meeting's services from here.
+		for _, m := range s.cfg.Meeting.List() {
+			d.Identities = append(d.Identities, module.Identity{Category: "component", Type: m.Type, Name: m.Addr})
+		}
 	}
 	svc.Disco(d)
 	caps := svc.Caps(d)
@@ -194,6 +198,7 @@ func (s *Server) roomHosts(verifier *jwtauth.Verifier) error {
 			return err
 		}
 	}
+	s.rooms = append(s.rooms, s.rules.Hosts()...) // in charge of their domains already
 	return nil
 }
 

@@ -62,7 +62,7 @@ func TestMellium(t *testing.T) {
 		t.Errorf("ping: %v", err)
 	}
 	info, err := disco.GetInfo(ctx, "", jid.MustParse("meet.example.com"), s)
-	if err != nil || len(info.Identity) != 1 || info.Identity[0].Name != "Parley" {
+	if err != nil || len(info.Identity) < 2 || info.Identity[0].Name != "Parley" || info.Identity[1].Category != "component" {
 		t.Errorf("disco: %+v %v", info, err)
 	}
 	if err := xroster.Set(ctx, s, xroster.Item{JID: jid.MustParse("ann@meet.example.com"), Name: "Ann", Group: []string{"friends"}}); err != nil {

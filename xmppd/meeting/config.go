@@ -35,8 +35,18 @@ type Config struct {
 	Identity bool `yaml:"identity"`
 	// DefaultPermissions are what a moderator may do whose token names no features.
 	DefaultPermissions []string `yaml:"default_permissions"`
+	// Services are what a meeting has beside its room.
+	Services ServicesConfig `yaml:"services"`
+	// LobbyNeedsName lets nobody wait in a lobby who does not say his name.
+	LobbyNeedsName bool `yaml:"lobby_needs_name"`
+	// Whitelist are accounts (user@host) and domains that need neither the leave of
+	// a lobby nor a password, such as recorders.
+	Whitelist []string `yaml:"whitelist"`
 	// TranscriberPrefixes are how addresses begin from which subtitles are accepted.
 	TranscriberPrefixes []string `yaml:"transcriber_prefixes"`
+	// ExternalServices lists the STUN and TURN servers clients are told of when they
+	// enter; nil for none.
+	ExternalServices func() []ExternalService `yaml:"-"`
 }
 
 // DefaultConfig is for one domain with tokens.
@@ -49,6 +59,9 @@ func DefaultConfig() Config {
 		AccountsOpenRooms: true,
 		TokenAffiliation:  true,
 		Identity:          true,
+		LobbyNeedsName:    true,
+		Services: ServicesConfig{Lobby: true, BreakoutRooms: true, AVModeration: true, SpeakerStats: true,
+			ConferenceDuration: true, EndConference: true, Polls: true, RoomMetadata: true},
 		DefaultPermissions: []string{
 			"livestreaming", "recording", "transcription", "outbound-call", "create-polls", "send-groupchat", "flip",
 		},
@@ -72,6 +85,11 @@ func (c Config) Validate() error {
 	if c.FocusTimeout < 100*time.Millisecond || c.FocusTimeout > 5*time.Second {
 		return fmt.Errorf("focus_timeout: %s is not between 100ms and 5s", c.FocusTimeout)
 	}
+	for _, w := range c.Whitelist {
+		if _, err := stanza.ParseAddr(w); err != nil {
+			return fmt.Errorf("whitelist: %q: %w", w, err)
+		}
+	}
 	return nil
 }
 
@@ -80,4 +98,17 @@ func (c Config) focusAddr() string {
 		return c.Focus
 	}
 	return "focus." + c.Domain
+}
+
+// ExternalService is a STUN or TURN server as clients read it in the metadata of a
+// room (xmpp.md §6.10-6).
+type ExternalService struct {
+	Type       string `json:"type"`
+	Transport  string `json:"transport,omitempty"`
+	Host       string `json:"host"`
+	Port       string `json:"port,omitempty"`
+	Username   string `json:"username,omitempty"`
+	Password   string `json:"password,omitempty"`
+	Expires    string `json:"expires,omitempty"`
+	Restricted string `json:"restricted,omitempty"`
 }

@@ -3,6 +3,7 @@ package meeting
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/sirupsen/logrus"
@@ -16,10 +17,18 @@ import (
 // Rules are the rules of one conference host. They are not changed after Install.
 type Rules struct {
 	cfg      Config
+	host     *muc.Host
 	verifier *jwtauth.Verifier // nil where tokens are not used
 	rt       *router.Router
 	focus    stanza.Addr // of conference requests
 	log      *logrus.Entry
+	where    *whereabouts
+
+	// The services that others of them need; nil where they are switched off.
+	metadata, breakoutDesk  *desk
+	lobbyHost, breakoutHost *muc.Host
+	lobbies                 sync.Map // names of rooms that have a lobby
+	families                sync.Map // name of a breakout room → *family
 
 	tokenRefusals, focusTimeouts, focusCalls atomic.Uint64
 }
@@ -37,7 +46,11 @@ func Install(host *muc.Host, cfg Config, verifier *jwtauth.Verifier, log *logrus
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("meetings: %w", err)
 	}
-	m := &Rules{cfg: cfg, verifier: verifier, rt: host.Router(), focus: stanza.MustAddr(cfg.focusAddr()), log: log}
+	m := &Rules{cfg: cfg, host: host, verifier: verifier, rt: host.Router(), focus: stanza.MustAddr(cfg.focusAddr()), log: log,
+		where: &whereabouts{rooms: make(map[stanza.Addr][]*muc.Room)}}
+	if err := m.installRooms(); err != nil {
+		return nil, err
+	}
 	h := host.Hooks()
 	m.installHealth(h)
 	m.installToken(h)
@@ -49,7 +62,29 @@ func Install(host *muc.Host, cfg Config, verifier *jwtauth.Verifier, log *logrus
 	m.installPermissions(h)
 	m.installProtection(h)
 	m.installTranscripts(h)
+	if err := m.installServices(); err != nil {
+		m.Close()
+		return nil, err
+	}
 	return m, nil
+}
+
+// Hosts are the further hosts of rooms the rules need: lobbies and breakout rooms.
+func (m *Rules) Hosts() []*muc.Host {
+	var out []*muc.Host
+	for _, h := range []*muc.Host{m.lobbyHost, m.breakoutHost} {
+		if h != nil {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// Close ends the rooms of these hosts. It may be called twice.
+func (m *Rules) Close() {
+	for _, h := range m.Hosts() {
+		h.Close()
+	}
 }
 
 // Stats are the numbers of the rules. It may be called from any goroutine.

@@ -53,7 +53,7 @@ func newStage(t *testing.T, change func(*meeting.Config, *jwtauth.Config)) *stag
 	t.Helper()
 	w := muctest.New(t, nil, nil)
 	cfg, tokens := meeting.DefaultConfig(), jwtauth.DefaultConfig()
-	cfg.Domain = muctest.Domain
+	cfg.Domain, cfg.Services = muctest.Domain, meeting.ServicesConfig{}
 	tokens.Secret = strings.Repeat("s", 32)
 	if change != nil {
 		change(&cfg, &tokens)
@@ -62,6 +62,7 @@ func newStage(t *testing.T, change func(*meeting.Config, *jwtauth.Config)) *stag
 	require.NoError(t, err)
 	rules, err := meeting.Install(w.Host, cfg, v, logx.Discard())
 	require.NoError(t, err)
+	t.Cleanup(rules.Close)
 	s := &stage{World: w, rules: rules, focus: &service{rt: w.Router, asked: make(chan *stanza.Stanza, 100)}}
 	require.NoError(t, w.Router.Add("focus."+muctest.Domain, s.focus))
 	return s

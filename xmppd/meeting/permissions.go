@@ -1,24 +1,46 @@
 package meeting
 
 import (
+	"maps"
+	"slices"
+
 	"parley/internal/wire/ns"
 	"parley/xmppd/muc"
 	"parley/xmppd/stanza"
 )
 
+// grants are the features people have from a moderator who made them one, by bare address.
+type grants struct {
+	features map[stanza.Addr]map[string]bool
+}
+
+func grantedTo(r *muc.Room, bare stanza.Addr) map[string]bool {
+	return stateOf[grants](r).features[bare]
+}
+
 // installPermissions tells somebody who has become moderator what he may do, unless
-// his token says it by its features (xmpp.md §6.11.2). Only the presence with which
+// his token says it by its features (xmpp.md §6.11.2). Who was made moderator by
+// the holder of a token with features gets the same. Only the presence with which
 // he enters or his rank changes carries it, and only his own copy.
 func (m *Rules) installPermissions(h *muc.Hooks) {
 	if len(m.cfg.DefaultPermissions) == 0 {
 		return
 	}
-	var b stanza.Builder
-	b.Start(ns.JitMeet, "permissions")
-	for _, p := range m.cfg.DefaultPermissions {
-		b.Empty("", "p", "name", p, "val", "true")
-	}
-	element := b.Bytes()
+	usual := permissions(m.cfg.DefaultPermissions)
+	h.OnAffiliation(func(r *muc.Room, c *muc.Change) {
+		g := stateOf[grants](r)
+		switch {
+		case c.To < muc.Admin:
+			delete(g.features, c.Bare)
+		case c.Occupant != nil && c.Actor != nil && c.From < muc.Admin:
+			if t := claims(c.Actor.Session()); t != nil && t.Features != nil {
+				if g.features == nil {
+					g.features = make(map[stanza.Addr]map[string]bool)
+				}
+				g.features[c.Bare] = t.Features
+			}
+		}
+	})
 	h.OnSelfPresence(func(r *muc.Room, o *muc.Occupant, c *muc.Change) []byte {
 		switch {
 		case c == nil, o.Role() != muc.Moderator, o.Nick() == m.cfg.FocusNick, o.Session() == nil, isHealthRoom(r):
@@ -27,6 +49,24 @@ func (m *Rules) installPermissions(h *muc.Hooks) {
 		if t := claims(o.Session()); t != nil && t.Features != nil {
 			return nil
 		}
-		return element
+		if g := grantedTo(r, o.Bare()); g != nil {
+			var names []string
+			for _, name := range slices.Sorted(maps.Keys(g)) {
+				if g[name] {
+					names = append(names, name)
+				}
+			}
+			return permissions(names)
+		}
+		return usual
 	})
+}
+
+func permissions(names []string) []byte {
+	var b stanza.Builder
+	b.Start(ns.JitMeet, "permissions")
+	for _, p := range names {
+		b.Empty("", "p", "name", p, "val", "true")
+	}
+	return b.Bytes()
 }

@@ -63,7 +63,7 @@ func TestTraces(t *testing.T) {
 func replay(t *testing.T, recs []record) {
 	w := muctest.New(t, nil, nil)
 	cfg := meeting.DefaultConfig()
-	cfg.Domain = muctest.Domain
+	cfg.Domain, cfg.Services = muctest.Domain, meeting.ServicesConfig{}
 	_, err := meeting.Install(w.Host, cfg, nil, logx.Discard())
 	require.NoError(t, err)
 	parties := map[string]*muctest.Client{}
