@@ -9,6 +9,10 @@ type Config struct {
 	Name string `yaml:"name"`
 	// RestrictCreation lets only administrators, such as the focus, open rooms.
 	RestrictCreation bool `yaml:"restrict_creation"`
+	// AccountRooms lets people with a password account open rooms of their own, to talk
+	// without a focus. Such a room is locked until its owner has configured it, and
+	// is a meeting like every other as soon as the focus enters.
+	AccountRooms bool `yaml:"account_rooms"`
 	// Hidden keeps rooms out of lists; who is not inside learns nothing about a room.
 	Hidden bool `yaml:"hidden"`
 	// InfoForAccounts lets password accounts ask about a hidden room before they
@@ -32,10 +36,14 @@ type Config struct {
 
 	// MaxRooms is the most rooms open at one time.
 	MaxRooms int `yaml:"max_rooms"`
+	// MaxPersistent is the most rooms that stay when everybody has left.
+	MaxPersistent int `yaml:"max_persistent"`
 	// MaxOccupants is the most people in one room, administrators not counted.
 	MaxOccupants int `yaml:"max_occupants"`
 	// MaxAffiliations is the most accounts a room keeps an affiliation for.
 	MaxAffiliations int `yaml:"max_affiliations"`
+	// MaxAvatar is the largest picture card (vCard) of a room, in bytes.
+	MaxAvatar int `yaml:"max_avatar"`
 	// MaxNick is the longest nick, in bytes.
 	MaxNick int `yaml:"max_nick"`
 	// MaxSubject is the longest subject, in bytes.
@@ -54,14 +62,17 @@ func DefaultConfig() Config {
 	return Config{
 		Name:             "Parley rooms",
 		RestrictCreation: true,
+		AccountRooms:     true,
 		Hidden:           true,
 		InfoForAccounts:  true,
 		StrictNicks:      true,
 		ReservedNicks:    []string{"focus"},
 		KickTakesRank:    true,
 		MaxRooms:         10_000,
+		MaxPersistent:    1000,
 		MaxOccupants:     500,
 		MaxAffiliations:  10_000,
+		MaxAvatar:        64 << 10,
 		MaxNick:          256,
 		MaxSubject:       4096,
 		HistoryLength:    20,
@@ -75,6 +86,7 @@ func DefaultConfig() Config {
 func BreweryConfig(services ...string) Config {
 	c := DefaultConfig()
 	c.Name = "Parley services"
+	c.AccountRooms = false
 	c.InfoForAccounts = false
 	c.StrictNicks = false
 	c.Brewery = true
@@ -91,6 +103,8 @@ func (c Config) Validate() error {
 		min, max int
 	}{
 		{"max_rooms", c.MaxRooms, 1, 1_000_000},
+		{"max_persistent", c.MaxPersistent, 0, 100_000},
+		{"max_avatar", c.MaxAvatar, 0, 256 << 10},
 		{"max_occupants", c.MaxOccupants, 1, 10_000},
 		{"max_affiliations", c.MaxAffiliations, 1, 1_000_000},
 		{"max_nick", c.MaxNick, 8, 1023},

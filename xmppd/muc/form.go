@@ -13,6 +13,7 @@ type Field struct {
 	Var, Type, Label string
 	Values           []string
 	Options          []Option
+	Required         bool
 }
 
 // Option is a choice of a list field.
@@ -51,6 +52,9 @@ func (f *Form) write(b *stanza.Builder) {
 	b.Start("", "field", "type", "hidden", "var", "FORM_TYPE").Leaf("", "value", f.FormType).End()
 	for _, fd := range f.Fields {
 		b.Start("", "field", "type", fd.Type, "label", fd.Label, "var", fd.Var)
+		if fd.Required {
+			b.Empty("", "required")
+		}
 		for _, v := range fd.Values {
 			b.Leaf("", "value", v)
 		}
@@ -97,7 +101,19 @@ func parseSubmission(query []byte) (*submission, *stanza.Error) {
 	if len(q.Forms) == 0 {
 		return nil, nil
 	}
-	form := q.Forms[0]
+	return q.Forms[0].submission()
+}
+
+// parseForm reads a form that stands by itself.
+func parseForm(x []byte) (*submission, *stanza.Error) {
+	var form formXML
+	if err := stanza.Decode(x, &form); err != nil {
+		return nil, stanza.Err(stanza.Modify, stanza.BadRequest, "The form cannot be read")
+	}
+	return form.submission()
+}
+
+func (form *formXML) submission() (*submission, *stanza.Error) {
 	if len(form.Fields) > maxFormFields {
 		return nil, stanza.Err(stanza.Modify, stanza.BadRequest, "The form has too many fields")
 	}

@@ -99,10 +99,14 @@ func parseHistoryWish(x []byte, now time.Time) historyWish {
 	return w
 }
 
-// pick is what a newcomer gets.
-func (h *history) pick(w historyWish, limit int) []line {
+// pick is what a newcomer gets: usual many if he has no wish, else what he asks for,
+// at most most.
+func (h *history) pick(w historyWish, usual, most int) []line {
+	limit := usual
 	if w.stanzas >= 0 {
-		limit = min(limit, w.stanzas)
+		limit = min(most, w.stanzas)
+	} else if w.chars >= 0 || !w.since.IsZero() {
+		limit = most
 	}
 	from := len(h.lines)
 	chars := 0

@@ -13,6 +13,9 @@ import (
 //
 // Join rules run from high to low priority; the numbers are those of xmpp.md
 // §4.3, and this package's own rules stand among them.
+//
+// In a plain room (see Room.Plain) only OnPresence is called, and the rules are
+// asked about people without an account alone.
 type Hooks struct {
 	create []joinRule
 	join   []joinRule
@@ -42,6 +45,7 @@ type joinRule struct {
 	priority float64
 	name     string
 	check    func(*Join) Outcome
+	own      bool // of this package: asked in every room
 }
 
 // Outcome is what a rule says: go on, refuse, or hold.
@@ -116,6 +120,9 @@ func (j *Join) Creates() bool { return !j.Room.exists }
 // as known.
 func (j *Join) Anonymous() bool { return j.Session != nil && j.Session.Info().Anonymous }
 
+// account says that the sender proved to be a certain account of this server.
+func (j *Join) account() bool { return j.Session != nil && !j.Session.Info().Anonymous }
+
 // gone says that nobody waits for the answer any more.
 func (j *Join) gone() bool {
 	if j.Session == nil {
@@ -180,12 +187,12 @@ type AdminItem struct {
 
 // OnCreate adds a rule that is asked before a room comes into being.
 func (h *Hooks) OnCreate(priority float64, name string, check func(*Join) Outcome) {
-	h.create = addRule(h.create, joinRule{priority, name, check})
+	h.create = addRule(h.create, joinRule{priority: priority, name: name, check: check})
 }
 
 // OnJoin adds a rule that is asked when somebody wants to enter.
 func (h *Hooks) OnJoin(priority float64, name string, check func(*Join) Outcome) {
-	h.join = addRule(h.join, joinRule{priority, name, check})
+	h.join = addRule(h.join, joinRule{priority: priority, name: name, check: check})
 }
 
 func addRule(rules []joinRule, r joinRule) []joinRule {

@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"parley/internal/logx"
+	"parley/internal/store"
 	"parley/internal/wire/ns"
 	"parley/xmppd/router"
 	"parley/xmppd/stanza"
@@ -25,6 +26,9 @@ type Host struct {
 	hooks  *Hooks
 	log    *logrus.Entry
 	salt   []byte // of occupant ids
+
+	db   *store.Store // nil: nothing outlives the server
+	kept atomic.Int64 // rooms that are in the database
 
 	stats counters
 	wg    sync.WaitGroup
@@ -259,6 +263,10 @@ type RoomInfo struct {
 	Subject   string         `json:"subject,omitempty"`
 	Occupants []OccupantInfo `json:"occupants"`
 	Waiting   int            `json:"waiting,omitempty"` // joins held back
+	// Persistent says that it stays when it is empty, Locked that it waits for its
+	// first configuration.
+	Persistent bool `json:"persistent,omitempty"`
+	Locked     bool `json:"locked,omitempty"`
 	// Details are what other rules know about the room, such as its meeting id.
 	Details map[string]string `json:"details,omitempty"`
 }

@@ -80,7 +80,7 @@ func TestKick(t *testing.T) {
 		f.Take()
 		a.Take()
 		b.Send(`<iq type="set" to="ROOM" id="k2"><query xmlns=muc#admin><item nick="aa11bb22" role="none"/></query></iq>`)
-		b.Hears(`<iq type="error" from="ROOM" to="BOB" id="k2"><error type="cancel"><not-allowed xmlns=stanzas/></error></iq>`)
+		b.Hears(`<iq type="error" from="ROOM" to="BOB" id="k2"><error type="auth"><forbidden xmlns=stanzas/></error></iq>`)
 		a.Hears()
 	})
 }
@@ -134,7 +134,7 @@ func TestAdminRefusals(t *testing.T) {
 		{"administrator's rank", "f", `<item affiliation="none" jid="jvb@auth.meet.example.com"/>`, "not-acceptable"},
 		{"no rank", "a", `<item affiliation="owner" jid="ANNBARE"/>`, "forbidden"},
 		{"ban without rank", "a", `<item affiliation="outcast" jid="BOBBARE"/>`, "forbidden"},
-		{"voice without rank", "a", `<item role="visitor" nick="cc33dd44"/>`, "not-allowed"},
+		{"voice without rank", "a", `<item role="visitor" nick="cc33dd44"/>`, "forbidden"},
 		{"demote an owner's role", "f", `<item role="visitor" nick="focus"/>`, "not-allowed"},
 	}
 	for _, c := range cases {
@@ -171,7 +171,7 @@ func TestLastOwner(t *testing.T) {
 		b.Join("cc33dd44")
 		b.Take()
 		b.Send(`<iq type="set" to="ROOM" id="x"><query xmlns=muc#admin><item affiliation="none" jid="alice@meet.example.com"/></query></iq>`)
-		assert.Contains(t, strings.Join(b.Take(), ""), "<not-allowed ")
+		assert.Contains(t, strings.Join(b.Take(), ""), "<forbidden ")
 		b.Send(`<iq type="get" to="ROOM" id="x"><query xmlns=muc#admin><item affiliation="owner"/></query></iq>`)
 		assert.Contains(t, strings.Join(b.Take(), ""), "<forbidden ")
 		b.Send(`<iq type="get" to="ROOM" id="x"><query xmlns=muc#admin><item role="moderator"/></query></iq>`)

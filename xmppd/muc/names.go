@@ -8,6 +8,9 @@ const (
 	nsMarkers = "urn:xmpp:chat-markers" // XEP-0333, with a version behind it
 	nsOMEMO   = "eu.siacs.conversations.axolotl"
 
+	nsRSM       = "http://jabber.org/protocol/rsm"
+	nsCardPhoto = "vcard-temp:x:update"
+
 	nsPubSub = "http://jabber.org/protocol/pubsub"
 	nsVCard4 = "urn:ietf:params:xml:ns:vcard-4.0"
 

@@ -18,6 +18,7 @@ type Occupant struct {
 	role        Role
 	id          string // XEP-0421
 	joined      time.Time
+	shown       bool    // others have heard of him; see tell
 	seats       []*seat // never empty while inside; the first speaks for all
 }
 

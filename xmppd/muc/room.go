@@ -32,12 +32,19 @@ type Room struct {
 	// All below belongs to the goroutine of run.
 
 	exists   bool
+	plain    bool // see plain.go
+	locked   bool // until it is configured
+	stored   bool // it is in the database
+	unsaved  bool // and something there is old
 	stopping bool
 	created  time.Time
 	config   roomConfig
 
 	occupants    map[string]*Occupant // by nick
-	order        []*Occupant          // in the order they came
+	nickKeys     map[string]*Occupant // by nickKey
+	reserved     reservations
+	avatar       avatar
+	order        []*Occupant // in the order they came
 	seats        map[stanza.Addr]taken
 	affiliations map[stanza.Addr]Affiliation // by bare address; None is left out
 	passing      map[stanza.Addr]bool        // who was inside without an account
@@ -67,9 +74,12 @@ func newRoom(h *Host, node string, addr stanza.Addr) *Room {
 
 // reset makes the room as if nobody had ever been in it.
 func (r *Room) reset() {
-	r.exists = false
+	r.exists, r.plain, r.locked, r.stored, r.unsaved = false, false, false, false, false
 	r.config = defaultRoomConfig(&r.host.cfg)
 	r.occupants = make(map[string]*Occupant)
+	r.nickKeys = make(map[string]*Occupant)
+	r.reserved = newReservations()
+	r.avatar = avatar{}
 	r.order = nil
 	r.seats = make(map[stanza.Addr]taken)
 	r.affiliations = make(map[stanza.Addr]Affiliation)
@@ -117,6 +127,7 @@ func (r *Room) do(f func()) {
 
 // shut drops everything without telling anyone: the server stops.
 func (r *Room) shut() {
+	r.saveNow()
 	for _, o := range r.order {
 		for _, s := range o.seats {
 			s.stop()
@@ -125,7 +136,7 @@ func (r *Room) shut() {
 	r.host.stats.occupants.Add(-int64(len(r.order)))
 	if r.exists {
 		r.host.stats.rooms.Add(-1)
-		for _, f := range r.host.hooks.destroyed {
+		for _, f := range r.hooks().destroyed {
 			f(r)
 		}
 	}
@@ -147,7 +158,8 @@ func (r *Room) Host() *Host { return r.host }
 // Log is the room's logger. It may be called from anywhere.
 func (r *Room) Log() *logrus.Entry { return r.log }
 
-// Exists says that somebody has entered and the room was not closed since.
+// Exists says that somebody has entered, or that the room was kept from before, and
+// that it was not closed since.
 func (r *Room) Exists() bool { return r.exists }
 
 // Created is when the room came into being.
@@ -277,16 +289,23 @@ func (r *Room) announceStatus(codes ...string) {
 	r.Broadcast(r.message(stanza.Groupchat, b.Bytes()))
 }
 
+// subjectText is the subject, empty if there is none.
+func (r *Room) subjectText() string {
+	if r.subject != nil {
+		if c, ok := r.subject.Child(ns.Client, "subject"); ok {
+			return r.subject.ChildText(c)
+		}
+	}
+	return ""
+}
+
 func (r *Room) snapshot() RoomInfo {
 	if !r.exists {
 		return RoomInfo{}
 	}
 	info := RoomInfo{Address: r.addr.String(), Created: r.created.Unix(), Waiting: len(r.held), Occupants: []OccupantInfo{}}
-	if r.subject != nil {
-		if c, ok := r.subject.Child(ns.Client, "subject"); ok {
-			info.Subject = r.subject.ChildText(c)
-		}
-	}
+	info.Subject = r.subjectText()
+	info.Persistent, info.Locked = r.config.persistent, r.locked
 	for _, o := range r.order {
 		oi := OccupantInfo{Nick: o.nick, Affiliation: o.affiliation.String(), Role: o.role.String(), Joined: o.joined.Unix()}
 		for _, s := range o.seats {
@@ -295,7 +314,7 @@ func (r *Room) snapshot() RoomInfo {
 		info.Occupants = append(info.Occupants, oi)
 	}
 	form := Form{}
-	for _, f := range r.host.hooks.info {
+	for _, f := range r.hooks().info {
 		f(r, &form)
 	}
 	for _, f := range form.Fields {

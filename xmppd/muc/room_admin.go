@@ -1,6 +1,7 @@
 package muc
 
 import (
+	"slices"
 	"sort"
 
 	"parley/internal/wire/ns"
@@ -23,8 +24,8 @@ type adminXML struct {
 }
 
 // handleAdmin answers moderators' and owners' requests (XEP-0045, 8 to 10; xmpp.md
-// §4.8). A set may have many items; they are done in order, and the first that is
-// not possible is answered with its error. What was done before it stays.
+// §4.8). A set may have many items: either all are done, in order, or none, and then
+// the answer is the error of the first that is not possible.
 func (r *Room) handleAdmin(st *stanza.Stanza, query stanza.Child) {
 	var q adminQuery
 	if stanza.Decode(st.Raw(query), &q) != nil || len(q.Items) == 0 || len(q.Items) > maxItems {
@@ -36,11 +37,25 @@ func (r *Room) handleAdmin(st *stanza.Stanza, query stanza.Child) {
 		return
 	}
 	actor := r.actor(st.From)
-	for _, it := range q.Items {
-		if err := r.adminItem(actor, it); err != nil {
+	items := make([]*AdminItem, len(q.Items))
+	for i, it := range q.Items {
+		item, err := r.adminItem(actor, it)
+		if err != nil {
 			r.host.rt.Bounce(st, err)
 			return
 		}
+		items[i] = item
+	}
+	if err := r.checkItems(actor, items); err != nil {
+		r.host.rt.Bounce(st, err)
+		return
+	}
+	for i, item := range items {
+		r.doItem(actor, item, q.Items[i])
+	}
+	if err := r.save(); err != nil {
+		r.host.rt.Bounce(st, err)
+		return
 	}
 	r.host.rt.Reply(st, nil)
 	r.closeIfEmpty("")
@@ -68,23 +83,67 @@ func named(actor *Occupant) *Occupant {
 	return actor
 }
 
-func (r *Room) adminItem(actor *Occupant, it adminXML) *stanza.Error {
+// adminItem understands an item and asks the rules that join in.
+func (r *Room) adminItem(actor *Occupant, it adminXML) (*AdminItem, *stanza.Error) {
 	if (it.Affiliation == "") == (it.Role == "") {
-		return errItem
+		return nil, errItem
 	}
 	item, err := r.resolve(actor, it)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, f := range r.host.hooks.admin {
+	for _, f := range r.hooks().admin {
 		if err := f(r, item); err != nil {
+			return nil, err
+		}
+	}
+	return item, nil
+}
+
+// checkItems says whether the actor may do all of it.
+func (r *Room) checkItems(actor *Occupant, items []*AdminItem) *stanza.Error {
+	will := make(map[stanza.Addr]Affiliation)
+	for _, item := range items {
+		err := r.mayRole(actor, item)
+		if item.SetsAffiliation {
+			err = r.mayAffiliate(actor, item)
+			will[item.Target] = item.Affiliation
+		}
+		if err != nil {
 			return err
 		}
 	}
-	if item.SetsAffiliation {
-		return r.setAffiliation(actor, item, it.Reason)
+	if len(will) == 0 {
+		return nil
 	}
-	return r.setRole(actor, item, it.Reason)
+	if r.ownerCount(nil) > 0 && r.ownerCount(will) == 0 {
+		return errLastOwner
+	}
+	grow := 0
+	for bare, aff := range will {
+		if _, there := r.affiliations[bare]; !there && aff != None {
+			grow++
+		}
+	}
+	if grow > 0 && len(r.affiliations)+grow > r.host.cfg.MaxAffiliations {
+		return errTooMany
+	}
+	return nil
+}
+
+// doItem does what was allowed. Who was put out by an item before is not there for
+// the next.
+func (r *Room) doItem(actor *Occupant, item *AdminItem, it adminXML) {
+	if item.SetsAffiliation {
+		r.SetAffiliation(item.Target, item.Affiliation, actor, it.Reason)
+		if item.Affiliation >= Member && it.Nick != "" && it.JID != "" {
+			r.reserveNick(item.Target, it.Nick)
+		}
+		return
+	}
+	if o := r.occupants[item.Nick]; o != nil {
+		r.setRole(actor, o, item.Role, it.Reason)
+	}
 }
 
 // resolve finds whom an item means. Old clients name a nick where a bare address
@@ -130,8 +189,9 @@ func (r *Room) resolve(actor *Occupant, it adminXML) (*AdminItem, *stanza.Error)
 	return item, nil
 }
 
-// setAffiliation checks rank and does it.
-func (r *Room) setAffiliation(actor *Occupant, item *AdminItem, reason string) *stanza.Error {
+// mayAffiliate checks rank: who is no admin may nothing, and an admin nothing that
+// owners do (XEP-0045, 5.2.1, 9 and 10).
+func (r *Room) mayAffiliate(actor *Occupant, item *AdminItem) *stanza.Error {
 	old := r.Affiliation(item.Target)
 	switch {
 	case r.host.rt.IsAdmin(item.Target):
@@ -141,27 +201,35 @@ func (r *Room) setAffiliation(actor *Occupant, item *AdminItem, reason string) *
 		return errAdminRank
 	case actor.affiliation < Admin:
 		return errForbidden
-	case actor.affiliation == Admin && (item.Affiliation >= Admin || old >= Admin):
+	case item.Affiliation == Outcast && item.Target == actor.bare:
+		return errSelfBan
+	case actor.affiliation == Admin && item.Affiliation == Outcast && old >= Admin:
 		return errNotAllowed
-	case old == Owner && item.Affiliation != Owner && actor.bare == item.Target && r.ownerCount() < 2:
-		return errLastOwner
-	case old == None && len(r.affiliations) >= r.host.cfg.MaxAffiliations:
-		return errTooMany
+	case actor.affiliation == Admin && (item.Affiliation >= Admin || old >= Admin):
+		return errForbidden
 	}
-	r.SetAffiliation(item.Target, item.Affiliation, actor, reason)
 	return nil
 }
 
-// ownerCount is how many accounts own the room; administrators inside count.
-func (r *Room) ownerCount() int {
+// ownerCount is how many accounts own the room, or will when the given changes are
+// made; administrators inside count.
+func (r *Room) ownerCount(will map[stanza.Addr]Affiliation) int {
 	n := 0
-	for _, aff := range r.affiliations {
+	for bare, aff := range r.affiliations {
+		if next, changes := will[bare]; changes {
+			aff = next
+		}
 		if aff == Owner {
 			n++
 		}
 	}
+	for bare, aff := range will {
+		if _, there := r.affiliations[bare]; !there && aff == Owner {
+			n++
+		}
+	}
 	for _, o := range r.order {
-		if r.host.rt.IsAdmin(o.bare) {
+		if _, there := r.affiliations[o.bare]; !there && r.host.rt.IsAdmin(o.bare) {
 			n++
 		}
 	}
@@ -183,11 +251,14 @@ func (r *Room) SetAffiliation(account stanza.Addr, aff Affiliation, actor *Occup
 	} else {
 		r.affiliations[bare] = aff
 	}
+	if aff < Member {
+		r.reserved.drop(bare)
+	}
 	if old == aff {
 		return
 	}
 	inside := false
-	for _, o := range r.order {
+	for _, o := range slices.Clone(r.order) {
 		if o.bare != bare {
 			continue
 		}
@@ -196,7 +267,7 @@ func (r *Room) SetAffiliation(account stanza.Addr, aff Affiliation, actor *Occup
 	}
 	if !inside && r.exists && len(r.order) > 0 {
 		c := &Change{Bare: bare, From: old, To: aff, Actor: named(actor), Reason: reason}
-		for _, f := range r.host.hooks.affil {
+		for _, f := range r.hooks().affil {
 			f(r, c)
 		}
 		r.announceAffiliation(bare, aff, reason, nil)
@@ -207,8 +278,8 @@ func (r *Room) SetAffiliation(account stanza.Addr, aff Affiliation, actor *Occup
 func (r *Room) affiliationChanged(o *Occupant, old, aff Affiliation, actor *Occupant, reason string) {
 	c := &Change{Occupant: o, Bare: o.bare, From: old, To: aff, Actor: named(actor), Reason: reason}
 	o.affiliation = aff
-	o.role = defaultRole(aff, r.config.moderated)
-	for _, f := range r.host.hooks.affil {
+	o.role = roleAfter(o.role, old, aff, r.config.moderated)
+	for _, f := range r.hooks().affil {
 		f(r, c)
 	}
 	switch {
@@ -223,6 +294,19 @@ func (r *Room) affiliationChanged(o *Occupant, old, aff Affiliation, actor *Occu
 			r.tell(o, s, s.presence, c, false)
 		}
 	}
+}
+
+// roleAfter is the role somebody has when his affiliation has changed: admins always
+// moderate, and who was one or becomes an outcast begins anew; a member has voice.
+// Else a role that a moderator gave stays.
+func roleAfter(role Role, old, aff Affiliation, moderated bool) Role {
+	switch {
+	case aff >= Admin || aff == Outcast || old >= Admin:
+		return defaultRole(aff, moderated)
+	case aff == Member && role < Participant:
+		return Participant
+	}
+	return role
 }
 
 // announceAffiliation tells those inside about an account that is not (XEP-0045,
@@ -241,48 +325,59 @@ func (r *Room) announceAffiliation(bare stanza.Addr, aff Affiliation, reason str
 	}
 }
 
-// setRole checks rank and does it; role none is a kick.
-func (r *Room) setRole(actor *Occupant, item *AdminItem, reason string) *stanza.Error {
+// mayRole checks rank: moderators give and take voice and kick, admins make
+// moderators, and nobody touches who ranks above him (XEP-0045, 8 and 9).
+func (r *Room) mayRole(actor *Occupant, item *AdminItem) *stanza.Error {
+	if item.SetsAffiliation {
+		return nil
+	}
 	o := r.occupants[item.Nick]
 	switch {
-	case actor.role < Moderator || actor.affiliation < o.affiliation:
-		// Clients know this one answer for everybody who may not.
-		return errNotAllowed
-	case item.Role == Moderator && actor.affiliation < Admin:
+	case actor.role < Moderator:
+		return errForbidden
+	case actor.affiliation < o.affiliation:
 		return errNotAllowed
 	case item.Role != NoRole && item.Role < Moderator && o.affiliation >= Admin:
 		return errNotAllowed // owners and admins always moderate
+	case item.Role == NoRole:
+		return nil
+	case actor.affiliation < Admin && item.Role != o.role && (item.Role == Moderator || o.role == Moderator):
+		return errForbidden
 	}
-	if item.Role == NoRole {
-		c := &Change{Occupant: o, Bare: o.bare, From: o.affiliation, To: o.affiliation, Actor: named(actor), Reason: reason, status: []string{"307"}}
-		for _, f := range r.host.hooks.kicked {
+	return nil
+}
+
+// setRole gives an occupant a role; none is a kick.
+func (r *Room) setRole(actor, o *Occupant, role Role, reason string) {
+	c := &Change{Occupant: o, Bare: o.bare, From: o.affiliation, To: o.affiliation, Actor: named(actor), Reason: reason}
+	if role == NoRole {
+		c.status = []string{"307"}
+		for _, f := range r.hooks().kicked {
 			f(r, c)
 		}
 		r.beforeKick(o, c)
 		r.eject(o, c)
-		return nil
+		return
 	}
-	if o.role == item.Role {
-		return nil
+	if o.role == role {
+		return
 	}
-	o.role = item.Role
-	c := &Change{Occupant: o, Bare: o.bare, From: o.affiliation, To: o.affiliation, Actor: named(actor), Reason: reason}
+	o.role = role
 	for _, s := range o.seats {
 		r.tell(o, s, s.presence, c, false)
 	}
-	return nil
 }
 
 // beforeKick takes the rank of somebody who is put out, so that he does not come
 // back with it (xmpp.md §4.6(2)).
 func (r *Room) beforeKick(o *Occupant, c *Change) {
-	if !r.host.cfg.KickTakesRank || r.host.rt.IsAdmin(o.bare) {
+	if !r.host.cfg.KickTakesRank || r.plain || r.host.rt.IsAdmin(o.bare) {
 		return
 	}
 	delete(r.affiliations, o.bare)
 	o.affiliation = None
 	c.To = None
-	for _, f := range r.host.hooks.affil {
+	for _, f := range r.hooks().affil {
 		f(r, c)
 	}
 	r.announceAffiliation(o.bare, None, "", o)
@@ -303,12 +398,13 @@ func (r *Room) listItems(st *stanza.Stanza, it adminXML) {
 			r.host.rt.Bounce(st, errItemValue)
 			return
 		}
-		members := aff == Member && r.config.membersOnly && r.config.whoisAnyone && actor.affiliation >= Member
-		if !members && (actor.affiliation < Admin || aff > actor.affiliation) {
+		if !r.mayList(actor, aff) {
 			r.host.rt.Bounce(st, errForbidden)
 			return
 		}
-		r.listAffiliation(&b, aff)
+		for _, a := range r.accounts(aff) {
+			b.Empty("", "item", "affiliation", aff.String(), "jid", a, "nick", r.reserved.nick(stanza.MustAddr(a)))
+		}
 	default:
 		role, ok := ParseRole(it.Role)
 		if !ok {
@@ -328,10 +424,27 @@ func (r *Room) listItems(st *stanza.Stanza, it adminXML) {
 	r.host.rt.Reply(st, b.Bytes())
 }
 
-func (r *Room) listAffiliation(b *stanza.Builder, aff Affiliation) {
+// mayList says who may read a list: owners all; admins those they change; and where
+// addresses are open anyway, occupants of the roles the room lets see the lists of
+// members and above.
+func (r *Room) mayList(actor *Occupant, aff Affiliation) bool {
+	switch {
+	case actor.affiliation == Owner || actor.affiliation == Admin && aff <= Admin:
+		return true
+	case aff < Member || !r.config.whoisAnyone || actor.nick == "":
+		return false
+	case r.plain:
+		return r.config.lists[actor.role]
+	}
+	return aff == Member && r.config.membersOnly && actor.affiliation >= Member
+}
+
+// accounts are those of an affiliation, sorted; administrators own the room while
+// they are inside.
+func (r *Room) accounts(aff Affiliation) []string {
 	var addrs []string
 	for bare, a := range r.affiliations {
-		if a == aff && !r.host.rt.IsAdmin(bare) {
+		if a == aff && (r.plain || !r.host.rt.IsAdmin(bare)) {
 			addrs = append(addrs, bare.String())
 		}
 	}
@@ -343,7 +456,5 @@ func (r *Room) listAffiliation(b *stanza.Builder, aff Affiliation) {
 		}
 	}
 	sort.Strings(addrs)
-	for _, a := range addrs {
-		b.Empty("", "item", "affiliation", aff.String(), "jid", a)
-	}
+	return slices.Compact(addrs)
 }

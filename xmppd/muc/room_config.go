@@ -16,16 +16,32 @@ type roomConfig struct {
 	password                    string
 	whoisAnyone                 bool
 	changeSubject               bool
-	allowPM                     string // anyone, participants, moderators, none
-	historyLength               int    // messages kept
-	historyDefault              int    // messages shown to a newcomer
+	allowPM                     string              // anyone, participants, moderators, none
+	historyLength               int                 // messages kept
+	historyDefault              int                 // messages shown to a newcomer
+	maxUsers                    int                 // 0: as many as the host allows
+	logged                      bool                // somebody keeps a public log
+	allowInvites                bool                // not only for admins
+	hidden                      [Moderator + 1]bool // roles whose presence is not shown
+	lists                       [Moderator + 1]bool // roles that may read the lists of a non-anonymous room
 }
+
+// shows says whether presence of a role is shown to others.
+func (c *roomConfig) shows(role Role) bool { return role != NoRole && !c.hidden[role] }
 
 func defaultRoomConfig(cfg *Config) roomConfig {
 	return roomConfig{
-		language: "en", public: !cfg.Hidden, whoisAnyone: true, allowPM: "anyone",
+		language: "en", public: !cfg.Hidden, whoisAnyone: true, allowPM: "anyone", allowInvites: true,
 		historyLength: cfg.HistoryLength, historyDefault: cfg.HistoryLength,
+		lists: [Moderator + 1]bool{Participant: true, Moderator: true},
 	}
+}
+
+// plainRoomConfig is how a room begins that an account has opened.
+func plainRoomConfig(cfg *Config) roomConfig {
+	c := defaultRoomConfig(cfg)
+	c.public, c.whoisAnyone = true, false
+	return c
 }
 
 // Names of the form fields, without muc#roomconfig_.
@@ -57,18 +73,19 @@ func (r *Room) handleOwner(st *stanza.Stanza, query stanza.Child, from *router.S
 	switch {
 	case err != nil:
 		r.host.rt.Bounce(st, err)
-		return
 	case form == nil:
 		r.host.rt.Bounce(st, errFormType)
-		return
 	case form.typ == "cancel":
 		r.host.rt.Reply(st, nil)
-		return
+		if r.locked {
+			// A room whose first configuration is cancelled never was (10.1.3).
+			r.Destroy("", stanza.Addr{}, "")
+		}
 	case form.typ != "submit", form.formType != ns.MUCRoomConfig && len(form.fields) > 0:
 		r.host.rt.Bounce(st, errFormType)
-		return
+	default:
+		r.submit(st, form, from)
 	}
-	r.submit(st, form, from)
 }
 
 // configForm is the form owners fill in.
@@ -84,12 +101,15 @@ func (r *Room) configForm() *Form {
 	f.Add(configVar("lang"), "text-single", "Language of the room", c.language)
 	f.AddBool(configVar("persistentroom"), "Keep the room when it is empty", c.persistent)
 	f.AddBool(configVar("publicroom"), "Show the room in lists", c.public)
+	f.AddBool(configVar("passwordprotectedroom"), "A password is needed to enter", c.password != "")
 	f.Add(configVar("roomsecret"), "text-private", "Password", c.password)
 	f.AddBool(configVar("membersonly"), "Only members may enter", c.membersOnly)
-	for _, add := range r.host.hooks.form {
+	for _, add := range r.hooks().form {
 		add(r, f)
 	}
 	f.AddBool(configVar("changesubject"), "Anyone may change the subject", c.changeSubject)
+	f.AddBool(configVar("allowinvites"), "Anyone may invite", c.allowInvites)
+	f.AddBool(configVar("enablelogging"), "Discussions are logged in public", c.logged)
 	f.AddBool(configVar("moderatedroom"), "Speaking needs permission", c.moderated)
 	f.Fields = append(f.Fields, Field{
 		Var: configVar("whois"), Type: "list-single", Label: "Who may see real addresses", Values: []string{c.whois()},
@@ -97,14 +117,53 @@ func (r *Room) configForm() *Form {
 	}, Field{
 		Var: configVar("allowpm"), Type: "list-single", Label: "Who may send private messages", Values: []string{c.allowPM},
 		Options: []Option{{"Anyone", "anyone"}, {"Anyone with voice", "participants"}, {"Moderators", "moderators"}, {"No one", "none"}},
-	})
+	}, r.maxUsersField())
 	f.Add(configVar("historylength"), "text-single", "Most messages the room remembers", strconv.Itoa(c.historyLength))
 	f.Add(configVar("defaulthistorymessages"), "text-single", "Messages a newcomer is shown", strconv.Itoa(c.historyDefault))
-	f.Fields = append(f.Fields, Field{
-		Var: configVar("presencebroadcast"), Type: "list-multi", Label: "Show occupants with roles",
-		Values:  []string{"visitor", "participant", "moderator"},
-		Options: []Option{{"visitor", "visitor"}, {"participant", "participant"}, {"moderator", "moderator"}},
-	})
+	shown, lists := c.roles()
+	f.Fields = append(f.Fields,
+		Field{Var: configVar("presencebroadcast"), Type: "list-multi", Label: "Show occupants with roles", Values: shown, Options: roleOptions},
+		Field{Var: configVar("getmemberlist"), Type: "list-multi", Label: "Who may read the lists where addresses are open", Values: lists, Options: roleOptions})
+	if r.plain {
+		f.Add(configVar("roomadmins"), "jid-multi", "Administrators", r.accounts(Admin)...)
+		f.Add(configVar("roomowners"), "jid-multi", "Owners", r.accounts(Owner)...)
+	}
+	return f
+}
+
+var roleOptions = []Option{{"Visitor", "visitor"}, {"Participant", "participant"}, {"Moderator", "moderator"}}
+
+// roles are the values of the two fields that name roles.
+func (c *roomConfig) roles() (shown, lists []string) {
+	for role := Visitor; role <= Moderator; role++ {
+		if !c.hidden[role] {
+			shown = append(shown, role.String())
+		}
+		if c.lists[role] {
+			lists = append(lists, role.String())
+		}
+	}
+	return shown, lists
+}
+
+// maxUsersField offers round numbers, and the one that is set.
+func (r *Room) maxUsersField() Field {
+	now := "none"
+	if r.config.maxUsers > 0 {
+		now = strconv.Itoa(r.config.maxUsers)
+	}
+	f := Field{Var: configVar("maxusers"), Type: "list-single", Label: "Most occupants", Values: []string{now}, Options: []Option{{"No limit", "none"}}}
+	listed := now == "none"
+	for _, n := range []int{2, 5, 10, 20, 50, 100, 200, 500} {
+		if n <= r.host.cfg.MaxOccupants {
+			v := strconv.Itoa(n)
+			listed = listed || v == now
+			f.Options = append(f.Options, Option{v, v})
+		}
+	}
+	if !listed {
+		f.Options = append(f.Options, Option{now, now})
+	}
 	return f
 }
 
@@ -120,7 +179,7 @@ func (c *roomConfig) whois() string {
 func (r *Room) submit(st *stanza.Stanza, form *submission, from *router.Session) {
 	admin := r.host.rt.IsAdmin(st.From)
 	sub := &Submission{By: r.seats[st.From].o, From: st.From, Session: from, Admin: admin, fields: form.fields}
-	for _, f := range r.host.hooks.submit {
+	for _, f := range r.hooks().submit {
 		if err := f(r, sub); err != nil {
 			r.host.rt.Bounce(st, err)
 			return
@@ -129,8 +188,8 @@ func (r *Room) submit(st *stanza.Stanza, form *submission, from *router.Session)
 	for name := range sub.drop {
 		delete(form.fields, name)
 	}
-	if !admin {
-		// Only the server decides which rooms outlive their occupants.
+	if !admin && !r.plain {
+		// Only the server decides which meetings outlive their occupants.
 		delete(form.fields, configVar("persistentroom"))
 	}
 	next := r.config
@@ -138,11 +197,91 @@ func (r *Room) submit(st *stanza.Stanza, form *submission, from *router.Session)
 		r.host.rt.Bounce(st, errFormValue)
 		return
 	}
-	for _, f := range r.host.hooks.configure {
+	ranks, err := r.formRanks(st, form)
+	if err == nil && r.plain {
+		err = r.keep(next)
+	}
+	if err != nil {
+		r.host.rt.Bounce(st, err)
+		return
+	}
+	for _, f := range r.hooks().configure {
 		f(r, sub)
 	}
-	r.host.rt.Reply(st, nil)
+	if r.locked {
+		r.unlock()
+	}
+	// What is to be kept is acknowledged when it is; all else at once, as web clients
+	// expect the result before the news.
+	keeps := next.persistent && (r.plain || r.stored)
+	if !keeps {
+		r.host.rt.Reply(st, nil)
+	}
 	r.setConfig(next)
+	actor := r.actor(st.From)
+	for _, c := range ranks {
+		r.SetAffiliation(c.bare, c.to, actor, "")
+	}
+	err = r.save()
+	switch {
+	case !keeps:
+	case err != nil:
+		r.host.rt.Bounce(st, err)
+	default:
+		r.host.rt.Reply(st, nil)
+	}
+	r.closeIfEmpty("")
+}
+
+// rank is a change that a form asks for.
+type rank struct {
+	bare stanza.Addr
+	to   Affiliation
+}
+
+// formRanks reads the lists of owners and admins in a form. They are the whole
+// lists: who is not in one loses that rank.
+func (r *Room) formRanks(st *stanza.Stanza, form *submission) ([]rank, *stanza.Error) {
+	if !r.plain {
+		return nil, nil
+	}
+	want := make(map[stanza.Addr]Affiliation)
+	var order []stanza.Addr
+	for _, list := range []struct {
+		name string
+		aff  Affiliation
+	}{{"roomowners", Owner}, {"roomadmins", Admin}} {
+		values, there := form.fields[configVar(list.name)]
+		if !there {
+			continue
+		}
+		for _, v := range values {
+			a, err := stanza.ParseAddr(v)
+			if err != nil {
+				return nil, errFormValue
+			}
+			if want[a.Bare()] == 0 { // Outcast is not asked for here
+				want[a.Bare()] = list.aff
+				order = append(order, a.Bare())
+			}
+		}
+		for _, text := range r.accounts(list.aff) {
+			a := stanza.MustAddr(text)
+			if _, kept := want[a]; !kept {
+				want[a] = None
+				order = append(order, a)
+			}
+		}
+	}
+	var out []rank
+	items := make([]*AdminItem, 0, len(order))
+	for _, a := range order {
+		if want[a] != r.Affiliation(a) {
+			out = append(out, rank{a, want[a]})
+			items = append(items, &AdminItem{SetsAffiliation: true, Target: a, Affiliation: want[a]})
+		}
+	}
+	return out, r.checkItems(r.actor(st.From), items)
 }
 
 // apply puts submitted values into c; it is false if one is not possible.
@@ -172,13 +311,26 @@ func (c *roomConfig) apply(form *submission, limits *Config) bool {
 	str("roomdesc", &c.description, limits.MaxSubject)
 	str("lang", &c.language, 35)
 	str("roomsecret", &c.password, 1023)
+	if v, there := form.text(configVar("passwordprotectedroom")); there {
+		if on, valid := boolean(v); valid && !on {
+			c.password = ""
+		}
+	}
 	flag("persistentroom", &c.persistent)
 	flag("publicroom", &c.public)
 	flag("membersonly", &c.membersOnly)
 	flag("moderatedroom", &c.moderated)
 	flag("changesubject", &c.changeSubject)
+	flag("allowinvites", &c.allowInvites)
+	flag("enablelogging", &c.logged)
 	number("historylength", &c.historyLength)
 	number("defaulthistorymessages", &c.historyDefault)
+	return c.applyLists(form, limits) && ok
+}
+
+// applyLists is apply for the fields that offer a choice.
+func (c *roomConfig) applyLists(form *submission, limits *Config) bool {
+	ok := true
 	if v, there := form.text(configVar("whois")); there {
 		ok = ok && (v == "anyone" || v == "moderators")
 		c.whoisAnyone = v == "anyone"
@@ -191,6 +343,34 @@ func (c *roomConfig) apply(form *submission, limits *Config) bool {
 			ok = false
 		}
 	}
+	if v, there := form.text(configVar("maxusers")); there {
+		switch n, err := strconv.Atoi(v); {
+		case v == "none" || v == "" || err == nil && n == 0:
+			c.maxUsers = 0
+		case err != nil || n < 0:
+			ok = false
+		default:
+			c.maxUsers = min(n, limits.MaxOccupants)
+		}
+	}
+	chosen := func(name string) (set [Moderator + 1]bool, there bool) {
+		values, there := form.fields[configVar(name)]
+		for _, v := range values {
+			role, valid := ParseRole(v)
+			ok = ok && valid
+			set[role] = true
+		}
+		return set, there
+	}
+	if set, there := chosen("presencebroadcast"); there {
+		for role := Visitor; role <= Moderator; role++ {
+			c.hidden[role] = !set[role]
+		}
+	}
+	if set, there := chosen("getmemberlist"); there {
+		set[NoRole] = false
+		c.lists = set
+	}
 	return ok
 }
 
@@ -202,15 +382,26 @@ func (r *Room) setConfig(c roomConfig) {
 	}
 	r.config = c
 	r.history.trim(c.historyLength, r.host.cfg.MaxHistoryBytes)
-	if c.public {
-		name := c.name
-		if name == "" {
-			name = r.addr.Local()
-		}
-		r.listed.Store(&name)
-	} else {
-		r.listed.Store(nil)
+	r.publish()
+	if old.moderated && !c.moderated {
+		r.giveVoice()
 	}
+	r.announceConfig(old, c)
+	if old.hidden != c.hidden {
+		for _, o := range r.order {
+			if o.shown == c.hidden[o.role] {
+				r.tell(o, o.seats[0], o.seats[0].presence, nil, false)
+			}
+		}
+	}
+	if c.membersOnly && !old.membersOnly {
+		r.ejectOutsiders()
+	}
+}
+
+// announceConfig sends the status codes of XEP-0045, 10.2.1: those that touch
+// privacy each by itself, and 104 for all the rest.
+func (r *Room) announceConfig(old, c roomConfig) {
 	if old.whoisAnyone != c.whoisAnyone {
 		if c.whoisAnyone {
 			r.announceStatus("172")
@@ -219,11 +410,26 @@ func (r *Room) setConfig(c roomConfig) {
 		}
 		old.whoisAnyone = c.whoisAnyone
 	}
+	if old.logged != c.logged {
+		if c.logged {
+			r.announceStatus("170")
+		} else {
+			r.announceStatus("171")
+		}
+		old.logged = c.logged
+	}
 	if old != c {
 		r.announceStatus("104")
 	}
-	if c.membersOnly && !old.membersOnly {
-		r.ejectOutsiders()
+}
+
+// giveVoice makes visitors participants when the room is moderated no longer.
+func (r *Room) giveVoice() {
+	for _, o := range r.order {
+		if o.role == Visitor {
+			o.role = Participant
+			r.tell(o, o.seats[0], o.seats[0].presence, nil, false)
+		}
 	}
 }
 

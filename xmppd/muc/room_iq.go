@@ -17,7 +17,8 @@ func (r *Room) handleIQ(st *stanza.Stanza, from *router.Session) {
 	if !st.IsRequest() {
 		return // nobody here has asked
 	}
-	if !r.exists {
+	if !r.exists || r.locked && r.Affiliation(st.From) != Owner {
+		// A room that nobody has configured does not officially exist (7.2.10).
 		r.host.rt.Bounce(st, errNoRoomHere)
 		return
 	}
@@ -37,8 +38,10 @@ func (r *Room) handleIQ(st *stanza.Stanza, from *router.Session) {
 			return
 		}
 		r.host.rt.Reply(st, nil)
-	case st.Type == stanza.Get && p.Is(ns.VCardTemp, "vCard"):
-		r.host.rt.Bounce(st, stanza.Err(stanza.Cancel, stanza.ItemNotFound, ""))
+	case p.Is(ns.VCardTemp, "vCard"):
+		r.handleAvatar(st, p)
+	case p.Is(ns.Register, "query"):
+		r.handleRegister(st, p, from)
 	default:
 		r.host.rt.Bounce(st, errUnavailable)
 	}
@@ -64,7 +67,7 @@ func (r *Room) relayIQ(st *stanza.Stanza) {
 	}
 	if !inside {
 		if st.IsRequest() {
-			r.host.rt.Bounce(st, errNotInRoom)
+			r.host.rt.Bounce(st, outsideRequest(st))
 		}
 		return
 	}
@@ -81,7 +84,7 @@ func (r *Room) relayIQ(st *stanza.Stanza) {
 		return
 	}
 	if st.IsRequest() {
-		if err := r.host.hooks.askDirect(r, at.o, target, st); err != nil {
+		if err := r.hooks().askDirect(r, at.o, target, st); err != nil {
 			r.host.rt.Bounce(st, err)
 			return
 		}
@@ -111,6 +114,15 @@ func (r *Room) relayIQ(st *stanza.Stanza) {
 	if st.IsRequest() {
 		r.host.rt.Bounce(st, stanza.Err(stanza.Cancel, stanza.ServiceUnavailable, "The recipient is gone"))
 	}
+}
+
+// outsideRequest is the answer to somebody outside who asks an occupant: about him, by
+// disco, is a bad request (XEP-0045, 6.6), all else is not acceptable (17.4).
+func outsideRequest(st *stanza.Stanza) *stanza.Error {
+	if p, _ := st.Payload(); p.Is(ns.DiscoInfo, "query") || p.Is(ns.DiscoItems, "query") {
+		return errOccupantDisco
+	}
+	return errNotInRoom
 }
 
 // seatOfAccount finds who an answer given for an account belongs to.
@@ -164,7 +176,16 @@ func (r *Room) answerInfo(st *stanza.Stanza, query stanza.Child, from *router.Se
 		r.host.rt.Bounce(st, errForbidden)
 		return
 	}
-	if st.ChildAttr(query, "node") != "" {
+	switch st.ChildAttr(query, "node") {
+	case "":
+	case nodeRoomNick:
+		r.answerRoomNick(st)
+		return
+	case nodeTraffic:
+		// Everything may be sent, which cannot be listed (6.8).
+		r.host.rt.Bounce(st, errUnavailable)
+		return
+	default:
 		r.host.rt.Bounce(st, stanza.Err(stanza.Cancel, stanza.ItemNotFound, ""))
 		return
 	}
@@ -178,6 +199,11 @@ func (r *Room) answerInfo(st *stanza.Stanza, query stanza.Child, from *router.Se
 	var b stanza.Builder
 	b.Start(ns.DiscoInfo, "query")
 	b.Empty("", "identity", "category", "conference", "type", "text", "name", c.name)
+	if r.plain {
+		for _, f := range []string{ns.DiscoItems, ns.Register, nsRegisterForm, ns.StanzaID, ns.VCardTemp} {
+			b.Empty("", "feature", "var", f)
+		}
+	}
 	for _, f := range []string{
 		ns.MUC, featureStableID, featureSelfPing, ns.MUCRequest, ns.OccupantID, ns.DiscoInfo,
 		pick(c.password != "", "muc_passwordprotected", "muc_unsecured"),
@@ -195,7 +221,7 @@ func (r *Room) answerInfo(st *stanza.Stanza, query stanza.Child, from *router.Se
 
 func (r *Room) infoForm() *Form {
 	f := &Form{Type: "result", FormType: ns.MUCRoomInfo}
-	for _, add := range r.host.hooks.info {
+	for _, add := range r.hooks().info {
 		add(r, f)
 	}
 	f.Add(configVar("roomname"), "text-single", "Title", r.config.name)
@@ -203,18 +229,36 @@ func (r *Room) infoForm() *Form {
 	f.Add("muc#roominfo_lang", "text-single", "", r.config.language)
 	f.Add("muc#roominfo_occupants", "text-single", "Number of occupants", itoa(len(r.order)))
 	f.AddBool(configVar("changesubject"), "", r.config.changeSubject)
+	if !r.plain {
+		return f
+	}
+	f.Add("muc#roominfo_subject", "text-single", "Subject", r.subjectText())
+	f.AddBool("muc#roominfo_subjectmod", "Anyone may change the subject", r.config.changeSubject)
+	f.Add("muc#maxhistoryfetch", "text-single", "Most messages a newcomer may ask for", itoa(r.config.historyLength))
+	if r.avatar.hash != "" {
+		f.Add("muc#roominfo_avatarhash", "text-multi", "Avatar", r.avatar.hash)
+	}
 	return f
 }
 
-// answerItems is disco#items of a room: nothing to outsiders, and nobody inside
-// needs it, so it is empty for all.
+// answerItems is disco#items of a room. In a meeting nobody needs it, so it is empty;
+// in a plain room it lists the occupants, to those inside and, if the room is public,
+// to everybody (XEP-0045, 6.5).
 func (r *Room) answerItems(st *stanza.Stanza, from *router.Session) {
 	if !r.mayAsk(st, from) {
 		r.host.rt.Bounce(st, errForbidden)
 		return
 	}
 	var b stanza.Builder
-	r.host.rt.Reply(st, b.Empty(ns.DiscoItems, "query").Bytes())
+	b.Start(ns.DiscoItems, "query")
+	if _, inside := r.seats[st.From]; r.plain && (inside || r.config.public && !r.config.membersOnly) {
+		for _, o := range r.order {
+			if o.shown {
+				b.Empty("", "item", "jid", o.addr.String(), "name", o.nick)
+			}
+		}
+	}
+	r.host.rt.Reply(st, b.Bytes())
 }
 
 // stanzaCondition is the condition of an error stanza, empty if there is none.

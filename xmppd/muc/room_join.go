@@ -14,13 +14,11 @@ import (
 
 // ownRules are the rules of this package, at their places in the pipeline.
 func (h *Host) ownRules() {
-	h.hooks.OnCreate(0, "restriction", func(j *Join) Outcome {
-		if h.cfg.RestrictCreation && !j.Admin {
-			return Refuse(errCreation)
-		}
-		return Continue
-	})
-	h.hooks.OnJoin(98, "services", func(j *Join) Outcome {
+	on := func(priority float64, name string, check func(*Join) Outcome) {
+		h.hooks.join = addRule(h.hooks.join, joinRule{priority, name, check, true})
+	}
+	h.hooks.create = addRule(h.hooks.create, joinRule{0, "restriction", h.mayCreate, true})
+	on(98, "services", func(j *Join) Outcome {
 		if j.Admin || len(h.cfg.Services) == 0 {
 			return Continue
 		}
@@ -31,38 +29,77 @@ func (h *Host) ownRules() {
 		}
 		return Refuse(errServices)
 	})
-	h.hooks.OnJoin(11, "nick", func(j *Join) Outcome { return j.Room.checkNick(j) })
-	h.hooks.OnJoin(10, "max occupants", func(j *Join) Outcome {
-		if !j.Admin && len(j.Room.order) >= h.cfg.MaxOccupants && j.Room.occupants[j.Nick] == nil {
+	on(11, "nick", func(j *Join) Outcome { return j.Room.checkNick(j) })
+	on(10, "max occupants", func(j *Join) Outcome {
+		if !j.Admin && j.Room.occupants[j.Nick] == nil && j.Room.full(j.From) {
 			return Refuse(errFull)
 		}
 		return Continue
 	})
-	h.hooks.OnJoin(-5, "members only", func(j *Join) Outcome {
+	on(-5, "members only", func(j *Join) Outcome {
 		if j.Room.config.membersOnly && j.Room.Affiliation(j.From) == None {
 			return Refuse(errMembersOnly)
 		}
 		return Continue
 	})
-	h.hooks.OnJoin(-10, "outcast", func(j *Join) Outcome {
+	on(-10, "outcast", func(j *Join) Outcome {
 		if j.Room.Affiliation(j.From) == Outcast {
 			return Refuse(errOutcast)
 		}
 		return Continue
 	})
-	h.hooks.OnJoin(-20, "password", func(j *Join) Outcome {
+	on(-20, "password", func(j *Join) Outcome {
 		want := []byte(j.Room.config.password)
 		if len(want) == 0 || j.Admin || subtle.ConstantTimeCompare(want, []byte(j.Password)) == 1 {
 			return Continue
 		}
 		return Refuse(errPassword)
 	})
-	h.hooks.OnJoin(-40, "conflict", func(j *Join) Outcome {
-		if o := j.Room.occupants[j.Nick]; o != nil && o.bare != j.From.Bare() {
-			return Refuse(errNickTaken)
+	on(-30, "locked", func(j *Join) Outcome {
+		if j.Room.locked && !j.Admin && j.Room.Affiliation(j.From) != Owner {
+			return Refuse(errLocked)
 		}
 		return Continue
 	})
+	on(-40, "conflict", func(j *Join) Outcome {
+		if e := j.Room.nickFree(j.Nick, j.From.Bare(), nil); e != nil {
+			return Refuse(e)
+		}
+		return Continue
+	})
+}
+
+func (h *Host) mayCreate(j *Join) Outcome {
+	if h.cfg.RestrictCreation && !j.Admin && !j.plainly() {
+		return Refuse(errCreation)
+	}
+	return Continue
+}
+
+// full says that the room has no place for an account. Owners and admins always
+// find one, up to what the host bears (XEP-0045, 7.2.9).
+func (r *Room) full(from stanza.Addr) bool {
+	n := len(r.order)
+	switch {
+	case n >= r.host.cfg.MaxOccupants:
+		return true
+	case r.config.maxUsers == 0 || n < r.config.maxUsers:
+		return false
+	}
+	return r.Affiliation(from) < Admin
+}
+
+// nickFree says whether an account may carry a nick: nobody else does, nor one that
+// looks the same, and nobody else has registered it. except is who gives his up.
+func (r *Room) nickFree(nick string, bare stanza.Addr, except *Occupant) *stanza.Error {
+	key := nickKey(nick)
+	if o := r.nickKeys[key]; o != nil && o != except && o.bare != bare {
+		return errNickTaken
+	}
+	if owner, ok := r.reserved.owner(key); ok && owner != bare {
+		return errNickKept
+	}
+	return nil
 }
 
 // reserved says whether only administrators may carry a nick.
@@ -136,6 +173,9 @@ func (r *Room) proceed(j *Join) {
 		// Somebody opened the room meanwhile.
 		j.creating, j.next = false, 0
 	}
+	if j.focus() && r.plain {
+		r.becomeMeeting()
+	}
 	if j.creating {
 		if !r.ask(j, r.host.hooks.create) {
 			return
@@ -152,6 +192,9 @@ func (r *Room) ask(j *Join, rules []joinRule) bool {
 	for j.next < len(rules) {
 		rule := rules[j.next]
 		j.next++
+		if !rule.own && j.plainly() {
+			continue
+		}
 		switch out := rule.check(j); out.kind {
 		case refused:
 			r.log.WithField(logx.Occupant, j.From.String()).WithField(logx.Reason, rule.name).Debug("join refused")
@@ -235,32 +278,38 @@ func (r *Room) enter(j *Join) {
 	if creates {
 		c.self = []string{"201"}
 	}
-	for _, f := range r.host.hooks.entering {
+	for _, f := range r.hooks().entering {
 		f(r, at.o)
 	}
 	r.tell(at.o, at.s, at.s.presence, c, true)
-	for _, f := range r.host.hooks.joined {
+	for _, f := range r.hooks().joined {
 		f(r, at.o)
 	}
 	x, _ := j.Presence.Child(ns.MUC, "x")
 	r.tellPast(at, j.Presence.Raw(x))
 	r.host.stats.joins.Add(1)
 	r.log.WithField(logx.Occupant, j.From.String()).WithField(logx.Name, at.o.nick).Debug("occupant joined")
-	for _, f := range r.host.hooks.settled {
+	for _, f := range r.hooks().settled {
 		f(r, at.o)
 	}
 }
 
-// create brings the room into being. Who creates it owns it.
+// create brings the room into being. Who creates it owns it. One that an account
+// opens is locked until it is configured.
 func (r *Room) create(j *Join, now time.Time) {
+	if j.plainly() {
+		r.plain, r.locked = true, true
+		r.config = plainRoomConfig(&r.host.cfg)
+	}
 	r.exists, r.created = true, now
-	if !j.Admin {
+	r.publish()
+	if !j.Admin || r.plain {
 		r.affiliations[j.From.Bare()] = Owner
 	}
 	r.host.stats.rooms.Add(1)
 	r.host.stats.created.Add(1)
 	r.log.WithField(logx.Occupant, j.From.String()).Info("room created")
-	for _, f := range r.host.hooks.created {
+	for _, f := range r.hooks().created {
 		f(r)
 	}
 }
@@ -277,6 +326,7 @@ func (r *Room) seat(j *Join, now time.Time) (taken, bool) {
 		aff := r.Affiliation(bare)
 		o = &Occupant{nick: j.Nick, addr: addr, bare: bare, affiliation: aff, role: defaultRole(aff, r.config.moderated), id: r.occupantID(bare), joined: now}
 		r.occupants[j.Nick] = o
+		r.nickKeys[nickKey(j.Nick)] = o
 		r.order = append(r.order, o)
 		r.host.stats.occupants.Add(1)
 	}
@@ -318,7 +368,8 @@ func (r *Room) prune() {
 // tellPast gives a newcomer history and subject.
 func (r *Room) tellPast(at taken, x []byte) {
 	wish := parseHistoryWish(x, time.Now())
-	for _, l := range r.history.pick(wish, r.config.historyDefault) {
+	r.tellAvatar(at)
+	for _, l := range r.history.pick(wish, r.config.historyDefault, r.config.historyLength) {
 		r.deliver(at.s, l.st.Encode())
 	}
 	subject := r.subject

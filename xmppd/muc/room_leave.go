@@ -87,26 +87,48 @@ func (r *Room) unseat(o *Occupant, s *seat) {
 // remove forgets an occupant who was told already.
 func (r *Room) remove(o *Occupant) {
 	delete(r.occupants, o.nick)
+	r.forgetNick(o)
 	if i := slices.Index(r.order, o); i >= 0 {
 		r.order = slices.Delete(slices.Clone(r.order), i, i+1)
 	}
 	r.host.stats.occupants.Add(-1)
 	r.log.WithField(logx.Occupant, o.Real().String()).WithField(logx.Name, o.nick).Debug("occupant left")
-	for _, f := range r.host.hooks.left {
+	for _, f := range r.hooks().left {
 		f(r, o)
+	}
+}
+
+// forgetNick takes an occupant's nick out of those that others cannot have.
+func (r *Room) forgetNick(o *Occupant) {
+	if key := nickKey(o.nick); r.nickKeys[key] == o {
+		delete(r.nickKeys, key)
+		// One account may carry two nicks that look the same.
+		for _, other := range r.order {
+			if other != o && nickKey(other.nick) == key {
+				r.nickKeys[key] = other
+				break
+			}
+		}
 	}
 }
 
 // closeIfEmpty ends the room when nobody is inside, unless it is persistent.
 func (r *Room) closeIfEmpty(reason string) {
-	if !r.exists || len(r.order) > 0 || r.config.persistent && reason == "" {
+	if !r.exists || len(r.order) > 0 {
+		return
+	}
+	if r.config.persistent && reason == "" {
+		if r.stored {
+			r.becomePlain()
+		}
 		return
 	}
 	r.host.stats.rooms.Add(-1)
 	r.log.WithField(logx.Reason, reason).Info("room closed")
-	for _, f := range r.host.hooks.destroyed {
+	for _, f := range r.hooks().destroyed {
 		f(r)
 	}
+	r.erase()
 	r.reset()
 }
 

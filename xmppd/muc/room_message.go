@@ -29,7 +29,7 @@ func (r *Room) handleMessage(st *stanza.Stanza, _ *router.Session) {
 	switch {
 	case st.Type == stanza.ErrorType:
 		r.handleMessageError(st, at, inside)
-	case !r.exists:
+	case !r.exists || r.locked && !inside:
 		r.host.rt.Bounce(st, errNoRoomHere)
 	case !inside:
 		r.handleOutsideMessage(st)
@@ -41,6 +41,8 @@ func (r *Room) handleMessage(st *stanza.Stanza, _ *router.Session) {
 		r.groupMessage(st, at)
 	case st.Has(ns.MUCUser, "x"):
 		r.handleInvite(st, at)
+	case st.Has(ns.Data, "x"):
+		r.handleVoice(st, at)
 	default:
 		r.host.rt.Bounce(st, errFeature)
 	}
@@ -105,7 +107,7 @@ func (r *Room) groupMessage(st *stanza.Stanza, at taken) {
 		r.host.rt.Bounce(st, errVoice)
 		return
 	}
-	for _, f := range r.host.hooks.message {
+	for _, f := range r.hooks().message {
 		switch out := f(r, at.o, st); out.kind {
 		case refused:
 			r.host.rt.Bounce(st, out.err)
@@ -118,16 +120,20 @@ func (r *Room) groupMessage(st *stanza.Stanza, at taken) {
 	if msg.ID == "" {
 		msg.ID = router.NewID() // msg is our copy
 	}
+	if r.plain {
+		var b stanza.Builder
+		msg = msg.With(b.Empty(ns.StanzaID, "stanza-id", "by", r.addr.String(), "id", router.NewID()).Bytes())
+	}
 	r.Broadcast(msg)
 	if remembered(msg) {
 		r.history.add(msg, r.addr, time.Now(), r.config.historyLength, r.host.cfg.MaxHistoryBytes)
 	}
 }
 
-// isSubject says whether a message changes the subject: it has one and no body
-// (XEP-0045, 8.1).
+// isSubject says whether a message changes the subject: it has one and neither body
+// nor thread (XEP-0045, 8.1).
 func isSubject(st *stanza.Stanza) bool {
-	return st.Has(ns.Client, "subject") && !st.Has(ns.Client, "body")
+	return st.Has(ns.Client, "subject") && !st.Has(ns.Client, "body") && !st.Has(ns.Client, "thread")
 }
 
 func (r *Room) changeSubject(st *stanza.Stanza, at taken) {
@@ -148,6 +154,7 @@ func (r *Room) changeSubject(st *stanza.Stanza, at taken) {
 	}
 	r.subject = msg
 	r.Broadcast(msg)
+	r.saveSoon()
 }
 
 // SetSubject sets the subject in the room's own name.
@@ -156,6 +163,7 @@ func (r *Room) SetSubject(subject string) {
 	b.Leaf("", "subject", subject)
 	r.subject = r.message(stanza.Groupchat, b.Bytes())
 	r.Broadcast(r.subject)
+	r.saveSoon()
 }
 
 // privateMessage carries a message between two occupants (XEP-0045, 7.5).
@@ -172,7 +180,7 @@ func (r *Room) privateMessage(st *stanza.Stanza, at taken) {
 		r.host.rt.Bounce(st, errPrivate)
 		return
 	}
-	if err := r.host.hooks.askDirect(r, at.o, to, st); err != nil {
+	if err := r.hooks().askDirect(r, at.o, to, st); err != nil {
 		r.host.rt.Bounce(st, err)
 		return
 	}
@@ -198,8 +206,11 @@ const maxInvites = 64
 
 type invitesXML struct {
 	Invites []struct {
-		To     string `xml:"to,attr"`
-		Reason string `xml:"reason"`
+		To       string `xml:"to,attr"`
+		Reason   string `xml:"reason"`
+		Continue *struct {
+			Thread string `xml:"thread,attr"`
+		} `xml:"continue"`
 	} `xml:"invite"`
 	Decline *struct {
 		To     string `xml:"to,attr"`
@@ -222,7 +233,7 @@ func (r *Room) handleInvite(st *stanza.Stanza, at taken) {
 		r.host.rt.Bounce(st, errBadRequest)
 		return
 	}
-	if r.config.membersOnly && at.o.affiliation < Admin {
+	if !r.mayInvite(at.o) {
 		r.host.rt.Bounce(st, errInviteRank)
 		return
 	}
@@ -234,17 +245,27 @@ func (r *Room) handleInvite(st *stanza.Stanza, at taken) {
 		}
 		if r.config.membersOnly && r.Affiliation(to) == None {
 			r.SetAffiliation(to, Member, at.o, "Invited by "+st.From.String())
+			r.saveSoon()
 		}
-		for _, f := range r.host.hooks.invited {
+		for _, f := range r.hooks().invited {
 			f(r, at.o, to)
 		}
-		r.host.rt.Send(r.invitation(st.ID, at.o, to, inv.Reason))
+		var more stanza.Builder
+		if inv.Continue != nil {
+			more.Empty("", "continue", "thread", inv.Continue.Thread) // 7.9
+		}
+		r.host.rt.Send(r.invitation(st.ID, at.o, to, inv.Reason, more.Bytes()))
 	}
 }
 
-func (r *Room) invitation(id string, by *Occupant, to stanza.Addr, reason string) *stanza.Stanza {
+// mayInvite says who may: in a room for members only those who make members.
+func (r *Room) mayInvite(o *Occupant) bool {
+	return o.affiliation >= Admin || !r.config.membersOnly && r.config.allowInvites
+}
+
+func (r *Room) invitation(id string, by *Occupant, to stanza.Addr, reason string, more []byte) *stanza.Stanza {
 	var b stanza.Builder
-	b.Start(ns.MUCUser, "x").Start("", "invite", "from", by.Real().String()).Leaf("", "reason", reason).End()
+	b.Start(ns.MUCUser, "x").Start("", "invite", "from", by.Real().String()).Leaf("", "reason", reason).Raw(more).End()
 	if r.config.password != "" {
 		b.Leaf("", "password", r.config.password)
 	}

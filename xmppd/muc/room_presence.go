@@ -86,7 +86,24 @@ func (r *Room) clean(st *stanza.Stanza, sp *Speaker, o *Occupant) *stanza.Stanza
 // tell tells everybody about a session of an occupant: all others first, himself
 // last. Each form of the presence is serialised once. first adds what belongs to
 // a first or repeated self-presence, and only the session it is about gets that.
+//
+// Where occupants of a role are not to be shown (muc#roomconfig_presencebroadcast),
+// others hear nothing of them but their end.
 func (r *Room) tell(o *Occupant, about *seat, base *stanza.Stanza, c *Change, first bool) {
+	switch shown := r.config.shows(o.role); {
+	case o.role == NoRole || shown:
+		if o.shown || shown {
+			r.tellOthers(o, about, base, c)
+		}
+		o.shown = shown
+	case o.shown:
+		o.shown = false
+		r.tellOthers(o, about, stanza.New(stanza.Presence, stanza.Unavailable, o.addr, stanza.Addr{}, "").WithContent(r.occupantIDElement(o)), nil)
+	}
+	r.tellSelf(o, about, base, c, first)
+}
+
+func (r *Room) tellOthers(o *Occupant, about *seat, base *stanza.Stanza, c *Change) {
 	var open, veiled *stanza.Encoded // with and without real addresses
 	for _, other := range r.order {
 		if other == o || !r.hears(other, o) {
@@ -104,14 +121,13 @@ func (r *Room) tell(o *Occupant, about *seat, base *stanza.Stanza, c *Change, fi
 		}
 		r.deliverAll(other, veiled)
 	}
-	r.tellSelf(o, about, base, c, first)
 }
 
 // tellSelf gives an occupant his own presence.
 func (r *Room) tellSelf(o *Occupant, about *seat, base *stanza.Stanza, c *Change, first bool) {
 	extra := [][]byte{r.userX(o, about, c, viewSelf, first)}
 	if base.Type == "" {
-		for _, f := range r.host.hooks.self {
+		for _, f := range r.hooks().self {
 			if e := f(r, o, c); len(e) > 0 {
 				extra = append(extra, e)
 			}
@@ -134,7 +150,7 @@ func (r *Room) deliverAll(o *Occupant, e *stanza.Encoded) {
 // hears says whether presence of one occupant is meant for another. In a brewery
 // a service needs only the presence of the administrators' focus and its own.
 func (r *Room) hears(listener, speaker *Occupant) bool {
-	for _, f := range r.host.hooks.hears {
+	for _, f := range r.hooks().hears {
 		if !f(r, listener, speaker) {
 			return false
 		}
@@ -172,6 +188,9 @@ func (r *Room) userX(o *Occupant, about *seat, c *Change, v view, first bool) []
 		if first && r.config.whoisAnyone {
 			b.Empty("", "status", "code", "100")
 		}
+		if first && r.config.logged {
+			b.Empty("", "status", "code", "170")
+		}
 	}
 	for _, code := range c.status {
 		b.Empty("", "status", "code", code)
@@ -206,7 +225,7 @@ func (r *Room) userX(o *Occupant, about *seat, c *Change, v view, first bool) []
 // tellOccupants gives a newcomer one presence of everybody who is inside.
 func (r *Room) tellOccupants(at taken) {
 	for _, o := range r.order {
-		if o == at.o || !r.hears(at.o, o) {
+		if o == at.o || !o.shown || !r.hears(at.o, o) {
 			continue
 		}
 		v := viewVeiled
@@ -230,6 +249,8 @@ func (r *Room) changeNick(at taken, st *stanza.Stanza, from *router.Session) {
 		refusal = errNickChange
 	case r.occupants[nick] != nil:
 		refusal = errNickTaken
+	case r.nickFree(nick, at.o.bare, at.o) != nil:
+		refusal = r.nickFree(nick, at.o.bare, at.o)
 	case len(at.o.seats) > 1:
 		refusal = errNickChange
 	default:
@@ -247,7 +268,9 @@ func (r *Room) changeNick(at taken, st *stanza.Stanza, from *router.Session) {
 	gone := stanza.New(stanza.Presence, stanza.Unavailable, at.o.addr, stanza.Addr{}, st.ID)
 	r.tell(at.o, at.s, gone, &Change{status: []string{"303"}, newNick: nick}, false)
 	delete(r.occupants, at.o.nick)
+	r.forgetNick(at.o)
 	at.o.nick, at.o.addr = nick, addr
 	r.occupants[nick] = at.o
+	r.nickKeys[nickKey(nick)] = at.o
 	r.update(at, st, from, false)
 }

@@ -54,6 +54,7 @@ func New(t *testing.T, change func(*muc.Config), hooks *muc.Hooks) *World {
 		require.NoError(t, rt.Add(d, w.Users[d]))
 	}
 	cfg := muc.DefaultConfig()
+	cfg.AccountRooms = false // plays of meetings; those of plain rooms turn it on
 	if change != nil {
 		change(&cfg)
 	}
