@@ -80,7 +80,7 @@ func (s *Server) assemble(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.roomHosts(verifier)
+	return s.roomHosts(ctx, verifier)
 }
 
 func (s *Server) admins() []stanza.Addr {
@@ -179,15 +179,15 @@ func (s *Server) items() []module.Item {
 	return out
 }
 
-func (s *Server) roomHosts(verifier *jwtauth.Verifier) error {
-	meetings, err := s.roomHost(s.cfg.ConferenceDomain, s.cfg.Rooms)
+func (s *Server) roomHosts(ctx context.Context, verifier *jwtauth.Verifier) error {
+	meetings, err := s.roomHost(ctx, s.cfg.ConferenceDomain, s.cfg.Rooms)
 	if err != nil {
 		return err
 	}
 	if s.rules, err = meeting.Install(meetings, s.cfg.Meeting, verifier, s.log.WithField(logx.Host, s.cfg.ConferenceDomain)); err != nil {
 		return err
 	}
-	brewery, err := s.roomHost(s.cfg.BreweryDomain, s.cfg.Brewery)
+	brewery, err := s.roomHost(ctx, s.cfg.BreweryDomain, s.cfg.Brewery)
 	if err != nil {
 		return err
 	}
@@ -202,8 +202,12 @@ func (s *Server) roomHosts(verifier *jwtauth.Verifier) error {
 	return nil
 }
 
-func (s *Server) roomHost(domain string, cfg muc.Config) (*muc.Host, error) {
-	return muc.NewHost(domain, cfg, s.router, nil, s.log.WithField(logx.Host, domain))
+func (s *Server) roomHost(ctx context.Context, domain string, cfg muc.Config) (*muc.Host, error) {
+	h, err := muc.NewHost(domain, cfg, s.router, nil, s.log.WithField(logx.Host, domain))
+	if err != nil {
+		return nil, err
+	}
+	return h, h.Keep(ctx, s.db)
 }
 
 var (

@@ -13,7 +13,8 @@ type Config struct {
 	// without a focus. Such a room is locked until its owner has configured it, and
 	// is a meeting like every other as soon as the focus enters.
 	AccountRooms bool `yaml:"account_rooms"`
-	// Hidden keeps rooms out of lists; who is not inside learns nothing about a room.
+	// Hidden keeps meetings out of lists; who is not inside learns nothing about one.
+	// Rooms that accounts open are listed unless their owner says otherwise.
 	Hidden bool `yaml:"hidden"`
 	// InfoForAccounts lets password accounts ask about a hidden room before they
 	// enter, as ordinary clients do.
