@@ -43,13 +43,7 @@ func (s *Server) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.accounts.OnDelete(func(name, domain string) {
-		if u := s.users[domain]; u != nil {
-			for _, x := range u.Sessions(name) {
-				x.Kick(stream.NotAuthorized, "The account was removed")
-			}
-		}
-	})
+	s.accounts.OnDelete(func(name, domain string) { s.accountGone(contacts, name, domain) })
 	s.router = router.New(s.log)
 	s.router.SetAdmins(s.admins())
 	var verifier *jwtauth.Verifier
@@ -81,6 +75,27 @@ func (s *Server) assemble(ctx context.Context) error {
 		}
 	}
 	return s.roomHosts(ctx, verifier)
+}
+
+// accountGone ends what an account that was removed has left: its sessions, and the
+// subscriptions of others. Nobody who takes the name later inherits anything.
+func (s *Server) accountGone(contacts *roster, name, domain string) {
+	owner, err := stanza.NewAddr(name, domain, "")
+	u := s.users[domain]
+	if err != nil || u == nil {
+		return
+	}
+	for _, x := range u.Sessions(name) {
+		x.Kick(stream.NotAuthorized, "The account was removed")
+	}
+	for _, c := range u.Contacts(owner) {
+		if _, err := u.Remove(owner, c.Addr); err != nil {
+			s.log.WithError(err).Error("contacts of a removed account cannot be told")
+		}
+	}
+	if err := contacts.forget(owner); err != nil {
+		s.log.WithError(err).Error("contact list of a removed account cannot be removed")
+	}
 }
 
 func (s *Server) admins() []stanza.Addr {
@@ -135,6 +150,7 @@ func (s *Server) loginHost(h *c2s.Host, contacts *roster) error {
 	if h.Accounts != nil {
 		list = contacts
 		o.Roster = contacts
+		o.Offline = &offline{db: s.db, max: s.cfg.OfflineMessages, now: time.Now}
 		o.Exists = func(local string) bool {
 			ctx, cancel := context.WithTimeout(context.Background(), rosterTime)
 			defer cancel()

@@ -98,6 +98,9 @@ type Config struct {
 	IdleTime time.Duration `yaml:"idle_time"`
 	// BOSH are the limits of sessions over HTTP.
 	BOSH BOSHConfig `yaml:"bosh"`
+	// OfflineMessages is how many messages are kept for an account nobody is logged in
+	// to; further ones are refused.
+	OfflineMessages int `yaml:"offline_messages"`
 	// MaxConnections is how many connections each listener serves at one time.
 	MaxConnections int `yaml:"max_connections"`
 
@@ -153,6 +156,7 @@ func DefaultConfig() Config {
 		ServiceSendQueue:     64 << 20,
 		IdleTime:             60 * time.Second,
 		BOSH:                 BOSHConfig{MaxWait: 120 * time.Second, Inactivity: 60 * time.Second, MaxSessions: 10000},
+		OfflineMessages:      100,
 		MaxConnections:       20000,
 		Rooms:                muc.DefaultConfig(),
 		Brewery:              muc.BreweryConfig(),
@@ -332,6 +336,7 @@ func (c *Config) validateLimits() error {
 		{"bosh.max_wait", c.BOSH.MaxWait >= time.Second, "must be at least 1s"},
 		{"bosh.inactivity", c.BOSH.Inactivity >= time.Second, "must be at least 1s"},
 		{"bosh.max_sessions", c.BOSH.MaxSessions >= 1, "must be at least 1"},
+		{"offline_messages", c.OfflineMessages >= 0, "must not be negative"},
 		{"max_connections", c.MaxConnections >= 1, "must be at least 1"},
 	} {
 		if !x.ok {

@@ -37,6 +37,9 @@ type question struct {
 	typ, space, name string
 }
 
+// Answered is returned by an Answer that has sent its answer itself.
+var Answered = &stanza.Error{}
+
 // Service answers for a domain and the accounts on it.
 type Service struct {
 	router   *router.Router
@@ -91,9 +94,11 @@ func (s *Service) HandleStanza(st *stanza.Stanza, from *router.Session) {
 		return
 	}
 	content, e := answer(&Request{Stanza: st, Payload: payload, Session: from, Account: account})
-	if e != nil {
+	switch {
+	case e == Answered:
+	case e != nil:
 		s.router.Bounce(st, e)
-		return
+	default:
+		s.router.Reply(st, content)
 	}
-	s.router.Reply(st, content)
 }

@@ -86,10 +86,15 @@ func (u *Users) sent(s *Session, st *stanza.Stanza) {
 		}
 	case stanza.Subscribe, stanza.Subscribed, stanza.Unsubscribe, stanza.Unsubbed:
 		u.subscriptionSent(s, st)
-	default: // error, probe
+	case stanza.ErrorType, stanza.Probe:
 		if !st.To.IsZero() {
 			u.r.Route(st, s)
 		}
+	default:
+		if st.To.IsZero() {
+			st = st.WithTo(s.addr.Bare())
+		}
+		u.r.Bounce(st, stanza.Err(stanza.Modify, stanza.BadRequest, "There is no such type of presence"))
 	}
 }
 
@@ -97,13 +102,17 @@ func (u *Users) sent(s *Session, st *stanza.Stanza) {
 func (u *Users) broadcast(s *Session, st *stanza.Stanza) {
 	p := &s.presence
 	p.mu.Lock()
-	first := p.available == nil
+	last, lastPrio := p.available, p.prio
 	p.available, p.prio = st, priorityOf(st)
+	prio := p.prio
 	p.mu.Unlock()
 	u.toOwn(s, st)
-	u.toSubscribers(s, st)
+	u.toSubscribers(s, leaner(st, last))
 	defer u.opts.Hooks.tellPresence(u, s, st)
-	if !first {
+	if prio >= 0 && (last == nil || lastPrio < 0) {
+		defer u.deliverKept(s)
+	}
+	if last != nil {
 		return
 	}
 	for _, o := range u.Sessions(s.addr.Local()) {
@@ -112,17 +121,31 @@ func (u *Users) broadcast(s *Session, st *stanza.Stanza) {
 		}
 	}
 	u.probeContacts(s)
+	if u.opts.Arrived != nil {
+		u.opts.Arrived(s)
+	}
 }
 
 // leave takes an unavailable presence without to (§4.5).
 func (u *Users) leave(s *Session, st *stanza.Stanza) {
 	was, directed := s.presence.clear()
+	var told map[stanza.Addr]bool
 	if was != nil {
 		u.toOwn(s, st)
-		u.toSubscribers(s, st)
+		if list := u.subscribers(s); len(list) > 0 {
+			told = make(map[stanza.Addr]bool, len(list))
+			for _, c := range list {
+				told[c] = true
+				u.r.Route(st.WithTo(c), nil)
+			}
+		}
 		u.opts.Hooks.tellPresence(u, s, st)
 	}
-	u.tell(st, directed)
+	for _, a := range directed {
+		if !told[a.Bare()] { // §4.6.5: nobody needs to hear it twice
+			u.r.Route(st.WithTo(a), nil)
+		}
+	}
 }
 
 // gone says unavailable for a session that ended without doing so.
@@ -134,12 +157,6 @@ func (u *Users) gone(s *Session, status string) {
 		st = st.WithContent(b.Bytes())
 	}
 	u.leave(s, st)
-}
-
-func (u *Users) tell(st *stanza.Stanza, to []stanza.Addr) {
-	for _, a := range to {
-		u.r.Route(st.WithTo(a), nil)
-	}
 }
 
 // toOwn sends presence to the account's available resources, the sender's too.

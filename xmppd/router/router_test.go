@@ -63,13 +63,16 @@ func (m memory) Contact(owner, c stanza.Addr) (Contact, bool, error) {
 	x, ok := m[[2]stanza.Addr{owner, c}]
 	return x, ok, nil
 }
-func (m memory) SetContact(owner stanza.Addr, c Contact) error {
+func (m memory) SetContact(owner stanza.Addr, c Contact) (string, error) {
 	m[[2]stanza.Addr{owner, c.Addr}] = c
-	return nil
+	return "v", nil
 }
-func (m memory) RemoveContact(owner, c stanza.Addr) error {
+func (m memory) RemoveContact(owner, c stanza.Addr) (string, error) {
 	delete(m, [2]stanza.Addr{owner, c})
-	return nil
+	return "v", nil
+}
+func (m memory) Changes(stanza.Addr, string) ([]Contact, string, bool, error) {
+	return nil, "v", false, nil
 }
 
 type house struct {
@@ -121,7 +124,11 @@ func TestDelivery(t *testing.T) {
 		{"headline", `<message to="bob@example.com" type="headline"/>`, `<message to="bob@example.com" type="headline" from="ann@example.com/a"/>`,
 			`<message to="bob@example.com" type="headline" from="ann@example.com/a"/>`, ""},
 		{"groupchat", `<message to="bob@example.com" type="groupchat" id="1"/>`, "", "", `type="error"`},
-		{"other resource", `<message to="bob@example.com/car" type="chat" id="1"/>`, `<message to="bob@example.com/car" type="chat" id="1" from="ann@example.com/a"/>`, "", ""},
+		{"chat to another resource", `<message to="bob@example.com/car" type="chat" id="1"/>`, `<message to="bob@example.com/car" type="chat" id="1" from="ann@example.com/a"/>`, "", ""},
+		{"normal to another resource", `<message to="bob@example.com/car" id="1"/>`, "", "", `<service-unavailable`},
+		{"groupchat to another resource", `<message to="bob@example.com/car" type="groupchat" id="1"/>`, "", "", `<service-unavailable`},
+		{"headline to another resource", `<message to="bob@example.com/car" type="headline" id="1"/>`, "", "", ""},
+		{"strange presence", `<presence to="bob@example.com" type="strange" id="1"/>`, "", "", `<bad-request`},
 		{"iq to nobody", `<iq to="bob@example.com/car" type="get" id="1"><x xmlns="y"/></iq>`, "", "", `<service-unavailable`},
 		{"result to nobody", `<iq to="bob@example.com/car" type="result" id="1"/>`, "", "", ""},
 		{"offline", `<message to="carl@example.com" type="chat" id="1"/>`, "", "", `<service-unavailable`},
@@ -199,6 +206,8 @@ func TestSubscription(t *testing.T) {
 	h := newHouse(t)
 	ann, annSink := h.session("ann@example.com/a")
 	bob, bobSink := h.session("bob@example.com/b")
+	ann.Interested()
+	bob.Interested()
 	h.from(ann, `<presence/>`)
 	h.from(bob, `<presence/>`)
 	annSink.take()

@@ -31,6 +31,10 @@ type Session struct {
 	nextID int
 
 	presence presence // see presence.go
+
+	interested atomic.Bool // asked for the contact list
+	carbons    atomic.Bool // wants copies (XEP-0280)
+	idle       atomic.Bool // said nobody looks (XEP-0352)
 }
 
 // Info is what the log-in and the URL said about a session. It is a snapshot; a
@@ -74,6 +78,12 @@ func (s *Session) SetInfo(i *Info) { s.info.Store(i) }
 
 // Token is Info().Token.
 func (s *Session) Token() any { return s.Info().Token }
+
+// SetIdle notes whether somebody looks at the client; Idle says so.
+func (s *Session) SetIdle(idle bool) { s.idle.Store(idle) }
+
+// Idle is the last SetIdle.
+func (s *Session) Idle() bool { return s.idle.Load() }
 
 // Deliver queues a stanza to the session, false if it is over.
 func (s *Session) Deliver(to stanza.Addr, e *stanza.Encoded) bool { return s.sink.Deliver(to, e) }

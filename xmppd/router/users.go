@@ -2,6 +2,7 @@ package router
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"parley/xmppd/stanza"
 )
@@ -15,12 +16,16 @@ type UsersOptions struct {
 	Exists func(local string) bool
 	// Roster keeps contact lists; nil where there are none.
 	Roster Roster
+	// Offline keeps messages for accounts nobody is logged in to; nil: they are refused.
+	Offline Offline
+	// Arrived is called when a session becomes available; may be nil.
+	Arrived func(s *Session)
 	// Hooks are the services of accounts; may be nil.
 	Hooks *Hooks
 }
 
-// Users is the Host of a domain people log in to. It delivers by RFC 6121 §8;
-// messages to nobody online are refused, not stored.
+// Users is the Host of a domain people log in to. It delivers by RFC 6121 §8 and
+// copies to further devices by XEP-0280.
 type Users struct {
 	r      *Router
 	domain string
@@ -31,6 +36,11 @@ type Users struct {
 	mu       sync.RWMutex
 	sessions map[stanza.Addr]*Session
 	byUser   map[string][]*Session // local part → sessions
+
+	// lists is held while an entry of a contact list is read and written, and while
+	// sessions hear of it. It comes before mu; nothing else is taken under it.
+	lists   sync.Mutex
+	copying atomic.Int64 // sessions that want copies
 }
 
 // NewUsers makes the Host of a login domain; Router.Add puts it to work.
@@ -38,6 +48,9 @@ func NewUsers(r *Router, domain string, opts UsersOptions) *Users {
 	return &Users{r: r, domain: domain, opts: opts,
 		sessions: make(map[stanza.Addr]*Session), byUser: make(map[string][]*Session)}
 }
+
+// Router is the router the Host belongs to.
+func (u *Users) Router() *Router { return u.r }
 
 // Domain is the domain.
 func (u *Users) Domain() string { return u.domain }
@@ -111,106 +124,7 @@ func (u *Users) Unbind(s *Session, status string) {
 		u.byUser[local] = list
 	}
 	u.mu.Unlock()
+	u.Carbons(s, false)
 	u.gone(s, status)
 	s.end()
-}
-
-// FromSession takes a stanza a session has sent. Its from was checked or is empty;
-// the session's address is put there.
-func (u *Users) FromSession(s *Session, st *stanza.Stanza) {
-	if st.From != s.addr {
-		st = st.WithFrom(s.addr)
-	}
-	if st = u.opts.Hooks.askSending(s, st); st == nil {
-		return
-	}
-	switch {
-	case st.Kind == stanza.Presence:
-		u.sent(s, st)
-	case st.To.IsZero():
-		// RFC 6120 §10.3: without to, the server acts for the account.
-		u.HandleStanza(st.WithTo(s.addr.Bare()), s)
-	default:
-		u.r.Route(st, s)
-	}
-}
-
-// Deliver hands an encoded stanza to one session.
-func (u *Users) Deliver(to stanza.Addr, e *stanza.Encoded) bool {
-	if to.IsFull() {
-		s := u.Session(to)
-		return s != nil && (u.opts.Hooks.isBlocked(to.Bare(), e.Stanza().From) || s.Deliver(to, e))
-	}
-	u.r.Route(e.Stanza().WithTo(to), nil)
-	return true
-}
-
-// HandleStanza delivers by RFC 6121 §8.5.
-func (u *Users) HandleStanza(st *stanza.Stanza, from *Session) {
-	if st.To.Local() == "" {
-		u.opts.Service.HandleStanza(st, from)
-		return
-	}
-	if st = u.opts.Hooks.askReceiving(u, st); st == nil {
-		return
-	}
-	switch {
-	case st.Kind == stanza.Presence:
-		u.received(st)
-	case st.To.IsFull():
-		u.toFull(st, from)
-	case st.Kind == stanza.IQ:
-		u.opts.Service.HandleStanza(st, from)
-	default:
-		u.toBare(st)
-	}
-}
-
-func (u *Users) toFull(st *stanza.Stanza, from *Session) {
-	if s := u.Session(st.To); s != nil && s.Deliver(st.To, st.Encode()) {
-		return
-	}
-	// §8.5.3.2: nobody has that resource.
-	if st.Kind == stanza.Message && (st.Type == "" || st.Type == stanza.Normal || st.Type == stanza.Chat) {
-		u.toBare(st)
-		return
-	}
-	u.unavailable(st)
-}
-
-// toBare delivers a message to an account (§8.5.2).
-func (u *Users) toBare(st *stanza.Stanza) {
-	switch st.Type {
-	case stanza.Groupchat:
-		u.unavailable(st)
-		return
-	case stanza.ErrorType:
-		return
-	}
-	var best []*Session
-	top := 0
-	for _, s := range u.Sessions(st.To.Local()) {
-		prio, ok := s.presence.priority()
-		switch {
-		case !ok || prio < 0:
-		case st.Type == stanza.Headline:
-			best = append(best, s)
-		case prio > top || len(best) == 0:
-			best, top = append(best[:0], s), prio
-		case prio == top:
-			best = append(best, s)
-		}
-	}
-	e := st.Encode()
-	delivered := false
-	for _, s := range best {
-		delivered = s.Deliver(st.To, e) || delivered
-	}
-	if !delivered && st.Type != stanza.Headline {
-		u.unavailable(st)
-	}
-}
-
-func (u *Users) unavailable(st *stanza.Stanza) {
-	u.r.Bounce(st, stanza.Err(stanza.Cancel, stanza.ServiceUnavailable, ""))
 }

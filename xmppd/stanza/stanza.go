@@ -168,10 +168,14 @@ func (s *Stanza) Attr(name string) string {
 
 // ChildAttr is the value of an attribute of a direct child, or "".
 func (s *Stanza) ChildAttr(c Child, name string) string {
-	raw := s.Raw(c)
-	i := 1 + nameLen(raw[1:])
-	v, _ := findAttr(raw[i:], name)
+	v, _ := s.ChildAttrOK(c, name)
 	return v
+}
+
+// ChildAttrOK is ChildAttr; ok says whether the attribute is there.
+func (s *Stanza) ChildAttrOK(c Child, name string) (value string, ok bool) {
+	raw := s.Raw(c)
+	return findAttr(raw[1+nameLen(raw[1:]):], name)
 }
 
 // ChildText is the text of a direct child, without that of elements inside it.
