@@ -86,7 +86,7 @@ function Screen({ visit }: { readonly visit: Visit }): JSX.Element {
         <Refused
           refusal={phase.refusal}
           room={visit.room.title}
-          onRetry={() => conference.tryAgain()}
+          onRetry={() => visit.retry()}
           onOpenRoom={(room) => {
             location.assign(`${encodeURIComponent(room)}?jwt=${encodeURIComponent(visit.token)}`);
           }}

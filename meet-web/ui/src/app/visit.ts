@@ -88,6 +88,13 @@ export class Visit {
     this.join(name, false);
   }
 
+  /** After a refusal that time may have cured. */
+  retry(): void {
+    const { conference, local } = this.stay.value;
+    conference.tryAgain();
+    void local.openGranted();
+  }
+
   setShortcuts(on: boolean): void {
     this.shortcuts.value = on;
     saveSettings({ shortcuts: on });
@@ -110,6 +117,10 @@ export class Visit {
         const { kind } = conference.phase.value;
         if (kind === 'left' || kind === 'ended' || kind === 'refused') {
           this.#remember(false, conference.displayName.peek());
+        }
+        if (kind === 'refused') {
+          // Nobody looks any more: the camera's light goes out.
+          local.stopAll();
         }
       }),
       ...[local.micProblem, local.cameraProblem].map((problem) =>

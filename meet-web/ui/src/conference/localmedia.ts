@@ -31,6 +31,8 @@ export class LocalMedia {
   onChange: (slot: MediaSlot) => void = () => undefined;
 
   readonly #height: number;
+  /** Counts the times everything was given back. */
+  #epoch = 0;
   #micOpening: Promise<void> | undefined;
   #cameraOpening: Promise<void> | undefined;
 
@@ -59,7 +61,11 @@ export class LocalMedia {
       this.micProblem.value = { code: 'D10', kind: 'audio', detail: '' };
       return;
     }
+    const epoch = this.#epoch;
     const [audio, video] = await Promise.all([permissionGranted('audio'), permissionGranted('video')]);
+    if (epoch !== this.#epoch) {
+      return;
+    }
     await Promise.all([audio && this.micOn.value ? this.#openMic() : undefined, video && this.cameraOn.value ? this.#openCamera() : undefined]);
     this.undecided.value = !audio && !video && this.mic.value === null && this.camera.value === null;
     if (this.undecided.value) {
@@ -69,6 +75,7 @@ export class LocalMedia {
 
   /** Opens what is wanted; the browser may ask. */
   async openWanted(): Promise<void> {
+    const epoch = this.#epoch;
     this.opening.value = true;
     this.undecided.value = false;
     try {
@@ -76,7 +83,7 @@ export class LocalMedia {
       if (this.micOn.value) {
         await this.#openMic();
       }
-      if (this.cameraOn.value) {
+      if (this.cameraOn.value && epoch === this.#epoch) {
         await this.#openCamera();
       }
     } finally {
@@ -150,7 +157,9 @@ export class LocalMedia {
     this.devices.value = await listDevices().catch(() => ({ audio: [], video: [] }));
   }
 
+  /** Gives every device back, also one that is only just opening. */
   stopAll(): void {
+    this.#epoch++;
     for (const slot of ['a0', 'v0', 'v1'] as const) {
       this.#stop(slot);
     }
@@ -184,10 +193,11 @@ export class LocalMedia {
       return;
     }
     this.undecided.value = false;
+    const epoch = this.#epoch;
     try {
       const track = await openDevice(kind, this.#chosenId(kind), this.#height);
-      // The person may have changed their mind while the device opened.
-      if (!audio && !this.cameraOn.value) {
+      // The person may have changed their mind, or left, while the device opened.
+      if (epoch !== this.#epoch || (!audio && !this.cameraOn.value)) {
         track.stop();
         return;
       }
