@@ -51,6 +51,12 @@ const (
 	maxTenantBytes = 63   // of a domain label
 )
 
+// IsRoom says whether the page of a room of that name can be opened: some names
+// are files of ours, and an address of a room has its limits.
+func IsRoom(name string) bool {
+	return name != "" && parseRoute("/"+url.PathEscape(name), func(string) bool { return false }).kind == routePage
+}
+
 // parseRoute reads an escaped path. isAsset knows the files of the page.
 func parseRoute(escaped string, isAsset func(string) bool) route {
 	if !strings.HasPrefix(escaped, "/") || len(escaped) > 8<<10 {

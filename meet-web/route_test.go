@@ -101,3 +101,12 @@ func FuzzRedact(f *testing.F) {
 		require.NotContains(t, redact(u), secret)
 	})
 }
+
+func TestRoomNames(t *testing.T) {
+	for name, want := range map[string]bool{
+		"daily": true, "Größe": true, "daily.meeting": true, "%2e": true, strings.Repeat("a", 1023): true,
+		"": false, "config.js": false, "about": false, "http-bind": false, strings.Repeat("a", 1024): false, "a\x00": false,
+	} {
+		require.Equal(t, want, IsRoom(name), name)
+	}
+}

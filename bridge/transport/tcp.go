@@ -141,7 +141,10 @@ func (t *Transport) listenTCP() error {
 		at := net.JoinHostPort(h, fmt.Sprint(t.cfg.TCP.Port))
 		l, err := net.Listen("tcp", at)
 		if err != nil {
-			return fmt.Errorf("listen on %s/tcp (tcp.port): %w", at, err)
+			if op := (*net.OpError)(nil); errors.As(err, &op) {
+				err = op.Err // the address stands in the sentence already
+			}
+			return fmt.Errorf("tcp.port: cannot listen on %s/tcp: %w", at, err)
 		}
 		t.listeners = append(t.listeners, l.(*net.TCPListener))
 		t.log.WithField(logx.Listen, l.Addr().String()+"/tcp").Info("media listener is open")

@@ -117,7 +117,7 @@ func (t *Transport) Listen() (err error) {
 		at := netip.AddrPortFrom(a, uint16(t.cfg.Port))
 		s, err := openSocket(at, t.cfg.SocketBuffer)
 		if err != nil {
-			return fmt.Errorf("listen on %s/udp (port): %w", at, err)
+			return fmt.Errorf("port: cannot listen on %s/udp: %w", at, err)
 		}
 		t.sockets = append(t.sockets, s)
 		t.logSocket(s)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -369,6 +370,9 @@ func lastIfWeb(s *service) int {
 
 // explainPort adds what to do about a port that is taken or forbidden.
 func explainPort(err error) error {
+	if file := (*fs.PathError)(nil); errors.As(err, &file) {
+		return err // no port's
+	}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("%w; stop what listens there, or set another address in the settings", err)

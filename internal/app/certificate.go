@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -62,8 +61,12 @@ func (d data) selfSigned(names []string, now time.Time) (made bool, err error) {
 	}
 	// The key goes first: a start in between finds a pair that does not fit and
 	// makes both anew.
-	if err := errors.Join(writePrivate(d.key(), keyPEM), writePrivate(d.certificate(), certPEM)); err != nil {
-		return false, fmt.Errorf("write the certificate: %w", err)
+	err = writePrivate(d.key(), keyPEM)
+	if err == nil {
+		err = writePrivate(d.certificate(), certPEM)
+	}
+	if err != nil {
+		return false, d.explain(fmt.Errorf("write the certificate: %w", err))
 	}
 	return true, nil
 }

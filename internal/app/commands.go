@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"parley/internal/admin"
+	meetweb "parley/meet-web"
 	"parley/xmppd/account"
 )
 
@@ -127,7 +128,7 @@ func parseGrant(verb string, args []string) (grant, error) {
 	switch {
 	case g.room == "":
 		return grant{}, admin.Usagef("%s: say which room, as in --room daily", verb)
-	case strings.ContainsAny(g.room, `/"&'<>@:?# `):
+	case strings.ContainsAny(g.room, `/"&'<>@:?# `), !meetweb.IsRoom(g.room):
 		return grant{}, admin.Usagef("%s: %q cannot be the name of a room", verb, g.room)
 	case g.life <= 0:
 		return grant{}, admin.Usagef("%s: --ttl must be positive, as in 24h", verb)
@@ -241,5 +242,5 @@ func parseSecret(rest []string, in io.Reader) (string, error) {
 		}
 		return strings.TrimRight(string(text), "\r\n"), nil
 	}
-	return "", admin.Usagef("what is %q?", rest[1])
+	return "", admin.Usagef("there are words after the secret; one with spaces needs quotes") // which is not repeated here
 }

@@ -39,7 +39,8 @@ func TestParseGrant(t *testing.T) {
 	g, err = parseGrant("link", []string{"daily"})
 	require.NoError(t, err)
 	require.Equal(t, grant{"daily", "", false, linkLife}, g)
-	for _, words := range []string{"", "--room a/b", "--room a --ttl -1h", "--rom a", "--room a b"} {
+	for _, words := range []string{"", "--room a/b", "--room a --ttl -1h", "--rom a", "--room a b",
+		"--room config.js", "--room " + strings.Repeat("a", 1100)} {
 		_, err := parseGrant("link", strings.Fields(words))
 		require.ErrorIs(t, err, admin.ErrUsage, words)
 	}
@@ -73,6 +74,9 @@ func TestAccountsWhileNothingRuns(t *testing.T) {
 	require.ErrorContains(t, err, "hostname")
 	_, err = run("x", "register", "alice")
 	require.ErrorIs(t, err, admin.ErrUsage)
+	_, err = run("", "register", "alice@meet.localhost", "horse", "battery")
+	require.ErrorIs(t, err, admin.ErrUsage)
+	require.NotContains(t, err.Error(), "battery")
 	_, err = run("", "register", "alice", "meet.localhost")
 	require.ErrorContains(t, err, "no secret")
 	out, err = run("", "users")

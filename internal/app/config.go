@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"mellium.im/xmpp/jid"
+
 	"parley/bridge"
 	"parley/focus"
 	"parley/internal/config"
@@ -206,11 +208,11 @@ func (c *Config) deriveSecrets(parts []Part, secrets func() (Secrets, error)) er
 			return nil
 		}
 		if !asked {
+			asked = true // also when it fails: one complaint is enough
 			var err error
 			if generated, err = secrets(); err != nil {
 				return err
 			}
-			asked = true
 		}
 		*s = pick(&generated)
 		return nil
@@ -262,10 +264,10 @@ func inPart(part string, err error) error {
 // validate names the first setting of each part that cannot work. It wants
 // derived settings.
 func (c *Config) validate(parts []Part) error {
-	var errs []error
-	if c.Domain == "" || strings.ContainsAny(c.Domain, "@/ :") {
-		errs = append(errs, fmt.Errorf("domain: %q is not a domain", c.Domain))
+	if !isDomain(c.Domain) { // all names follow from it, so all would complain
+		return fmt.Errorf("domain: %q is not a domain", c.Domain)
 	}
+	var errs []error
 	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
 		errs = append(errs, errors.New("tls: cert_file and key_file belong together"))
 	}
@@ -278,6 +280,12 @@ func (c *Config) validate(parts []Part) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// isDomain holds the domain against the rule for names in addresses.
+func isDomain(s string) bool {
+	j, err := jid.Parse(s)
+	return err == nil && j.String() == s && j.Domainpart() == s && !strings.Contains("."+s, "..") // no empty label
 }
 
 // dialable is the address a part on this machine reaches a listener at.

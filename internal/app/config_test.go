@@ -2,8 +2,10 @@ package app
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -104,5 +106,15 @@ func TestShippedConfigurationsLoad(t *testing.T) {
 			require.NoError(t, c.derive(parts, "/data", testSecrets), file)
 			require.NoError(t, c.validate(parts), file)
 		}
+	}
+}
+
+// All names follow from the domain, so a wrong one is one sentence, not six.
+func TestDomainIsSaidToBeWrongOnce(t *testing.T) {
+	for _, domain := range []string{"", "a b", "a..b", "a@b", "a/b", "a:1"} {
+		c := DefaultConfig()
+		c.Domain = domain
+		require.NoError(t, c.derive(All, testData(t), func() (Secrets, error) { return Secrets{TokenSecret: strings.Repeat("x", 32)}, nil }))
+		require.EqualError(t, c.validate(All), fmt.Sprintf("domain: %q is not a domain", domain))
 	}
 }

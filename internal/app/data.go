@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -44,17 +45,32 @@ func (d data) socket(part Part) string { return d.path(string(part.socketName())
 // make creates the directory, closed to others.
 func (d data) make() error {
 	if err := os.MkdirAll(d.path("tls"), 0o700); err != nil {
-		return fmt.Errorf("make the data directory: %w", err)
+		return d.explain(fmt.Errorf("make the data directory: %w", err))
 	}
-	info, err := os.Stat(string(d))
-	if err != nil {
-		return fmt.Errorf("look at the data directory: %w", err)
+	return closeToOthers(string(d))
+}
+
+// explain adds to what the system refused what a person can do about it.
+func (d data) explain(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("%w; make room there, or name another directory with --data", err)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%w; let this user write to %s, or name another directory with --data", err, d)
+	case errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("%w; name a directory with --data", err)
 	}
-	if info.Mode().Perm()&0o077 == 0 {
-		return nil
+	return err
+}
+
+// closeToOthers takes away what others may do with a file.
+func closeToOthers(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm()&0o077 == 0 {
+		return err
 	}
-	if err := os.Chmod(string(d), 0o700); err != nil {
-		return fmt.Errorf("the data directory %s is open to others and cannot be closed: %w", d, err)
+	if err := os.Chmod(path, info.Mode().Perm()&0o700); err != nil {
+		return fmt.Errorf("%s is open to others and cannot be closed: %w", path, err)
 	}
 	return nil
 }
@@ -76,7 +92,7 @@ func (d data) waitLock(name string) (*lock, error) { return d.lock(name, 0) }
 func (d data) lock(name string, flags int) (*lock, error) {
 	f, err := os.OpenFile(d.path(name+".lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("open the lock: %w", err)
+		return nil, d.explain(fmt.Errorf("open the lock: %w", err))
 	}
 	for {
 		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|flags)

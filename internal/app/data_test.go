@@ -5,12 +5,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -50,6 +52,39 @@ func TestDataIsClosedToOthers(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 0o600, mode(t, d.key()))
 	require.EqualValues(t, 0o600, mode(t, d.certificate()))
+}
+
+func TestSecretsThatCannotBeUsed(t *testing.T) {
+	d := testData(t)
+	_, err := d.loadSecrets()
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(d.secrets(), 0o644))
+	_, err = d.loadSecrets()
+	require.NoError(t, err)
+	require.EqualValues(t, 0o600, mode(t, d.secrets()))
+	for text, want := range map[string]string{
+		"garbage":             "move the file away",
+		"focus_password: [1":  "move the file away",
+		"token_secret: short": "at least 32 bytes",
+	} {
+		require.NoError(t, os.WriteFile(d.secrets(), []byte(text), 0o600))
+		cfg := DefaultConfig()
+		err := cfg.derive(All, d, d.loadSecrets)
+		require.ErrorContains(t, err, want)
+		require.NotContains(t, err.Error(), "\n", "said once") // though every part wants one
+	}
+}
+
+func TestRefusalsSayWhatToDo(t *testing.T) {
+	d := data("/data")
+	for cause, want := range map[error]string{
+		syscall.ENOSPC: "make room", syscall.EROFS: "let this user write to /data", syscall.EACCES: "let this user write to /data",
+		syscall.ENOTDIR: "name a directory",
+	} {
+		err := d.explain(&fs.PathError{Op: "open", Path: "/data/x", Err: cause})
+		require.ErrorContains(t, err, want)
+		require.Equal(t, err, explainPort(err), "it is no port's")
+	}
 }
 
 // Parts that start at the same moment must agree on the secrets.

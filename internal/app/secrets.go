@@ -37,11 +37,17 @@ func (d data) loadSecrets() (Secrets, error) {
 	defer l.release()
 	var s Secrets
 	text, err := os.ReadFile(d.secrets())
+	if err == nil {
+		err = closeToOthers(d.secrets())
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return Secrets{}, fmt.Errorf("read the secrets: %w", err)
 	}
 	if err := config.Decode(d.secrets(), text, nil, &s); err != nil {
-		return Secrets{}, err
+		return Secrets{}, fmt.Errorf("%w; mend the line, or move the file away (old links and parts elsewhere then need new secrets)", err)
+	}
+	if s.TokenSecret != "" && len(s.TokenSecret) < 32 {
+		return Secrets{}, fmt.Errorf("%s: token_secret: must have at least 32 bytes; without the line a new one is made", d.secrets())
 	}
 	if !s.fill() {
 		return s, nil
@@ -51,7 +57,7 @@ func (d data) loadSecrets() (Secrets, error) {
 		return Secrets{}, fmt.Errorf("write the secrets: %w", err)
 	}
 	if err := writePrivate(d.secrets(), append([]byte(secretsHead), text...)); err != nil {
-		return Secrets{}, fmt.Errorf("write the secrets: %w", err)
+		return Secrets{}, d.explain(fmt.Errorf("write the secrets: %w", err))
 	}
 	return s, nil
 }

@@ -53,6 +53,9 @@ func Run(ctx context.Context, args []string, o Options) int {
 	if len(args) == 0 {
 		args = []string{"help"}
 	}
+	if slices.ContainsFunc(args, func(w string) bool { return w == "--help" || w == "-h" }) {
+		args = helpOn(args)
+	}
 	input, err := secret(args, o)
 	if err == nil {
 		err = call(ctx, args, input, o)
@@ -64,7 +67,8 @@ func Run(ctx context.Context, args []string, o Options) int {
 		fmt.Fprintln(o.Stderr, err)
 		return ExitNotRunning
 	case errors.Is(err, admin.ErrNotRunning):
-		fmt.Fprintf(o.Stderr, "parley is not running with its data in %s; start it (parley serve --data %s), or name another directory with --data\n", o.Data, o.Data)
+		fmt.Fprintf(o.Stderr, "%q needs a running parley, and none runs with its data in %s; start it (parley serve --data %s), name another directory with --data, or see `parley ctl help` for what works without\n",
+			args[0], o.Data, o.Data)
 		return ExitNotRunning
 	}
 	fmt.Fprintf(o.Stderr, "parley ctl: %v\n", err)
@@ -72,6 +76,18 @@ func Run(ctx context.Context, args []string, o Options) int {
 		usage(args, o)
 	}
 	return ExitRefused
+}
+
+// helpOn makes `link --help` the question it is.
+func helpOn(args []string) []string {
+	words := []string{"help"}
+	for _, w := range args {
+		if strings.HasPrefix(w, "-") {
+			break
+		}
+		words = append(words, w)
+	}
+	return words
 }
 
 // call runs the words where they are understood: in a running parley, else here.
@@ -127,8 +143,14 @@ func secret(args []string, o Options) (string, error) {
 		return "", nil
 	}
 	words := args[1:]
-	given := len(words) >= 3 || len(words) == 2 && strings.Contains(words[0], "@")
-	if given || len(words) == 0 {
+	if len(words) == 0 {
+		return "", nil
+	}
+	named := 2 // words that name the account
+	if strings.Contains(words[0], "@") {
+		named = 1
+	}
+	if len(words) != named { // the secret is there, or the account is not
 		return "", nil
 	}
 	if term.IsTerminal(int(o.Stdin.Fd())) {

@@ -20,7 +20,8 @@ import (
 	"github.com/pressly/goose/v3/database"
 	"github.com/sirupsen/logrus"
 
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite" // also the driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"parley/internal/logx"
 )
@@ -53,7 +54,7 @@ func Open(path string, log *logrus.Entry) (*Store, error) {
 	// The first connection turns WAL on; do it before readers come.
 	if err := s.write.Ping(); err != nil {
 		_ = s.write.Close()
-		return nil, fmt.Errorf("open database %s: %w", path, err)
+		return nil, fmt.Errorf("open database %s: %w", path, explain(err))
 	}
 	if s.read, err = open(path, "deferred"); err != nil {
 		_ = s.write.Close()
@@ -77,6 +78,23 @@ func open(path, lock string) (*sql.DB, error) {
 	return db, nil
 }
 
+// explain adds what a person can do about a file that does not work.
+func explain(err error) error {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch e.Code() & 0xff { // the rest says more than anybody wants to know
+	case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
+		return fmt.Errorf("%w; bring back a copy, or move the file away to start without accounts", err)
+	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR:
+		return fmt.Errorf("%w; look whether the disk is full or broken", err)
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
+		return fmt.Errorf("%w; look who may write to the file and its folder", err)
+	}
+	return err
+}
+
 // Migrate brings the tables of one package up to date. name is that package's; dir
 // holds its goose migrations (0001_what.sql, …).
 func (s *Store) Migrate(ctx context.Context, name string, dir fs.FS) error {
@@ -90,7 +108,7 @@ func (s *Store) Migrate(ctx context.Context, name string, dir fs.FS) error {
 	}
 	done, err := p.Up(ctx)
 	if err != nil {
-		return fmt.Errorf("migrate %s: %w", name, err)
+		return fmt.Errorf("migrate %s: %w", name, explain(err))
 	}
 	if len(done) > 0 {
 		s.log.WithFields(logrus.Fields{logx.Name: name, logx.Count: len(done)}).Debug("database migrated")

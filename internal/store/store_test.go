@@ -105,6 +105,8 @@ func TestBadFiles(t *testing.T) {
 	if s, err := Open(path, logx.Discard()); err == nil {
 		s.Close()
 		t.Error("text was taken for a database")
+	} else if !strings.Contains(err.Error(), "move the file away") {
+		t.Errorf("no way on in %q", err)
 	}
 	if _, err := Open(filepath.Join(path, "y"), logx.Discard()); err == nil {
 		t.Error("a folder that does not exist")
