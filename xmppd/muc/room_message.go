@@ -148,7 +148,7 @@ func (r *Room) changeSubject(st *stanza.Stanza, at taken) {
 	}
 	var b stanza.Builder
 	b.Leaf("", "subject", st.ChildText(c))
-	msg := stanza.New(stanza.Message, stanza.Groupchat, at.o.addr, stanza.Addr{}, st.ID).WithContent(b.Bytes())
+	msg := stanza.New(stanza.Message, stanza.Groupchat, at.o.addr, stanza.Addr{}, st.ID).WithContent(b.Bytes()).With(r.occupantIDElement(at.o))
 	if msg.ID == "" {
 		msg.ID = router.NewID()
 	}

@@ -144,9 +144,14 @@ func (c *Client) Send(xml string) {
 	c.w.Users[c.Addr.Domain()].FromSession(c.Session, st)
 }
 
-// Take is what was heard since the last call.
+// Take is what was heard since the last call, when all is quiet.
 func (c *Client) Take() []string {
 	synctest.Wait()
+	return c.Heard()
+}
+
+// Heard is the same at this moment, for plays in real time.
+func (c *Client) Heard() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	h := c.heard
