@@ -106,7 +106,7 @@ func TestBOSH(t *testing.T) {
 	p.rid++
 	body := p.body(p.rid, "", "")
 	go func() { held <- p.post(body) }()
-	focus := w.plain("focus", "auth.meet.example.com", "focuspw", "focus")
+	focus := w.account("focus", "auth.meet.example.com", "focuspw", "focus")
 	focus.say(`<message to='%s' id='x'><body>hi</body></message>`, mine)
 	want(t, <-held, `<message xmlns="jabber:client" to="`+regexp.QuoteMeta(mine)+`" id="x" from="focus@auth.meet.example.com/focus"><body>hi</body></message></body>$`)
 

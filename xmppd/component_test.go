@@ -50,7 +50,7 @@ func TestComponentRefusals(t *testing.T) {
 
 func TestComponentUnavailable(t *testing.T) {
 	w := start(t)
-	focus := w.plain("focus", "auth.meet.example.com", "focuspw", "focus")
+	focus := w.account("focus", "auth.meet.example.com", "focuspw", "focus")
 	ask := func() {
 		t.Helper()
 		focus.say(`<iq type='set' to='focus.meet.example.com' id='1'><conference xmlns='http://jitsi.org/protocol/focus'/></iq>`)
@@ -75,7 +75,7 @@ func TestBridgeComponentOf2018(t *testing.T) {
 	jvb.say(`<handshake>%s</handshake>`, digest(jvb.expect(` id="([^"]+)"`)[1], "br1dge"))
 	jvb.expect(`<handshake/>`)
 	focus := w.component()
-	user := w.plain("focus", "auth.meet.example.com", "focuspw", "focus")
+	user := w.account("focus", "auth.meet.example.com", "focuspw", "focus")
 	user.say(`<iq type='get' to='meet.example.com' id='items'><query xmlns='http://jabber.org/protocol/disco#items'/></iq>`)
 	items := user.expect(`<iq [^>]*id="items"[^>]*>.*</iq>`)[0]
 	for _, want := range []string{"conference", "focus", "jitsi-videobridge"} {
@@ -99,14 +99,14 @@ func TestClientProxy(t *testing.T) {
 		c.Components = nil
 		c.ClientProxies = map[string]string{"focus.meet.example.com": "focus@auth.meet.example.com"}
 	})
-	ann := w.plain("jvb", "auth.meet.example.com", "jvbpw", "a/b@c")
+	ann := w.account("jvb", "auth.meet.example.com", "jvbpw", "a/b@c")
 	ask := func(id string) {
 		ann.say(`<iq type='set' to='focus.meet.example.com' id='%s'><conference xmlns='http://jitsi.org/protocol/focus'/></iq>`, id)
 	}
 	ask("1")
 	ann.expect(`<iq [^>]*type="error" id="1" from="focus.meet.example.com"><error type="cancel"><service-unavailable`)
-	focus := w.plain("focus", "auth.meet.example.com", "focuspw", "focus")
-	other := w.plain("focus", "auth.meet.example.com", "focuspw", "other")
+	focus := w.account("focus", "auth.meet.example.com", "focuspw", "focus")
+	other := w.account("focus", "auth.meet.example.com", "focuspw", "other")
 	focus.say(`<presence/>`)
 	focus.expect(`<presence [^>]*from="focus@auth.meet.example.com/focus"/>`)
 	ask("2")
@@ -158,7 +158,7 @@ func TestClientStreamErrors(t *testing.T) {
 
 func TestFromMustBeOwn(t *testing.T) {
 	w := start(t)
-	p := w.plain("focus", "auth.meet.example.com", "focuspw", "focus")
+	p := w.account("focus", "auth.meet.example.com", "focuspw", "focus")
 	p.say(`<message from='focus@auth.meet.example.com' to='focus@auth.meet.example.com/focus' id='1'/>`)
 	p.expect(`<message to="focus@auth.meet.example.com/focus" id="1" from="focus@auth.meet.example.com/focus"/>`)
 	p.say(`<message from='jvb@auth.meet.example.com' to='focus@auth.meet.example.com/focus' id='2'/>`)
@@ -172,7 +172,7 @@ func TestTooManyAttempts(t *testing.T) {
 	p := w.tcp("guesser", "meet.example.com")
 	for range 5 {
 		p.say(`<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>`)
-		p.expect(`<failure xmlns="urn:ietf:params:xml:ns:xmpp-sasl"><not-authorized/><text>`)
+		p.expect(`<failure xmlns="urn:ietf:params:xml:ns:xmpp-sasl"><encryption-required/>`)
 	}
 	if got := p.ended(); !strings.Contains(got, "<policy-violation ") {
 		t.Errorf("heard %q", got)

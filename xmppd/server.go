@@ -114,7 +114,7 @@ func New(cfg Config, log *logrus.Entry, opts Options) (*Server, error) {
 		return nil, err
 	}
 	if opts.GetCertificate != nil {
-		s.tls = &tls.Config{GetCertificate: opts.GetCertificate, MinVersion: tls.VersionTLS12}
+		s.tls = &tls.Config{GetCertificate: stream.Remember(opts.GetCertificate), MinVersion: tls.VersionTLS12}
 	}
 	if err := s.assemble(ctx); err != nil {
 		s.cancel()

@@ -242,14 +242,12 @@ func (w *world) tcp(name, host string) *peer {
 	return p
 }
 
-// plain logs in by PLAIN and binds.
-func (w *world) plain(user, host, password, resource string) *peer {
+// account logs in by SCRAM and binds.
+func (w *world) account(user, host, password, resource string) *peer {
 	w.t.Helper()
 	p := w.tcp(user, host)
-	p.expect(`<mechanism>PLAIN</mechanism>.*</stream:features>`)
-	p.say(`<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>%s</auth>`,
-		base64.StdEncoding.EncodeToString([]byte("\x00"+user+"\x00"+password)))
-	p.expect(`<success [^>]*/>`)
+	p.expect(`</stream:features>`)
+	scramLogin(p, "SCRAM-SHA-256", scram.SHA256, user, password)
 	p.say(header, host)
 	p.expect(`</stream:features>`)
 	p.bind(resource)
@@ -446,7 +444,7 @@ func TestPasswordsOverTCP(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := w.tcp("alice", "meet.example.com")
-	p.expect(`<mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms></stream:features>`)
+	p.expect(`<mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism></mechanisms></stream:features>`)
 	scramLogin(p, "SCRAM-SHA-256", scram.SHA256, "alice", "wrong")
 	p.expect("failure")
 	scramLogin(p, "SCRAM-SHA-256", scram.SHA256, "nobody", "wrong")
@@ -464,7 +462,7 @@ func TestPasswordsOverTCP(t *testing.T) {
 	p.say(`<iq type='get' id='u' to='meet.example.com'><x xmlns='urn:nobody'/></iq>`)
 	p.expect(`<iq [^>]*type="error" id="u"[^>]*><error type="cancel"><service-unavailable`)
 
-	bob := w.plain("focus", "auth.meet.example.com", "focuspw", "focus")
+	bob := w.account("focus", "auth.meet.example.com", "focuspw", "focus")
 	bob.say(`<message to='alice@meet.example.com/home' type='chat' id='m1'><body>hi &amp; "bye"</body></message>`)
 	p.expect(`<message to="alice@meet.example.com/home" type="chat" id="m1" from="focus@auth.meet.example.com/focus"><body>hi &amp; "bye"</body></message>`)
 	p.say(`<message to='nobody@meet.example.com' type='chat' id='m2'><body>x</body></message>`)
@@ -474,7 +472,7 @@ func TestPasswordsOverTCP(t *testing.T) {
 	p.say(`<message to='@@' id='m4'><body>x</body></message>`)
 	p.expect(`id="m4"[^>]*><error type="modify"><jid-malformed`)
 	// A second log-in with the same resource replaces the first.
-	again := w.plain("alice", "meet.example.com", "correct horse", "home")
+	again := w.account("alice", "meet.example.com", "correct horse", "home")
 	if got := p.ended(); !strings.Contains(got, `<stream:error><conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/>`) {
 		t.Errorf("replaced session heard %q", got)
 	}
@@ -482,7 +480,7 @@ func TestPasswordsOverTCP(t *testing.T) {
 	if got := again.ended(); !strings.HasSuffix(got, `</stream:stream>`) {
 		t.Errorf("end: %q", got)
 	}
-	again = w.plain("alice", "meet.example.com", "correct horse", "home")
+	again = w.account("alice", "meet.example.com", "correct horse", "home")
 	if err := w.Accounts().Delete(ctx, "alice", "meet.example.com"); err != nil {
 		t.Error(err)
 	}
@@ -505,7 +503,7 @@ func TestStartTLS(t *testing.T) {
 	tc := tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
 	p := connPeer(t, "tls", tc)
 	p.say(header, "auth.meet.example.com")
-	p.expect(`<mechanism>PLAIN</mechanism></mechanisms></stream:features>`)
+	p.expect(`<mechanism>PLAIN</mechanism></mechanisms><sasl-channel-binding xmlns="urn:xmpp:sasl-cb:0"><channel-binding type="tls-exporter"/><channel-binding type="tls-server-end-point"/></sasl-channel-binding></stream:features>`)
 	scramLogin(p, "SCRAM-SHA-256", scram.SHA256, "jvb", "jvbpw")
 	p.say(header, "auth.meet.example.com")
 	p.expect(`</stream:features>`)

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xdg-go/scram"
+
 	"parley/internal/logx"
 )
 
@@ -34,7 +36,7 @@ func TestResume(t *testing.T) {
 	query := "?room=demo&token=" + token(t, nil)
 	ann, jid := w.webSession("ann", query)
 	tok := ann.enable()
-	focus := w.plain("focus", "auth.meet.example.com", "focuspw", "focus")
+	focus := w.account("focus", "auth.meet.example.com", "focuspw", "focus")
 	ann.say(`<presence xmlns="jabber:client" to="focus@auth.meet.example.com/focus"/>`)
 	focus.expect(`<presence [^>]*from="` + regexp.QuoteMeta(jid) + `"/>`)
 	focus.say(`<message to='%s' id='one'><body>1</body></message>`, jid)
@@ -81,8 +83,8 @@ func TestResume(t *testing.T) {
 
 func TestHibernationEnds(t *testing.T) {
 	w := start(t, func(c *Config) { c.ServiceHibernate = time.Second })
-	focus := w.plain("focus", "auth.meet.example.com", "focuspw", "focus")
-	jvb := w.plain("jvb", "auth.meet.example.com", "jvbpw", "jvb")
+	focus := w.account("focus", "auth.meet.example.com", "focuspw", "focus")
+	jvb := w.account("jvb", "auth.meet.example.com", "jvbpw", "jvb")
 	tok := jvb.enable()
 	jvb.say(`<presence to='focus@auth.meet.example.com/focus'/>`)
 	focus.expect(`<presence [^>]*from="jvb@auth.meet.example.com/jvb"/>`)
@@ -93,8 +95,7 @@ func TestHibernationEnds(t *testing.T) {
 	focus.expect(`<iq [^>]*type="error" id="q"[^>]*><error type="cancel"><recipient-unavailable`)
 	p := w.tcp("jvb", "auth.meet.example.com")
 	p.expect(`</stream:features>`)
-	p.say(`<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGp2YgBqdmJwdw==</auth>`)
-	p.expect(`<success`)
+	scramLogin(p, "SCRAM-SHA-1", scram.SHA1, "jvb", "jvbpw")
 	p.say(header, "auth.meet.example.com")
 	p.expect(`</stream:features>`)
 	p.say(`<resume xmlns='urn:xmpp:sm:3' h='0' previd='%s'/>`, tok)
@@ -103,7 +104,7 @@ func TestHibernationEnds(t *testing.T) {
 
 func TestAcknowledgements(t *testing.T) {
 	w := start(t)
-	focus := w.plain("focus", "auth.meet.example.com", "focuspw", "focus")
+	focus := w.account("focus", "auth.meet.example.com", "focuspw", "focus")
 	ann, jid := w.webSession("ann", "?token="+token(t, nil))
 	ann.enable()
 	for range 7 {
@@ -121,7 +122,7 @@ func TestAcknowledgements(t *testing.T) {
 
 func TestQueueOfTheAbsentIsBounded(t *testing.T) {
 	w := start(t, func(c *Config) { c.Sessions.Unacked = 20 })
-	focus := w.plain("focus", "auth.meet.example.com", "focuspw", "focus")
+	focus := w.account("focus", "auth.meet.example.com", "focuspw", "focus")
 	ann, jid := w.webSession("ann", "?token="+token(t, nil))
 	ann.enable()
 	ann.end()
@@ -136,7 +137,7 @@ func TestQueueOfTheAbsentIsBounded(t *testing.T) {
 func TestStopIsPolite(t *testing.T) {
 	w := start(t)
 	comp := w.component()
-	focus := w.plain("focus", "auth.meet.example.com", "focuspw", "focus")
+	focus := w.account("focus", "auth.meet.example.com", "focuspw", "focus")
 	ann, _ := w.webSession("ann", "?token="+token(t, nil))
 	ann.enable()
 	gone, _ := w.webSession("gone", "?token="+token(t, nil))
@@ -183,7 +184,7 @@ func TestPortTaken(t *testing.T) {
 
 func TestSlowReader(t *testing.T) {
 	w := start(t, func(c *Config) { c.SendQueue = 64 << 10 })
-	focus := w.plain("focus", "auth.meet.example.com", "focuspw", "focus")
+	focus := w.account("focus", "auth.meet.example.com", "focuspw", "focus")
 	// This one logs in and then reads nothing more.
 	conn := dial(t, w.c2s)
 	p := &peer{t: t, name: "slow", in: make(chan string, 1)}
@@ -206,8 +207,7 @@ func TestSlowReader(t *testing.T) {
 	}()
 	p.say(header, "auth.meet.example.com")
 	p.expect(`</stream:features>`)
-	p.say(`<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGp2YgBqdmJwdw==</auth>`)
-	p.expect(`<success`)
+	scramLogin(p, "SCRAM-SHA-1", scram.SHA1, "jvb", "jvbpw")
 	p.say(header, "auth.meet.example.com")
 	p.expect(`</stream:features>`)
 	p.bind("slow")

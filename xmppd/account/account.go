@@ -79,7 +79,9 @@ type Service struct {
 type Account struct {
 	Name, Domain     string
 	Created, Changed time.Time
+	Seen             time.Time // when the last session ended; zero if never
 	Managed          bool
+	Disabled         bool
 }
 
 // String is the address.
@@ -261,7 +263,7 @@ func (a *Accounts) Delete(ctx context.Context, name, domain string) error {
 
 // List is all accounts of a domain, of all domains if it is empty, sorted.
 func (a *Accounts) List(ctx context.Context, domain string) ([]Account, error) {
-	rows, err := a.db.Read().QueryContext(ctx, `SELECT name, domain, created, changed FROM accounts
+	rows, err := a.db.Read().QueryContext(ctx, `SELECT name, domain, created, changed, seen, disabled FROM accounts
 		WHERE domain = ?1 OR ?1 = '' ORDER BY domain, name`, domain)
 	if err != nil {
 		return nil, fmt.Errorf("list accounts: %w", err)
@@ -270,15 +272,68 @@ func (a *Accounts) List(ctx context.Context, domain string) ([]Account, error) {
 	var out []Account
 	for rows.Next() {
 		var x Account
-		var created, changed int64
-		if err := rows.Scan(&x.Name, &x.Domain, &created, &changed); err != nil {
+		var created, changed, seen int64
+		if err := rows.Scan(&x.Name, &x.Domain, &created, &changed, &seen, &x.Disabled); err != nil {
 			return nil, fmt.Errorf("list accounts: %w", err)
 		}
 		x.Created, x.Changed = time.Unix(created, 0), time.Unix(changed, 0)
+		if seen > 0 {
+			x.Seen = time.Unix(seen, 0)
+		}
 		_, x.Managed = a.managed[x.String()]
 		out = append(out, x)
 	}
 	return out, rows.Err()
+}
+
+// SetDisabled bars an account from logging in, or lets it again. Its sessions are
+// the caller's business.
+func (a *Accounts) SetDisabled(ctx context.Context, name, domain string, disabled bool) error {
+	name, domain, err := a.prepare(name, domain)
+	if err != nil {
+		return err
+	}
+	if err := a.free(name, domain); err != nil {
+		return err
+	}
+	return a.update(ctx, `UPDATE accounts SET disabled = ? WHERE domain = ? AND name = ?`, disabled, domain, name)
+}
+
+// Saw notes that a session of the account ended now.
+func (a *Accounts) Saw(ctx context.Context, name, domain string, now time.Time) error {
+	return a.update(ctx, `UPDATE accounts SET seen = ? WHERE domain = ? AND name = ?`, now.Unix(), domain, name)
+}
+
+func (a *Accounts) update(ctx context.Context, query string, args ...any) error {
+	return a.db.Write(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err == nil && n == 0 {
+			return ErrNotFound
+		}
+		return nil
+	})
+}
+
+// Disabled says whether an account may not log in.
+func (a *Accounts) Disabled(ctx context.Context, name, domain string) (off bool, err error) {
+	err = a.db.Read().QueryRowContext(ctx, `SELECT disabled FROM accounts WHERE domain = ? AND name = ?`, domain, name).Scan(&off)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return off, err
+}
+
+// Seen is when the account's last session ended, zero if there was none or no such account.
+func (a *Accounts) Seen(ctx context.Context, name, domain string) (time.Time, error) {
+	var seen int64
+	err := a.db.Read().QueryRowContext(ctx, `SELECT seen FROM accounts WHERE domain = ? AND name = ?`, domain, name).Scan(&seen)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && seen == 0 {
+		return time.Time{}, nil
+	}
+	return time.Unix(seen, 0), err
 }
 
 // Exists says whether there is such an account.

@@ -1,6 +1,8 @@
 package c2s
 
 import (
+	"time"
+
 	"parley/internal/logx"
 	"parley/internal/wire/ns"
 	"parley/xmppd/router"
@@ -30,6 +32,10 @@ type bindRequest struct {
 }
 
 func (c *conn) bind(st *stanza.Stanza) {
+	if !validIQ(st) {
+		c.reply(st, stanza.Err(stanza.Modify, stanza.BadRequest, "The request needs an id"))
+		return
+	}
 	payload, _ := st.Child(ns.Bind, "bind")
 	var req bindRequest
 	if err := st.Decode(payload, &req); err != nil {
@@ -73,6 +79,7 @@ func (c *conn) attach(s *session) {
 	c.state = bound
 	c.log = c.log.WithField(logx.Address, logx.JID(s.rs.Addr().String()))
 	if c.srv.router.IsAdmin(s.rs.Addr()) {
+		c.exempt = true
 		c.carrier.SetLimits(c.srv.cfg.AdminStanzaBytes, c.srv.cfg.AdminSendQueue)
 	}
 }
@@ -88,10 +95,7 @@ func (c *conn) info() *router.Info {
 // reply answers a stanza that cannot be routed, because it has no session or no
 // usable address.
 func (c *conn) reply(st *stanza.Stanza, e *stanza.Error) {
-	if !st.MayBounce() && st.Kind != stanza.Presence {
-		return
-	}
-	if st.Type == stanza.ErrorType {
+	if st.Type == stanza.ErrorType || st.IsReply() {
 		return
 	}
 	r := stanza.New(st.Kind, stanza.ErrorType, st.To, stanza.Addr{}, st.ID).WithContent(e.XML())
@@ -106,12 +110,16 @@ func (c *conn) reply(st *stanza.Stanza, e *stanza.Error) {
 
 // bound takes what a bound client sends.
 func (c *conn) bound(st *stanza.Stanza) {
+	c.slow(len(st.Content()))
 	if st.Kind == stanza.Other {
-		if st.Space == ns.SM3 || st.Space == ns.SM2 {
+		switch {
+		case st.Space == ns.SM3 || st.Space == ns.SM2:
 			c.manage(st)
-			return
+		case st.Space == ns.CSI && (st.Name == "active" || st.Name == "inactive"):
+			c.sess.setActive(c, st.Name == "active")
+		default:
+			c.fail(stream.UnsupportedStanzaType, "Only iq, message and presence are expected")
 		}
-		c.fail(stream.UnsupportedStanzaType, "Only iq, message and presence are expected")
 		return
 	}
 	s := c.sess
@@ -129,6 +137,22 @@ func (c *conn) bound(st *stanza.Stanza) {
 	case st.Kind == stanza.IQ && st.Type == stanza.Set && c.serverIQ(st):
 	default:
 		c.host.Users.FromSession(s.rs, st)
+	}
+}
+
+// slow does not read on for a while from a session that sends too much. Over BOSH
+// others wait for the goroutine; there each request is bounded in size anyway.
+func (c *conn) slow(size int) {
+	if c.exempt || c.meta.Transport == stream.BOSH {
+		return
+	}
+	if nap := c.rate.take(time.Now(), size, &c.srv.cfg); nap > 0 {
+		t := time.NewTimer(nap)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-c.sess.rs.Done():
+		}
 	}
 }
 

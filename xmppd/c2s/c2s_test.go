@@ -80,16 +80,18 @@ func TestMechanisms(t *testing.T) {
 		name        string
 		host        *Host
 		web, secure bool
+		bound       bool
 		want        string
 	}{
-		{"token on the web", token, true, true, "ANONYMOUS"},
-		{"token over TLS", token, false, true, "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN"},
-		{"token in the clear", token, false, false, "SCRAM-SHA-256 SCRAM-SHA-1"},
-		{"passwords on the web", accounts, true, true, "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN"},
-		{"guests on the web", guests, true, true, "ANONYMOUS"},
-		{"guests over TCP", guests, false, false, "ANONYMOUS"},
+		{"token on the web", token, true, true, false, "ANONYMOUS"},
+		{"token over TLS", token, false, true, false, "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN"},
+		{"bound to TLS", token, false, true, true, "SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1 PLAIN"},
+		{"token in the clear", token, false, false, false, "SCRAM-SHA-256 SCRAM-SHA-1"},
+		{"passwords on the web", accounts, true, true, false, "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN"},
+		{"guests on the web", guests, true, true, false, "ANONYMOUS"},
+		{"guests over TCP", guests, false, false, false, "ANONYMOUS"},
 	} {
-		if got := strings.Join(tt.host.mechanisms(tt.web, tt.secure), " "); got != tt.want {
+		if got := strings.Join(tt.host.mechanisms(tt.web, tt.secure, tt.bound), " "); got != tt.want {
 			t.Errorf("%s: %s", tt.name, got)
 		}
 	}

@@ -2,10 +2,12 @@ package c2s
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"parley/xmppd/router"
 	"parley/xmppd/sasl"
+	"parley/xmppd/stanza"
 )
 
 // Config are the settings of client sessions.
@@ -27,6 +29,14 @@ type Config struct {
 	UnackedBytes int `yaml:"unacked_bytes"`
 	// RequestAck is how many unacknowledged stanzas make the server ask.
 	RequestAck int `yaml:"request_ack"`
+	// StanzasPerSecond is how many stanzas a session may send; one that sends more is
+	// read more slowly. Ten seconds' worth may come at once. 0 is no limit, and
+	// administrators have none.
+	StanzasPerSecond int `yaml:"stanzas_per_second"`
+	// BytesPerSecond is the same for bytes.
+	BytesPerSecond int `yaml:"bytes_per_second"`
+	// SessionsPerAddress is how many streams one address may have at a time; 0 is no limit.
+	SessionsPerAddress int `yaml:"sessions_per_address"`
 	// SessionsPerAccount is how many sessions one account may have at a time.
 	SessionsPerAccount int `yaml:"sessions_per_account"`
 }
@@ -42,6 +52,9 @@ func DefaultConfig() Config {
 		Unacked:            500,
 		UnackedBytes:       4 << 20,
 		RequestAck:         5,
+		StanzasPerSecond:   500,
+		BytesPerSecond:     1 << 20,
+		SessionsPerAddress: 20000,
 		SessionsPerAccount: 100,
 	}
 }
@@ -66,6 +79,12 @@ func (c Config) Validate() error {
 		return fmt.Errorf("unacked: must be at least 1")
 	case c.RequestAck < 0 || c.RequestAck >= c.Unacked:
 		return fmt.Errorf("request_ack: must be between 0 and unacked")
+	case c.StanzasPerSecond < 0:
+		return fmt.Errorf("stanzas_per_second: must not be negative")
+	case c.BytesPerSecond < 0:
+		return fmt.Errorf("bytes_per_second: must not be negative")
+	case c.SessionsPerAddress < 0:
+		return fmt.Errorf("sessions_per_address: must not be negative")
 	case c.SessionsPerAccount < 1:
 		return fmt.Errorf("sessions_per_account: must be at least 1")
 	}
@@ -91,16 +110,22 @@ type Host struct {
 	Hibernate time.Duration
 	// RequireTLS refuses to log anyone in on an unencrypted TCP stream.
 	RequireTLS bool
+	// Register answers jabber:iq:register before the log-in; nil: nobody may make an
+	// account himself.
+	Register func(from netip.Addr, st *stanza.Stanza) (content []byte, e *stanza.Error)
 	// Features are further stream features for bound clients, as XML; may be nil.
 	Features func() []byte
 }
 
-func (h *Host) mechanisms(web, secure bool) []string {
+func (h *Host) mechanisms(web, encrypted, bound bool) []string {
 	var out []string
 	passwords := h.Accounts != nil && (!web || h.WebPasswords)
 	if passwords {
+		if bound {
+			out = append(out, sasl.ScramSHA256Plus, sasl.ScramSHA1Plus)
+		}
 		out = append(out, sasl.ScramSHA256, sasl.ScramSHA1)
-		if secure {
+		if encrypted {
 			out = append(out, sasl.Plain)
 		}
 	}

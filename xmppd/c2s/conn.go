@@ -50,6 +50,9 @@ type conn struct {
 	mech     string
 	id       sasl.Identity
 	sess     *session
+	entered  bool // counted for its address
+	rate     rate
+	exempt   bool // from rate
 }
 
 func (c *conn) web() bool { return c.meta.Transport != stream.TCP }
@@ -61,6 +64,14 @@ func (c *conn) secure() bool {
 	return c.meta.Secure
 }
 
+// encrypted says whether a password may be shown.
+func (c *conn) encrypted() bool {
+	if t, ok := c.carrier.(stream.TLSStarter); ok {
+		return t.Encrypted()
+	}
+	return c.meta.Secure
+}
+
 func (c *conn) fail(condition, text string) {
 	c.carrier.Fail(stream.Err(condition, text))
 }
@@ -68,6 +79,8 @@ func (c *conn) fail(condition, text string) {
 // Header is stream.Handler.Header.
 func (c *conn) Header(h stream.Header) {
 	switch c.state {
+	case over:
+		return
 	case fresh, proved:
 	case opened: // after STARTTLS, or a client that restarts for no reason
 		c.exchange = nil
@@ -125,12 +138,23 @@ func (c *conn) loginFeatures() []byte {
 		}
 		b.End()
 	}
-	if !c.mustStartTLS() {
-		b.Start(ns.SASL, "mechanisms")
-		for _, m := range c.host.mechanisms(c.web(), c.secure()) {
-			b.Leaf("", "mechanism", m)
+	if c.mustStartTLS() {
+		return b.Bytes()
+	}
+	b.Start(ns.SASL, "mechanisms")
+	for _, m := range c.mechanisms() {
+		b.Leaf("", "mechanism", m)
+	}
+	b.End()
+	if bound := c.bindings(); len(bound) > 0 {
+		b.Start(ns.ChannelBinding, "sasl-channel-binding")
+		for _, x := range bound {
+			b.Empty("", "channel-binding", "type", string(x.Type))
 		}
 		b.End()
+	}
+	if c.host.Register != nil && !c.web() {
+		b.Empty(ns.RegisterFeature, "register")
 	}
 	return b.Bytes()
 }
@@ -145,6 +169,10 @@ func (c *conn) boundFeatures() []byte {
 	if c.meta.Transport != stream.BOSH {
 		b.Start(ns.SM2, "sm").Empty("", "optional").End()
 		b.Start(ns.SM3, "sm").Empty("", "optional").End()
+		b.Empty(ns.CSI, "csi")
+	}
+	if c.host.Accounts != nil && !c.id.Anonymous {
+		b.Empty(ns.RosterVersion, "ver").Empty(ns.PreApproval, "sub")
 	}
 	b.Start(ns.Limits, "limits").Leaf("", "max-bytes", strconv.Itoa(c.srv.cfg.StanzaBytes)).End()
 	if c.host.Features != nil {
@@ -170,7 +198,7 @@ func (c *conn) Element(st *stanza.Stanza) {
 
 // End is stream.Handler.End: the client is done for good.
 func (c *conn) End() {
-	c.timer.Stop()
+	c.finish()
 	if c.state == bound {
 		c.sess.leave(c)
 	}
@@ -180,13 +208,21 @@ func (c *conn) End() {
 
 // Lost is stream.Handler.Lost.
 func (c *conn) Lost(err error) {
-	c.timer.Stop()
+	c.finish()
 	if c.state == bound {
 		c.sess.lost(c, err)
 	} else {
 		c.log.WithField(logx.Reason, err).WithField("state", c.state).Debug("stream lost before a session was bound")
 	}
 	c.state = over
+}
+
+func (c *conn) finish() {
+	c.timer.Stop()
+	if c.entered {
+		c.entered = false
+		c.srv.exit(c.meta.Client)
+	}
 }
 
 // Idle is stream.Handler.Idle.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/xdg-go/scram"
+
 	"parley/internal/logx"
 	"parley/internal/wire/ns"
 	"parley/xmppd/sasl"
@@ -28,9 +30,47 @@ func (c *conn) login(st *stanza.Stanza) {
 		c.step(st)
 	case st.Space == ns.SASL && st.Name == "abort":
 		c.refuse(&sasl.Failure{Condition: sasl.Aborted})
+	case (st.Space == ns.SM3 || st.Space == ns.SM2) && (st.Name == "enable" || st.Name == "resume"):
+		// XEP-0198 §3: after the log-in only.
+		c.carrier.Element(smFailed(st.Space, stanza.UnexpectedRequest, nil))
+	case st.IsRequest() && st.Has(ns.Register, "query") && c.host.Register != nil && !c.web():
+		c.register(st)
 	default:
 		c.fail(stream.NotAuthorized, "Log in first")
 	}
+}
+
+// register lets somebody make an account before there is a session (XEP-0077 §3.1).
+func (c *conn) register(st *stanza.Stanza) {
+	if c.mustStartTLS() || !c.secure() {
+		c.reply(st, stanza.Err(stanza.Auth, stanza.NotAllowed, "Encrypt the stream first"))
+		return
+	}
+	content, e := c.host.Register(c.meta.Client, st)
+	if e != nil {
+		c.reply(st, e)
+		return
+	}
+	res := stanza.New(stanza.IQ, stanza.ResultType, stanza.Addr{}, stanza.Addr{}, st.ID).WithContent(content)
+	c.carrier.Deliver(stanza.Addr{}, res.Encode())
+}
+
+// mechanisms are those offered on this stream as it is now.
+func (c *conn) mechanisms() []string {
+	return c.host.mechanisms(c.web(), c.encrypted(), len(c.bindings()) > 0)
+}
+
+// bindings are what a log-in can be bound to the encryption with, best first.
+func (c *conn) bindings() []scram.ChannelBinding {
+	t, ok := c.carrier.(stream.TLSStarter)
+	if !ok || c.host.Accounts == nil {
+		return nil
+	}
+	e := t.TLS()
+	if e == nil {
+		return nil
+	}
+	return sasl.Bindings(&e.State, e.Certificate)
 }
 
 func (c *conn) startTLS() {
@@ -47,18 +87,18 @@ func (c *conn) startTLS() {
 func (c *conn) auth(st *stanza.Stanza) {
 	c.exchange = nil
 	c.mech = st.Attr("mechanism")
-	if c.mustStartTLS() || c.mech == sasl.Plain && !c.secure() {
+	if c.mustStartTLS() || c.mech == sasl.Plain && !c.encrypted() {
 		c.refuse(&sasl.Failure{Condition: sasl.EncryptionRequired})
 		return
 	}
-	if !slices.Contains(c.host.mechanisms(c.web(), c.secure()), c.mech) {
+	if !slices.Contains(c.mechanisms(), c.mech) {
 		c.refuse(&sasl.Failure{Condition: sasl.InvalidMechanism})
 		return
 	}
 	if c.mech == sasl.Anonymous {
 		c.exchange = sasl.NewAnonymous(c.anonymous())
 	} else {
-		c.exchange = sasl.NewPassword(c.mech, c.host.Domain, c.host.Accounts)
+		c.exchange = sasl.NewPassword(c.mech, c.host.Domain, c.host.Accounts, c.bindings())
 		if st.Text() == "" {
 			// No initial response: an empty challenge asks for it (RFC 6120 §6.4.2).
 			c.carrier.Element([]byte(`<challenge xmlns="` + ns.SASL + `"/>`))

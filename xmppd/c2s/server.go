@@ -1,6 +1,7 @@
 package c2s
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ type Server struct {
 	resumable map[string]*session // by resumption token
 	expired   []expiredSession    // the last few, oldest first
 	live      map[*session]struct{}
+	streams   map[netip.Addr]int // by where they come from
 }
 
 // expiredSession remembers how much of a lost session was handled (XEP-0198 §5).
@@ -38,7 +40,7 @@ const maxExpired = 1024
 // New makes a Server for the given hosts.
 func New(cfg Config, r *router.Router, hosts []*Host, log *logrus.Entry) *Server {
 	s := &Server{cfg: cfg, router: r, log: log, hosts: make(map[string]*Host),
-		resumable: make(map[string]*session), live: make(map[*session]struct{})}
+		resumable: make(map[string]*session), live: make(map[*session]struct{}), streams: make(map[netip.Addr]int)}
 	for _, h := range hosts {
 		s.hosts[h.Domain] = h
 	}
@@ -51,10 +53,36 @@ func (s *Server) Knows(domain string) bool { return s.hosts[domain] != nil }
 // Accept is the stream.Acceptor of all client carriers.
 func (s *Server) Accept(c stream.Carrier, m stream.Meta) stream.Handler {
 	x := &conn{srv: s, carrier: c, meta: m, log: s.log}
+	if !s.enter(m.Client) {
+		x.state = over
+		x.timer = time.AfterFunc(0, func() { c.Fail(stream.Err(stream.PolicyViolation, "Too many connections from this address")) })
+		return x
+	}
+	x.entered = true
 	x.timer = time.AfterFunc(s.cfg.LoginTime, func() {
 		c.Fail(stream.Err(stream.ConnectionTimeout, "The log-in took too long"))
 	})
 	return x
+}
+
+// enter counts a stream of an address; false if it has too many. Streams from inside
+// this process have no address and no limit.
+func (s *Server) enter(a netip.Addr) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cfg.SessionsPerAddress > 0 && a.IsValid() && s.streams[a] >= s.cfg.SessionsPerAddress {
+		return false
+	}
+	s.streams[a]++
+	return true
+}
+
+func (s *Server) exit(a netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.streams[a]--; s.streams[a] <= 0 {
+		delete(s.streams, a)
+	}
 }
 
 // Close ends all sessions, also those that could be resumed. Carriers are told by

@@ -24,6 +24,7 @@ type session struct {
 	ended bool
 	timer *time.Timer // of hibernation
 	sm    management
+	held  held
 }
 
 // sent is a stanza the client has not acknowledged.
@@ -51,7 +52,19 @@ func (s *session) Deliver(to stanza.Addr, e *stanza.Encoded) bool {
 	if s.ended {
 		return false
 	}
-	s.sm.sent(sent{to, e}, s.srv.cfg.Unacked, s.srv.cfg.UnackedBytes)
+	x := sent{to, e}
+	if s.held.on {
+		if s.held.take(x) {
+			return true
+		}
+		s.releaseLocked()
+	}
+	return s.deliverLocked(x)
+}
+
+func (s *session) deliverLocked(x sent) bool {
+	to, e := x.to, x.e
+	s.sm.sent(x, s.srv.cfg.Unacked, s.srv.cfg.UnackedBytes)
 	if s.conn == nil {
 		if s.sm.gap() {
 			// Too much to keep for a client that is away: it could not resume.
@@ -116,9 +129,11 @@ func (s *session) lost(c *conn, err error) {
 		return
 	}
 	s.conn = nil
-	s.timer = time.AfterFunc(s.host.Hibernate, func() { s.expire() })
+	s.held.on = false // a resumed stream begins active (XEP-0352 §5)
+	s.releaseLocked()
+	s.timer = time.AfterFunc(s.sm.stay, func() { s.expire() })
 	s.mu.Unlock()
-	c.log.WithField(logx.Duration, s.host.Hibernate).Debug("session waits to be resumed")
+	c.log.WithField(logx.Duration, s.sm.stay).Debug("session waits to be resumed")
 }
 
 func (s *session) expire() {
@@ -161,7 +176,11 @@ func (s *session) bounce(unread []sent) {
 	for _, u := range unread {
 		st := u.e.Stanza()
 		chat := st.Kind == stanza.Message && (st.Type == "" || st.Type == stanza.Normal || st.Type == stanza.Chat)
-		if (chat || st.IsRequest()) && !st.From.IsZero() {
+		switch {
+		case st.From.IsZero():
+		case chat && !s.rs.Info().Anonymous && !st.Has(ns.MUCUser, ""):
+			s.host.Users.Undelivered(st.WithTo(u.to))
+		case chat || st.IsRequest():
 			s.srv.router.Bounce(st.WithTo(u.to), stanza.Err(stanza.Cancel, stanza.RecipientUnavailable, ""))
 		}
 	}
@@ -211,6 +230,9 @@ func (s *session) resumeOn(c *conn, space string, h uint32) (ok bool, problem *s
 		return false, e
 	}
 	old := s.conn
+	s.held.on = false
+	s.rs.SetIdle(false)
+	s.releaseLocked()
 	s.conn = c
 	if s.timer != nil {
 		s.timer.Stop()

@@ -2,6 +2,7 @@ package c2s
 
 import (
 	"strconv"
+	"time"
 
 	"parley/internal/logx"
 	"parley/internal/wire/ns"
@@ -14,12 +15,13 @@ import (
 // counters wrap at 2³² as the XEP says.
 type management struct {
 	on    bool
-	space string // the version the client speaks
-	token string // empty when the session cannot be resumed
-	in    uint32 // stanzas handled
-	out   uint32 // stanzas sent
-	ok    uint32 // … and acknowledged
-	asked bool   // a request is under way
+	space string        // the version the client speaks
+	token string        // empty when the session cannot be resumed
+	in    uint32        // stanzas handled
+	out   uint32        // stanzas sent
+	ok    uint32        // … and acknowledged
+	asked bool          // a request is under way
+	stay  time.Duration // how long it may be resumed
 
 	unacked []sent // the last of the out-ok unacknowledged
 	bytes   int    // of unacked
@@ -146,7 +148,11 @@ func (c *conn) enable(st *stanza.Stanza) {
 	var b stanza.Builder
 	if resume == "true" || resume == "1" {
 		s.sm.token = router.NewID()
-		b.Empty(st.Space, "enabled", "id", s.sm.token, "resume", "true", "max", strconv.Itoa(int(s.host.Hibernate.Seconds())))
+		s.sm.stay = s.host.Hibernate
+		if n, err := strconv.ParseUint(st.Attr("max"), 10, 31); err == nil && n > 0 {
+			s.sm.stay = min(s.sm.stay, time.Duration(n)*time.Second)
+		}
+		b.Empty(st.Space, "enabled", "id", s.sm.token, "resume", "true", "max", strconv.Itoa(int(s.sm.stay.Seconds())))
 		// The server's lock is a leaf, so it may be taken here.
 		s.srv.remember(s.sm.token, s)
 	} else {

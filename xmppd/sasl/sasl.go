@@ -1,9 +1,9 @@
 // Package sasl is the server's side of log-in mechanisms (RFC 6120 §6): PLAIN,
-// SCRAM-SHA-1, SCRAM-SHA-256, ANONYMOUS with or without a room token.
+// SCRAM-SHA-1, SCRAM-SHA-256 and their -PLUS forms, ANONYMOUS with or without a room token.
 //
 // An Exchange is one attempt; what it proves is an Identity. Which mechanisms a
 // host offers on which transport, and the XML around them, is decided in
-// xmppd/c2s. Channel binding is not offered.
+// xmppd/c2s.
 package sasl
 
 import (
@@ -12,6 +12,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/xdg-go/scram"
@@ -48,6 +49,7 @@ const (
 	MalformedRequest   = "malformed-request"
 	NotAllowed         = "not-allowed"
 	NotAuthorized      = "not-authorized"
+	AccountDisabled    = "account-disabled"
 	TemporaryFailure   = "temporary-auth-failure"
 )
 
@@ -60,6 +62,9 @@ const (
 	ScramSHA1   = "SCRAM-SHA-1"
 	ScramSHA256 = "SCRAM-SHA-256"
 	Anonymous   = "ANONYMOUS"
+
+	ScramSHA1Plus   = "SCRAM-SHA-1-PLUS"
+	ScramSHA256Plus = "SCRAM-SHA-256-PLUS"
 )
 
 // Identity is what a successful exchange proved.
@@ -81,6 +86,19 @@ type Exchange interface {
 type Accounts interface {
 	Credentials(ctx context.Context, name, domain string, h account.Hash) (c scram.StoredCredentials, real bool, err error)
 	Check(ctx context.Context, name, domain, password string) (bool, error)
+	Disabled(ctx context.Context, name, domain string) (bool, error)
+}
+
+// enabled refuses whoever proved to be the owner of a disabled account.
+func enabled(ctx context.Context, a Accounts, name, domain string) error {
+	off, err := a.Disabled(ctx, name, domain)
+	switch {
+	case err != nil:
+		return &Failure{Condition: TemporaryFailure, Cause: err}
+	case off:
+		return &Failure{Condition: AccountDisabled, Text: "This account has been disabled."}
+	}
+	return nil
 }
 
 // TokenVerifier checks room tokens; jwtauth.Verifier does.
@@ -88,15 +106,20 @@ type TokenVerifier interface {
 	Verify(token string, now time.Time) (*jwtauth.Claims, error)
 }
 
-// NewPassword starts PLAIN or a SCRAM mechanism; nil for another name.
-func NewPassword(mechanism, domain string, a Accounts) Exchange {
+// NewPassword starts PLAIN or a SCRAM mechanism; nil for another name. bindings are
+// those offered on the stream.
+func NewPassword(mechanism, domain string, a Accounts, bindings []scram.ChannelBinding) Exchange {
 	switch mechanism {
 	case Plain:
 		return &plain{domain: domain, accounts: a}
 	case ScramSHA1:
-		return newScram(scram.SHA1, account.SHA1, domain, a)
+		return newScram(scram.SHA1, account.SHA1, domain, a, bindings, false)
 	case ScramSHA256:
-		return newScram(scram.SHA256, account.SHA256, domain, a)
+		return newScram(scram.SHA256, account.SHA256, domain, a, bindings, false)
+	case ScramSHA1Plus:
+		return newScram(scram.SHA1, account.SHA1, domain, a, bindings, true)
+	case ScramSHA256Plus:
+		return newScram(scram.SHA256, account.SHA256, domain, a, bindings, true)
 	}
 	return nil
 }
@@ -129,6 +152,9 @@ func (p *plain) Next(ctx context.Context, response []byte) ([]byte, bool, error)
 	if !ok {
 		return nil, false, &Failure{Condition: NotAuthorized, Text: wrongText}
 	}
+	if err := enabled(ctx, p.accounts, name, p.domain); err != nil {
+		return nil, false, err
+	}
 	p.id = Identity{Name: name}
 	return nil, true, nil
 }
@@ -153,17 +179,21 @@ func authzid(id, name, domain string) error {
 }
 
 type scramExchange struct {
-	domain string
-	conv   *scram.ServerConversation
-	err    error // of the look-up
-	name   string
-	real   bool
-	id     Identity
+	domain   string
+	accounts Accounts
+	server   *scram.Server
+	bindings []scram.ChannelBinding
+	plus     bool
+	conv     *scram.ServerConversation // nil until the first message
+	err      error                     // of the look-up
+	name     string
+	real     bool
+	id       Identity
 }
 
-func newScram(h scram.HashGeneratorFcn, which account.Hash, domain string, a Accounts) *scramExchange {
-	x := &scramExchange{domain: domain}
-	server, err := h.NewServer(func(user string) (scram.StoredCredentials, error) {
+func newScram(h scram.HashGeneratorFcn, which account.Hash, domain string, a Accounts, bindings []scram.ChannelBinding, plus bool) *scramExchange {
+	x := &scramExchange{domain: domain, accounts: a, bindings: bindings, plus: plus}
+	x.server, x.err = h.NewServer(func(user string) (scram.StoredCredentials, error) {
 		name, err := prepare(user, domain)
 		if err != nil {
 			x.err = err
@@ -177,23 +207,47 @@ func newScram(h scram.HashGeneratorFcn, which account.Hash, domain string, a Acc
 		}
 		return c, err
 	})
-	if err != nil {
-		x.err = &Failure{Condition: TemporaryFailure, Cause: err}
-		return x
+	if x.err != nil {
+		x.err = &Failure{Condition: TemporaryFailure, Cause: x.err}
 	}
-	x.conv = server.NewConversation()
 	return x
+}
+
+// begin chooses the binding the client names in its first message.
+func (x *scramExchange) begin(first string) error {
+	flag, _, _ := strings.Cut(first, ",")
+	kind, bound := strings.CutPrefix(flag, "p=")
+	if bound != x.plus {
+		return &Failure{Condition: MalformedRequest}
+	}
+	if len(x.bindings) == 0 {
+		x.conv = x.server.NewConversation()
+		return nil
+	}
+	cb := x.bindings[0]
+	for _, b := range x.bindings {
+		if string(b.Type) == kind {
+			cb = b
+		}
+	}
+	x.conv = x.server.NewConversationWithChannelBinding(cb)
+	return nil
 }
 
 func (x *scramExchange) Identity() Identity { return x.id }
 
 // Next is a step of RFC 5802.
-func (x *scramExchange) Next(_ context.Context, response []byte) ([]byte, bool, error) {
-	if x.conv == nil {
+func (x *scramExchange) Next(ctx context.Context, response []byte) ([]byte, bool, error) {
+	if x.err != nil {
 		return nil, false, x.err
 	}
 	if len(response) == 0 {
 		return nil, false, &Failure{Condition: MalformedRequest}
+	}
+	if x.conv == nil {
+		if err := x.begin(string(response)); err != nil {
+			return nil, false, err
+		}
 	}
 	answer, err := x.conv.Step(string(response))
 	if x.err != nil {
@@ -213,6 +267,9 @@ func (x *scramExchange) Next(_ context.Context, response []byte) ([]byte, bool, 
 		return nil, false, &Failure{Condition: NotAuthorized, Text: wrongText}
 	}
 	if err := authzid(x.conv.AuthzID(), x.name, x.domain); err != nil {
+		return nil, false, err
+	}
+	if err := enabled(ctx, x.accounts, x.name, x.domain); err != nil {
 		return nil, false, err
 	}
 	x.id = Identity{Name: x.name}

@@ -57,7 +57,7 @@ func TestPlain(t *testing.T) {
 		"ann\x00pencil":                    MalformedRequest,
 		"":                                 MalformedRequest,
 	} {
-		x := NewPassword(Plain, "example.com", a)
+		x := NewPassword(Plain, "example.com", a, nil)
 		_, done, err := x.Next(context.Background(), []byte(in))
 		if condition(err) != want || done != (want == "") || done && x.Identity().Name != "ann" {
 			t.Errorf("%q: %v %v", in, done, err)
@@ -84,7 +84,7 @@ func TestScram(t *testing.T) {
 		}
 		conv := c.NewConversation()
 		first, _ := conv.Step("")
-		x := NewPassword(tt.mech, "example.com", a)
+		x := NewPassword(tt.mech, "example.com", a, nil)
 		challenge, done, err := x.Next(context.Background(), []byte(first))
 		if err != nil || done {
 			t.Fatalf("%+v: %v", tt, err)
@@ -109,7 +109,7 @@ func FuzzScram(f *testing.F) {
 	a := accounts(f)
 	f.Add("n,,n=ann,r=abc", "c=biws,r=abc,p=AAAA")
 	f.Fuzz(func(t *testing.T, first, second string) {
-		x := NewPassword(ScramSHA256, "example.com", a)
+		x := NewPassword(ScramSHA256, "example.com", a, nil)
 		if _, done, err := x.Next(context.Background(), []byte(first)); done || err != nil {
 			if done {
 				t.Error("logged in by one message")

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"crypto/tls"
 	"net/netip"
 
 	"parley/internal/wire/ns"
@@ -70,6 +71,18 @@ type TLSStarter interface {
 	CanStartTLS() bool
 	// Secure says whether the stream is encrypted or trusted now.
 	Secure() bool
+	// Encrypted says whether it is encrypted, or never leaves this process.
+	Encrypted() bool
+	// TLS is the encryption, nil without.
+	TLS() *Encryption
+}
+
+// Encryption is what a log-in may be bound to.
+type Encryption struct {
+	State tls.ConnectionState
+	// Certificate is what we showed the peer; nil if that is not known, for instance
+	// because an earlier encryption was resumed.
+	Certificate *tls.Certificate
 }
 
 // Transports, as they stand in Meta.

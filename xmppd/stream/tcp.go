@@ -47,9 +47,11 @@ type tcp struct {
 	o      TCPOptions
 	conn   net.Conn // as accepted
 	tls    *tls.Conn
+	shown  *shownConn
 	reader *Reader
 	want   bool // StartTLS was called
 	secure atomic.Bool
+	inner  bool        // the connection does not leave this process
 	over   atomic.Bool // TLS is done or impossible
 }
 
@@ -80,13 +82,11 @@ func ServeTCP(ctx context.Context, conn net.Conn, o TCPOptions, accept Acceptor)
 	}
 	t := &tcp{o: o, conn: conn}
 	m := Meta{Transport: TCP, Client: RemoteAddr(conn)}
-	if s, ok := conn.(SecureConn); ok && s.Secure() || o.Trusted != nil && o.Trusted(m.Client) {
-		t.secure.Store(true)
-		t.over.Store(true)
+	if s, ok := conn.(SecureConn); ok && s.Secure() {
+		t.inner = true
 	}
-	if o.TLS == nil {
-		t.over.Store(true)
-	}
+	t.secure.Store(t.inner || o.Trusted != nil && o.Trusted(m.Client))
+	t.over.Store(t.inner || o.TLS == nil)
 	t.Writer = NewWriter(halfConn{conn, conn}, encodeTCP{o.Space}, o.Queue)
 	t.reader = NewReader(conn, o.Space, o.Limit)
 	if o.Direct {
@@ -188,6 +188,34 @@ func (t *tcp) Restart() { t.reader.Restart(nil) }
 // Secure is TLSStarter.Secure.
 func (t *tcp) Secure() bool { return t.secure.Load() }
 
+// Encrypted is TLSStarter.Encrypted.
+func (t *tcp) Encrypted() bool { return t.inner || t.tls != nil }
+
+// TLS is TLSStarter.TLS.
+func (t *tcp) TLS() *Encryption {
+	if t.tls == nil {
+		return nil
+	}
+	return &Encryption{State: t.tls.ConnectionState(), Certificate: t.shown.cert}
+}
+
+// shownConn remembers the certificate that was shown on a connection.
+type shownConn struct {
+	net.Conn
+	cert *tls.Certificate
+}
+
+// Remember lets a stream know which certificate it showed its peer.
+func Remember(get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		cert, err := get(hello)
+		if c, ok := hello.Conn.(*shownConn); ok {
+			c.cert = cert
+		}
+		return cert, err
+	}
+}
+
 // CanStartTLS is TLSStarter.CanStartTLS.
 func (t *tcp) CanStartTLS() bool { return !t.over.Load() }
 
@@ -211,11 +239,13 @@ func (t *tcp) handshake(ctx context.Context) error {
 	defer cancel()
 	t.Drain()
 	_ = t.conn.SetDeadline(time.Time{})
-	t.tls = tls.Server(t.conn, t.o.TLS)
-	if err := t.tls.HandshakeContext(ctx); err != nil {
+	t.shown = &shownConn{Conn: t.conn}
+	conn := tls.Server(t.shown, t.o.TLS)
+	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = t.conn.Close()
 		return err
 	}
+	t.tls = conn
 	t.drain(halfConn{t.tls, t.conn})
 	t.reader.Restart(t.tls)
 	t.secure.Store(true)
