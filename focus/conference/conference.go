@@ -50,6 +50,8 @@ type Conference struct {
 	breakout  bool
 	phase     phase
 	waiting   []func(ready bool)
+	expected  int       // answered "ready", and not in the room yet
+	answered  time.Time // the last such answer
 
 	parts      map[string]*participant // by nickname
 	bridges    map[string]*colibrisession.Session
@@ -156,6 +158,7 @@ func (c *Conference) Ready(answer func(ready bool)) {
 		switch {
 		case c.phase == running:
 			c.rearm()
+			c.expect(1)
 			answer(true)
 		case c.phase == ended || len(c.waiting) >= maxWaiting:
 			answer(false)

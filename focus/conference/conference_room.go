@@ -3,6 +3,7 @@ package conference
 import (
 	"errors"
 	"strings"
+	"time"
 
 	"parley/focus/chatroom"
 	"parley/focus/colibrisession"
@@ -35,6 +36,7 @@ func (c *Conference) joined(info chatroom.Info, err error) {
 	c.published = ""
 	c.publish()
 	c.rearm()
+	c.expect(len(c.waiting))
 	for _, answer := range c.waiting {
 		answer(true)
 	}
@@ -94,6 +96,17 @@ func (c *Conference) resume() {
 	}
 }
 
+// expect counts people who were told to come in. Should the last member leave at
+// that moment we stay for them, or the room would be gone before they are there.
+func (c *Conference) expect(n int) {
+	c.expected, c.answered = c.expected+n, time.Now()
+}
+
+// expecting says whether somebody is on the way.
+func (c *Conference) expecting() bool {
+	return c.expected > 0 && time.Since(c.answered) < c.cfg.InitialTimeout
+}
+
 // rearm lets an empty conference wait for its first member.
 func (c *Conference) rearm() {
 	if c.room.Len() == 0 {
@@ -129,6 +142,7 @@ func (c *Conference) memberJoined(m *chatroom.Member) {
 	c.deps.Counters.Joined.Inc()
 	c.deps.Counters.Members.Inc()
 	c.log.WithField(logx.Endpoint, m.Nick).Info("Member joined.")
+	c.expected = max(c.expected-1, 0)
 	p := c.newParticipant(m)
 	c.parts[m.Nick] = p
 	c.electOwner()
@@ -161,7 +175,7 @@ func (c *Conference) memberLeft(m *chatroom.Member, toOtherRoom bool) {
 		c.consider()
 		return
 	}
-	if toOtherRoom {
+	if toOtherRoom || c.expecting() {
 		c.rearm()
 		return
 	}

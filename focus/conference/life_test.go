@@ -44,6 +44,40 @@ func TestStoppingFocusLeavesMediaAlone(t *testing.T) {
 	})
 }
 
+// Somebody who was told to come in finds the room, even if the last member leaves at
+// that very moment.
+func TestLastMemberLeavesWhileSomebodyIsOnTheWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		done := make(chan struct{})
+		w.begin(t.Context(), done)
+		synctest.Wait()
+		w.bridge("jvb1")
+		ask := func() {
+			w.conf.Ready(func(yes bool) {
+				if !yes {
+					t.Error("not ready")
+				}
+			})
+			synctest.Wait()
+		}
+		ask()
+		kim := w.enter("kim", 3000)
+		ask()
+		kim.leave()
+		synctest.Wait()
+		if w.conf.Over() || !w.inside {
+			t.Fatal("the focus left the room it had asked somebody to")
+		}
+		ada := w.enter("ada", 2000)
+		ada.leave() // and now nobody is on the way
+		<-done
+		if w.inside {
+			t.Error("the focus stays in an empty room")
+		}
+	})
+}
+
 func TestReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
