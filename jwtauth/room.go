@@ -2,8 +2,11 @@ package jwtauth
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // Room names the room a session wants to enter, in the server's own form.
@@ -47,7 +50,7 @@ func (v *Verifier) allowRoom(c *Claims, room Room) *RoomError {
 	node := strings.ToLower(room.Node)
 	claim := strings.ToLower(c.Room)
 	if !v.cfg.VerifyDomain && !c.RoomRegex {
-		if claim == "" || claim == "*" || claim == node || strings.HasSuffix(node, "]"+claim) {
+		if claim == "" || claim == "*" || sameRoom(claim, node) || strings.HasSuffix(node, "]"+claim) {
 			return nil
 		}
 		return ErrRoomMismatch
@@ -69,7 +72,7 @@ func (v *Verifier) allowRoom(c *Claims, room Room) *RoomError {
 		return nil
 	}
 	switch {
-	case claim == name:
+	case sameRoom(claim, name):
 	case c.RoomRegex:
 		return ErrRoomName
 	default:
@@ -79,6 +82,27 @@ func (v *Verifier) allowRoom(c *Claims, room Room) *RoomError {
 		return nil
 	}
 	return checkSubject(strings.ToLower(c.Subject), tenant, room)
+}
+
+// sameRoom compares a claim with a room's name. Those who make tokens write names as
+// people do; pages put what is not plain ASCII into addresses with percent signs. The
+// claim is never decoded: "%2a" must not become a star.
+func sameRoom(claim, name string) bool {
+	return claim == name || pageForm(claim) == name
+}
+
+// pageForm is how pages make an address of a room's name: encodeURIComponent of the
+// normalised name, all in small letters.
+func pageForm(name string) string {
+	var b strings.Builder
+	for _, c := range []byte(strings.ToLower(norm.NFKC.String(name))) {
+		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || strings.IndexByte("-_.!~*'()", c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02x", c)
+		}
+	}
+	return b.String()
 }
 
 // checkSubject compares sub with the tenant, or without one with the domain.

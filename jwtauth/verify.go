@@ -104,6 +104,9 @@ func (v *Verifier) open(token string) (map[string]any, *Error) {
 	if text(header["typ"]) != "JWT" {
 		return nil, refuse(Malformed, "Invalid typ")
 	}
+	if header["crit"] != nil { // extensions we would have to understand (RFC 7515 §4.1.11)
+		return nil, refuse(Malformed, "Invalid header")
+	}
 	if alg := text(header["alg"]); alg != v.alg {
 		kind := WrongAlg
 		if strings.EqualFold(alg, "none") {

@@ -110,6 +110,7 @@ func TestVerifyRefusals(t *testing.T) {
 		{"body no object", raw(t, `{"alg":"HS256","typ":"JWT"}`, "null"), Malformed, "Invalid body"},
 		{"signature no base64", good[:len(good)-1] + "!", Malformed, "Invalid signature"},
 		{"no typ", sign(t, jwt.SigningMethodHS256, []byte(secret), body(), "typ", nil), Malformed, "Invalid typ"},
+		{"extension it would have to know", sign(t, jwt.SigningMethodHS256, []byte(secret), body(), "crit", []string{"x"}), Malformed, "Invalid header"},
 		{"alg none", unsigned, AlgNone, "Invalid token"},
 		{"alg none with signature", unsigned + "AAAA", AlgNone, "Invalid or incorrect alg"},
 		{"alg nOnE with signature", raw(t, `{"alg":"nOnE","typ":"JWT"}`, "{}"), AlgNone, "Invalid or incorrect alg"},
