@@ -1,6 +1,7 @@
 package meetweb
 
 import (
+	"bufio"
 	"bytes"
 	stdlog "log"
 	"net"
@@ -15,14 +16,31 @@ import (
 	"parley/internal/logx"
 )
 
-// secretQuery finds the parameters that open rooms or sessions.
-var secretQuery = regexp.MustCompile(`(?i)(^|[&;])((?:jwt|token|pwd|password|secret|access_token|previd)=)[^&;]*`)
+// secretKeys are the parameters that open rooms or sessions.
+var secretKeys = map[string]bool{
+	"jwt": true, "token": true, "pwd": true, "password": true, "secret": true, "access_token": true, "previd": true,
+}
+
+// parameter is one of a query, with what stands before it.
+var parameter = regexp.MustCompile(`(^|[&;])([^&;=]*)=[^&;]*`)
+
+// redactQuery takes the values of secret keys away, however the keys are spelt.
+func redactQuery(query string) string {
+	return parameter.ReplaceAllStringFunc(query, func(p string) string {
+		key, _, _ := strings.Cut(p, "=")
+		plain, err := url.QueryUnescape(strings.TrimLeft(key, "&;"))
+		if err == nil && !secretKeys[strings.ToLower(strings.TrimSpace(plain))] {
+			return p
+		}
+		return key + "=…"
+	})
+}
 
 // redact is a request's address as it may be logged.
 func redact(u *url.URL) string {
 	text := u.EscapedPath()
 	if u.RawQuery != "" {
-		text += "?" + secretQuery.ReplaceAllString(u.RawQuery, "${1}${2}…")
+		text += "?" + redactQuery(u.RawQuery)
 	}
 	return logx.Shorten(strings.ToValidUTF8(text, "?"), 512)
 }
@@ -59,6 +77,12 @@ type recorder struct {
 func (r *recorder) WriteHeader(status int) {
 	r.status = status
 	r.ResponseWriter.WriteHeader(status)
+}
+
+// Hijack is how a socket's answer goes out; the proxy writes it by itself.
+func (r *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	r.status = http.StatusSwitchingProtocols
+	return http.NewResponseController(r.ResponseWriter).Hijack()
 }
 
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

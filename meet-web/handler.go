@@ -42,6 +42,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.requests.Inc()
 	o, ok := s.originOf(r)
 	if !ok {
+		s.secureHeaders(w.Header(), origin{})
 		sentence(w, r, http.StatusBadRequest, "The Host header is not the name of a server.")
 		return
 	}

@@ -68,6 +68,9 @@ func parseRoute(escaped string, isAsset func(string) bool) route {
 		if err != nil || !utf8.ValidString(decoded) || strings.ContainsFunc(decoded, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
 			return route{}
 		}
+		if decoded == "." || decoded == ".." { // browsers never send these, and would not come back to such a room
+			return route{}
+		}
 		segments[i] = decoded
 	}
 	if r, ok := fixed(segments, "", isAsset); ok {

@@ -45,6 +45,9 @@ func TestRoutes(t *testing.T) {
 		"/colibri-ws":                          {},
 		"/index.html":                          {},
 		"/external_api.js":                     {},
+		"/..":                                  {},
+		"/acme/%2e%2e":                         {},
+		"/colibri-ws/b1/../e":                  {},
 		"/bad%zz":                              {},
 		"/bad%00":                              {},
 		"/bad%FF":                              {},
@@ -81,6 +84,9 @@ func TestRedact(t *testing.T) {
 		"/http-bind?room=r&token=x":    "/http-bind?room=r&token=…",
 		"/colibri-ws/a/b/c?pwd=secret": "/colibri-ws/a/b/c?pwd=…",
 		"/x?JWT=a":                     "/x?JWT=…",
+		"/x?%74oken=a&b=c":             "/x?%74oken=…&b=c",
+		"/x?a=b;token=c":               "/x?a=b;token=…",
+		"/x?%zz=a":                     "/x?%zz=…",
 		"/x?notjwt=a":                  "/x?notjwt=a",
 		"/plain":                       "/plain",
 	} {
@@ -105,7 +111,7 @@ func FuzzRedact(f *testing.F) {
 func TestRoomNames(t *testing.T) {
 	for name, want := range map[string]bool{
 		"daily": true, "Größe": true, "daily.meeting": true, "%2e": true, strings.Repeat("a", 1023): true,
-		"": false, "config.js": false, "about": false, "http-bind": false, strings.Repeat("a", 1024): false, "a\x00": false,
+		"": false, "config.js": false, "..": false, "about": false, "http-bind": false, strings.Repeat("a", 1024): false, "a\x00": false,
 	} {
 		require.Equal(t, want, IsRoom(name), name)
 	}
