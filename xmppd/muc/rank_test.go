@@ -111,7 +111,7 @@ func TestAffiliationsOfAdmins(t *testing.T) {
 	const banned = `<item affiliation="outcast" jid="earl@elsewhere.example"/>`
 	for _, p := range []rankPlay{
 		{name: "9.1 ban", before: []string{hagAdmin}, who: "hag", send: set(`<item affiliation="outcast" jid="` + wenchBare + `"><reason>Treason</reason></item>`),
-			want: []string{`type="result"`, `code="301"`},
+			want:   []string{`type="result"`, `code="301"`},
 			others: map[string][]string{"wench": {`code="301"`, `affiliation="outcast" role="none"`, "Treason", `<actor nick="secondwitch"/>`}, "crone": {`code="301"`}}},
 		{name: "9.1 somebody who is not there", before: []string{hagAdmin}, who: "hag", send: set(banned), want: []string{`type="result"`}},
 		{name: "9.1 oneself", before: []string{hagAdmin}, who: "hag", send: set(`<item affiliation="outcast" jid="` + hagBare + `"/>`), want: []string{"conflict"}},
