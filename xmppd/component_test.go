@@ -134,7 +134,7 @@ func TestClientStreamErrors(t *testing.T) {
 	for _, tt := range []struct{ name, say, want string }{
 		{"host", strings.Replace(open, "meet.", "nobody.", 1), "host-unknown"},
 		{"component", strings.Replace(open, "meet.", "focus.meet.", 1), "host-unknown"},
-		{"version", strings.Replace(open, "1.0", "2.0", 1), "unsupported-version"},
+		{"version", strings.Replace(open, "1.0", "0.9", 1), "unsupported-version"},
 		{"namespace", strings.Replace(open, "jabber:client", "jabber:server", 1), "invalid-namespace"},
 		{"too early", open + `<iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>`, "not-authorized"},
 		{"comment", open + `<!-- -->`, "restricted-xml"},

@@ -136,6 +136,11 @@ func (c *conn) bound(st *stanza.Stanza) {
 		c.reply(st, stanza.Err(stanza.Modify, stanza.BadRequest, "An iq needs an id, a type, and one child if it asks"))
 	case st.Kind == stanza.IQ && st.Type == stanza.Set && c.serverIQ(st):
 	default:
+		if c.lang != "" && st.Lang == "" && st.Kind != stanza.IQ {
+			// RFC 6120 §8.1.5: what was implied by the stream is lost behind it.
+			st = st.Copy()
+			st.Lang = c.lang
+		}
 		c.host.Users.FromSession(s.rs, st)
 	}
 }

@@ -2,6 +2,7 @@ package c2s
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -50,7 +51,8 @@ type conn struct {
 	mech     string
 	id       sasl.Identity
 	sess     *session
-	entered  bool // counted for its address
+	lang     string // of the stream, unless it is ours
+	entered  bool   // counted for its address
 	rate     rate
 	exempt   bool // from rate
 }
@@ -99,15 +101,22 @@ func (c *conn) Header(h stream.Header) {
 	}
 	c.carrier.Header(answer)
 	switch {
-	case err != nil || host == nil || to.String() != to.Domain():
+	case err != nil:
+		c.fail(stream.ImproperAddressing, "The stream header needs a host in to")
+		return
+	case host == nil || to.String() != to.Domain():
 		c.fail(stream.HostUnknown, "This server does not serve that host")
 		return
 	case c.state == proved && host != c.host:
 		c.fail(stream.HostUnknown, "The host must stay the same after log-in")
 		return
-	case h.Version != "1.0" && h.Version != "":
+	case !understood(h.Version):
 		c.fail(stream.UnsupportedVersion, "")
 		return
+	}
+	c.lang = ""
+	if h.Lang != "" && !strings.EqualFold(h.Lang, "en") && len(h.Lang) <= 35 {
+		c.lang = h.Lang
 	}
 	c.host = host
 	c.log = c.srv.log.WithField(logx.Host, host.Domain)
@@ -118,6 +127,18 @@ func (c *conn) Header(h stream.Header) {
 	}
 	c.state = opened
 	c.carrier.Features(c.loginFeatures())
+}
+
+// understood says whether we speak a stream's version: any 1.x, and later ones, whose
+// speakers must understand ours (RFC 6120 §4.7.5). Without one it is a client of old.
+func understood(version string) bool {
+	if version == "" {
+		return true
+	}
+	major, minor, ok := strings.Cut(version, ".")
+	n, err := strconv.ParseUint(major, 10, 31)
+	_, err2 := strconv.ParseUint(minor, 10, 31)
+	return ok && err == nil && err2 == nil && n >= 1
 }
 
 func (c *conn) canStartTLS() bool {

@@ -139,12 +139,16 @@ func (r *Reader) drop(n int) {
 	r.scan.start = 0
 	r.scan.pos = max(0, r.scan.pos-n)
 	r.scan.begin = max(0, r.scan.begin-n)
+	for i := range r.scan.open {
+		r.scan.open[i].from -= n
+		r.scan.open[i].to -= n
+	}
 }
 
 func (r *Reader) take(end int) (Event, error) {
 	raw := bytes.Clone(r.buf[r.scan.start:end])
 	kind := r.scan.kind
-	r.scan = scanner{start: end, pos: end}
+	r.scan = scanner{start: end, pos: end, open: r.scan.open[:0], begun: true}
 	r.drop(end)
 	switch {
 	case kind == closeTag:
@@ -212,13 +216,30 @@ func (r *Reader) header(raw []byte) (Header, error) {
 		}
 	}
 	h.Prefixes = string(prefixes)
-	if t.Name.Local != "stream" || t.Name.Space != ns.Stream {
+	switch {
+	case t.Name.Space == ns.Stream && t.Name.Local == "stream":
+	case t.Name.Space == ns.Stream:
+		return h, Err(BadFormat, "a stream header was expected")
+	case t.Name.Local == "stream" && !strings.Contains(t.Name.Space, ":"):
+		return h, Err(BadNamespacePrefix, "the prefix of the stream header is not declared")
+	case t.Name.Local == "stream" && t.Name.Space == r.foreign && declares(t.Attr, ns.Stream):
+		return h, Err(BadNamespacePrefix, "the stream header lacks its prefix")
+	default:
 		return h, Err(InvalidNamespace, "a stream header was expected")
 	}
 	if h.Default != r.foreign {
 		return h, Err(InvalidNamespace, "the default namespace must be "+r.foreign)
 	}
 	return h, nil
+}
+
+func declares(attrs []xml.Attr, space string) bool {
+	for _, a := range attrs {
+		if a.Name.Space == "xmlns" && a.Value == space {
+			return true
+		}
+	}
+	return false
 }
 
 // tagKind is what kind of markup a scanner is inside.
@@ -231,141 +252,3 @@ const (
 	instruction
 	cdata
 )
-
-// scanner finds where the next piece of a stream ends. It remembers what it saw,
-// so that each byte is looked at once however slowly they arrive. It checks only
-// as much as it needs to find the end; stanza.Parse is the strict judge.
-type scanner struct {
-	start int // where the piece begins
-	pos   int // what was looked at
-	depth int
-	in    tagKind
-	begin int // of the current tag
-	quote byte
-	kind  tagKind // of the outermost tag
-}
-
-// next looks at b from where it stopped. end is 0 while the piece is incomplete.
-// open says that the stream header was read.
-func (s *scanner) next(b []byte, open bool) (end int, err error) {
-	for s.pos < len(b) {
-		if s.in == noTag {
-			if done, err := s.text(b); done || err != nil {
-				return 0, err
-			}
-			continue
-		}
-		c := b[s.pos]
-		s.pos++
-		switch {
-		case s.in == cdata:
-			if c == '>' && bytes.HasSuffix(b[s.begin:s.pos], []byte("]]>")) {
-				s.in = noTag
-			}
-		case s.pos-1 == s.begin+1:
-			if err := s.classify(c, open); err != nil {
-				return 0, err
-			}
-		case s.in == declarationTag:
-			if err := s.declaration(b); err != nil {
-				return 0, err
-			}
-		case s.quote != 0:
-			if c == s.quote {
-				s.quote = 0
-			}
-		case c == '"' || c == '\'':
-			if s.in != closeTag {
-				s.quote = c
-			}
-		case c == '>':
-			if s.tag(b, open) {
-				return s.pos, nil
-			}
-		}
-	}
-	return 0, nil
-}
-
-// text skips to the next tag; done is true when there is none yet.
-func (s *scanner) text(b []byte) (done bool, err error) {
-	n := bytes.IndexByte(b[s.pos:], '<')
-	text := b[s.pos:]
-	if n >= 0 {
-		text = text[:n]
-	}
-	if s.depth == 0 {
-		if len(bytes.TrimLeft(text, " \t\r\n")) > 0 {
-			return false, Err(BadFormat, "text between elements")
-		}
-		s.start = s.pos + len(text) // white space is not kept
-	}
-	s.pos += len(text)
-	if n < 0 {
-		return true, nil
-	}
-	s.in, s.begin = openTag, s.pos
-	s.pos++
-	return false, nil
-}
-
-// declarationTag marks a tag that begins with <! until it is known to be CDATA.
-const declarationTag = tagKind(255)
-
-// classify looks at the character behind <.
-func (s *scanner) classify(c byte, open bool) error {
-	switch c {
-	case '/':
-		s.in = closeTag
-	case '?':
-		if open || s.depth > 0 {
-			return Err(RestrictedXML, "processing instructions are not allowed")
-		}
-		s.in = instruction
-	case '!':
-		if s.depth == 0 {
-			return Err(RestrictedXML, "comments and declarations are not allowed")
-		}
-		s.in = declarationTag
-	case '>', '<', ' ', '\t', '\r', '\n', '"', '\'':
-		return Err(NotWellFormed, "a name was expected")
-	}
-	if s.depth == 0 && s.in != instruction {
-		s.kind = s.in
-	}
-	return nil
-}
-
-func (s *scanner) declaration(b []byte) error {
-	const want = "<![CDATA["
-	got := b[s.begin:s.pos]
-	if !strings.HasPrefix(want, string(got)) {
-		return Err(RestrictedXML, "comments and declarations are not allowed")
-	}
-	if len(got) == len(want) {
-		s.in = cdata
-	}
-	return nil
-}
-
-// tag takes the end of a tag; true when the piece is complete.
-func (s *scanner) tag(b []byte, open bool) bool {
-	in := s.in
-	s.in = noTag
-	switch {
-	case in == instruction:
-		s.start = s.pos // the XML declaration
-		return false
-	case in == closeTag:
-		s.depth--
-		if s.depth < 0 {
-			return true // of the stream
-		}
-	case !open:
-		return true // the stream header, or what stands in its place
-	case b[s.pos-2] == '/':
-	default:
-		s.depth++
-	}
-	return s.depth == 0
-}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -58,6 +59,14 @@ func TestReader(t *testing.T) {
 	}
 }
 
+func attributes(n int) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(" a" + strconv.Itoa(i) + `="x"`)
+	}
+	return b.String()
+}
+
 func TestReaderErrors(t *testing.T) {
 	for _, tt := range []struct{ name, in, condition string }{
 		{"comment", open + "<!-- -->", RestrictedXML},
@@ -70,6 +79,21 @@ func TestReaderErrors(t *testing.T) {
 		{"wrong close", open + "</a>", NotWellFormed},
 		{"large", open + "<a>" + strings.Repeat("x", 2000), PolicyViolation},
 		{"mismatch", open + "<a><b></a></b>", NotWellFormed},
+		{"mismatch while it arrives", open + "<a><b></a>", NotWellFormed},
+		{"depth while it arrives", open + strings.Repeat("<a>", 65), PolicyViolation},
+		{"attributes while they arrive", open + "<a " + attributes(65) + ` z="`, PolicyViolation},
+		{"tag in a value", open + `<a b="<`, NotWellFormed},
+		{"tag in a tag", open + `<a <`, NotWellFormed},
+		{"encoding", `<?xml version="1.0" encoding="UTF-16"?>`, UnsupportedEncoding},
+		{"byte order", "\xfe\xff\x00<", UnsupportedEncoding},
+		{"wide characters", "<\x00?\x00", UnsupportedEncoding},
+		{"other instruction", "<?xml-stylesheet a?>", RestrictedXML},
+		{"second declaration", `<?xml version="1.0"?><?xml version="1.0"?>`, RestrictedXML},
+		{"prefix", `<s:stream xmlns="jabber:client">`, BadNamespacePrefix},
+		{"no prefix", `<stream xmlns="jabber:client" xmlns:stream="http://etherx.jabber.org/streams">`, BadNamespacePrefix},
+		{"stream namespace", `<stream:stream xmlns="jabber:client" xmlns:stream="urn:x">`, InvalidNamespace},
+		{"content namespace", `<stream:stream xmlns="jabber:server" xmlns:stream="http://etherx.jabber.org/streams">`, InvalidNamespace},
+		{"other element", `<stream:flow xmlns="jabber:client" xmlns:stream="http://etherx.jabber.org/streams">`, BadFormat},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := events(iotest.OneByteReader(strings.NewReader(tt.in)), 1000)

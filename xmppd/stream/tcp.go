@@ -142,8 +142,11 @@ func (t *tcp) serve(ctx context.Context, h Handler) bool {
 		}
 		if err != nil {
 			var se *Error
-			if errors.As(err, &se) {
+			switch {
+			case errors.As(err, &se):
 				t.Fail(se)
+			case errors.Is(err, os.ErrDeadlineExceeded):
+				t.Fail(Err(ConnectionTimeout, "Nothing was heard for too long"))
 			}
 			h.Lost(err)
 			return se == nil
