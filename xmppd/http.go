@@ -9,13 +9,29 @@ import (
 	"parley/xmppd/websocket"
 )
 
-// HTTPHandler serves /http-bind (BOSH) and /xmpp-websocket for any Host, until
-// the server stops (xmpp.md §1.8).
+// HTTPHandler serves /http-bind (BOSH), /xmpp-websocket and what other services may
+// know about meetings, for any Host, until the server stops (xmpp.md §1.8, §1.10).
 func (s *Server) HTTPHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/http-bind", s.front(s.serveBOSH))
 	mux.Handle("/xmpp-websocket", s.front(s.serveWebSocket))
+	routes, err := s.rules.Routes(s.sessions)
+	if err != nil {
+		s.log.WithError(err).Error("meetings are not served by HTTP")
+	}
+	for path, h := range routes {
+		mux.Handle(path, h)
+	}
 	return mux
+}
+
+// sessions is how many people are logged in.
+func (s *Server) sessions() int {
+	n := 0
+	for _, u := range s.users {
+		n += u.Count()
+	}
+	return n
 }
 
 // front adds what both paths have in common.

@@ -10,7 +10,7 @@ import "parley/xmppd/muc"
 // Upstream makes every other holder of a token a member. Where all people come with
 // a token, as by our links, a lobby would then hold nobody back, so it is a switch.
 func (m *Rules) installAffiliation(h *muc.Hooks) {
-	if !m.cfg.TokenAffiliation {
+	if !m.cfg.TokenAffiliation || m.cfg.TokenModeration {
 		return
 	}
 	h.OnJoin(-3.5, "token affiliation", func(j *muc.Join) muc.Outcome {

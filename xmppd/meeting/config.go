@@ -2,8 +2,10 @@ package meeting
 
 import (
 	"fmt"
+	"net/url"
 	"time"
 
+	"parley/jwtauth"
 	"parley/xmppd/stanza"
 )
 
@@ -42,6 +44,30 @@ type Config struct {
 	// Whitelist are accounts (user@host) and domains that need neither the leave of
 	// a lobby nor a password, such as recorders.
 	Whitelist []string `yaml:"whitelist"`
+	// MessageLimit is how many chat messages a room takes in all; 0: any number.
+	MessageLimit int `yaml:"message_limit"`
+	// AllOwners makes everybody who enters a moderator.
+	AllOwners bool `yaml:"all_owners"`
+	// WaitForHost has people without a token or an account wait in a lobby until
+	// somebody with one comes.
+	WaitForHost bool `yaml:"wait_for_host"`
+	// HostsModerate makes those for whom the others wait moderators.
+	HostsModerate bool `yaml:"hosts_moderate"`
+	// TokenModeration has nothing but the claim moderator of tokens, outside of
+	// their context, say who moderates: nobody can be made moderator by others.
+	TokenModeration bool `yaml:"token_moderation"`
+	// ModeratorsLobby switches on a lobby, with TokenModeration, when the first
+	// moderator comes.
+	ModeratorsLobby bool `yaml:"moderators_lobby"`
+	// CloseRoom ends a meeting when its moderators leave: at_once with the first of
+	// them, or later, some time after the last; empty: never.
+	CloseRoom string `yaml:"close_room"`
+	// CloseRoomTimeout is that time.
+	CloseRoomTimeout time.Duration `yaml:"close_room_timeout"`
+	// Statistics are told when CloseRoom has ended a room.
+	Statistics StatisticsConfig `yaml:"statistics"`
+	// HTTP is what the server tells and does by HTTP.
+	HTTP HTTPConfig `yaml:"http"`
 	// TranscriberPrefixes are how addresses begin from which subtitles are accepted.
 	TranscriberPrefixes []string `yaml:"transcriber_prefixes"`
 	// ExternalServices lists the STUN and TURN servers clients are told of when they
@@ -51,6 +77,8 @@ type Config struct {
 
 // DefaultConfig is for one domain with tokens.
 func DefaultConfig() Config {
+	system := jwtauth.DefaultConfig()
+	system.RequireRoom, system.VerifyDomain = false, false // they are for no room
 	return Config{
 		Domain:            "meet.localhost",
 		FocusNick:         "focus",
@@ -60,6 +88,10 @@ func DefaultConfig() Config {
 		TokenAffiliation:  true,
 		Identity:          true,
 		LobbyNeedsName:    true,
+		HTTP:              HTTPConfig{InfoNeedsToken: true, System: system},
+		HostsModerate:     true,
+		ModeratorsLobby:   true,
+		CloseRoomTimeout:  20 * time.Second,
 		Services: ServicesConfig{Lobby: true, BreakoutRooms: true, AVModeration: true, SpeakerStats: true,
 			ConferenceDuration: true, EndConference: true, Polls: true, RoomMetadata: true},
 		DefaultPermissions: []string{
@@ -89,6 +121,24 @@ func (c Config) Validate() error {
 		if _, err := stanza.ParseAddr(w); err != nil {
 			return fmt.Errorf("whitelist: %q: %w", w, err)
 		}
+	}
+	switch {
+	case c.MessageLimit < 0:
+		return fmt.Errorf("message_limit: must not be negative")
+	case c.CloseRoom != "" && c.CloseRoom != CloseAtOnce && c.CloseRoom != CloseLater:
+		return fmt.Errorf("close_room: %q is not at_once or later", c.CloseRoom)
+	case c.CloseRoomTimeout < time.Second || c.CloseRoomTimeout > time.Hour:
+		return fmt.Errorf("close_room_timeout: %s is not between 1s and 1h", c.CloseRoomTimeout)
+	case (c.WaitForHost || c.TokenModeration && c.ModeratorsLobby) && !c.Services.Lobby:
+		return fmt.Errorf("services.lobby: is needed by wait_for_host and moderators_lobby")
+	}
+	if c.HTTP.hasSystem() {
+		if err := c.HTTP.System.Validate(); err != nil {
+			return fmt.Errorf("http.system.%w", err)
+		}
+	}
+	if _, err := url.Parse(c.Statistics.URL); err != nil {
+		return fmt.Errorf("statistics.url: is no address")
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package meeting
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 
 	"parley/internal/logx"
 	"parley/internal/wire/ns"
@@ -177,7 +179,11 @@ func encode(v any) string {
 func decode(text string, v any) bool {
 	d := json.NewDecoder(bytes.NewReader([]byte(text)))
 	d.UseNumber()
-	return d.Decode(v) == nil && !d.More()
+	if d.Decode(v) != nil {
+		return false
+	}
+	_, err := d.Token()
+	return errors.Is(err, io.EOF)
 }
 
 // displayName is the name an occupant shows, empty if none.

@@ -22,6 +22,8 @@ type lobby struct {
 	reason string
 	// noName lets people wait who have not said their name.
 	noName bool
+	// lasting keeps the room while people wait, even when it is empty.
+	lasting bool
 }
 
 // lobbyNote is what everybody in the room hears (xmpp.md §6.3).
@@ -61,8 +63,10 @@ func (m *Rules) installLobby(d *desk) (router.Host, error) {
 	})
 	h.OnInvite(m.letIn)
 	h.OnAffiliation(func(r *muc.Room, c *muc.Change) { m.mirrorToLobby(r, c) })
+	h.OnLeft(func(r *muc.Room, _ *muc.Occupant) { m.reviewLobby(r) })
 	h.OnDestroyed(func(r *muc.Room) {
 		if l := stateOf[lobby](r); !l.addr.IsZero() {
+			m.lobbies.Delete(r.Node())
 			_ = waiting.Do(l.addr, func(lr *muc.Room) { lr.Destroy("", stanza.Addr{}, "") })
 		}
 	})

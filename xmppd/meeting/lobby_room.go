@@ -52,6 +52,11 @@ func (m *Rules) newLobbyHost(d *desk) (*muc.Host, error) {
 	})
 	m.installIdentity(h)
 	m.installProtection(h)
+	h.OnLeft(func(lr *muc.Room, _ *muc.Occupant) {
+		if main := stateOf[antechamber](lr).main; main != nil && len(lr.Occupants()) == 0 {
+			main.Post(func() { m.reviewLobby(main) })
+		}
+	})
 	h.OnSubmit(func(_ *muc.Room, s *muc.Submission) *stanza.Error {
 		return stanza.Err(stanza.Cancel, stanza.NotAllowed, "A lobby is set up in its room")
 	})
@@ -86,16 +91,6 @@ func whisper(lr *muc.Room, o *muc.Occupant, st *stanza.Stanza) muc.Outcome {
 		}
 	}
 	return muc.Handled
-}
-
-// passes says that an address is on the list of those who need no leave to enter.
-func (m *Rules) passes(a stanza.Addr) bool {
-	for _, w := range m.cfg.Whitelist {
-		if w == a.Domain() || w == a.Bare().String() {
-			return true
-		}
-	}
-	return false
 }
 
 func samePassword(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }

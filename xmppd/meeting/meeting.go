@@ -1,6 +1,7 @@
 package meeting
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -23,6 +24,11 @@ type Rules struct {
 	focus    stanza.Addr // of conference requests
 	log      *logrus.Entry
 	where    *whereabouts
+
+	ctx        context.Context // of what runs in the background, until Close
+	cancel     context.CancelFunc
+	background sync.WaitGroup
+	reports    chan struct{} // a token for each report under way
 
 	// The services that others of them need; nil where they are switched off.
 	metadata, breakoutDesk  *desk
@@ -47,7 +53,8 @@ func Install(host *muc.Host, cfg Config, verifier *jwtauth.Verifier, log *logrus
 		return nil, fmt.Errorf("meetings: %w", err)
 	}
 	m := &Rules{cfg: cfg, host: host, verifier: verifier, rt: host.Router(), focus: stanza.MustAddr(cfg.focusAddr()), log: log,
-		where: &whereabouts{rooms: make(map[stanza.Addr][]*muc.Room)}}
+		where: &whereabouts{rooms: make(map[stanza.Addr][]*muc.Room)}, reports: make(chan struct{}, maxReports)}
+	m.ctx, m.cancel = context.WithCancel(context.Background())
 	if err := m.installRooms(); err != nil {
 		return nil, err
 	}
@@ -62,6 +69,12 @@ func Install(host *muc.Host, cfg Config, verifier *jwtauth.Verifier, log *logrus
 	m.installPermissions(h)
 	m.installProtection(h)
 	m.installTranscripts(h)
+	m.installWhitelist(h)
+	m.installMessages(h)
+	m.installAllOwners(h)
+	m.installWaitForHost(h)
+	m.installTokenModeration(h)
+	m.installCloseRoom(h)
 	if err := m.installServices(); err != nil {
 		m.Close()
 		return nil, err
@@ -80,8 +93,11 @@ func (m *Rules) Hosts() []*muc.Host {
 	return out
 }
 
-// Close ends the rooms of these hosts. It may be called twice.
+// Close ends the rooms of these hosts and what runs in the background. It may be
+// called twice.
 func (m *Rules) Close() {
+	m.cancel()
+	m.background.Wait()
 	for _, h := range m.Hosts() {
 		h.Close()
 	}

@@ -149,7 +149,7 @@ func (m *Rules) looks(q *request) *stanza.Error {
 	if sp == nil {
 		return nil
 	}
-	if expression == "" || len(expression) > 32 || err != nil || duration < 0 || duration > 1e9 {
+	if expression == "" || len(expression) > 32 || err != nil || !(duration >= 0 && duration <= 1e9) {
 		return errBadContent
 	}
 	if sp.expressions == nil {
@@ -161,7 +161,7 @@ func (m *Rules) looks(q *request) *stanza.Error {
 		}
 	}
 	stamp, err := strconv.ParseFloat(q.attr("timestamp"), 64)
-	if err != nil || stamp < 0 || stamp > 1e15 {
+	if err != nil || !(stamp >= 0 && stamp <= 1e15) { // NaN is neither
 		stamp = float64(time.Now().UnixMilli())
 	}
 	sp.landmarks = append(sp.landmarks, landmark{duration, expression, stamp})
