@@ -10,13 +10,14 @@ import (
 // by the link, which knows their addresses. Both methods are called only from the
 // shard's goroutine; Wake from anywhere.
 type Link interface {
-	// Receive waits up to wait for SRTP and SRTCP datagrams. It writes the i-th one
+	// Receive waits for SRTP and SRTCP datagrams, at the latest until the given time. It writes the i-th one
 	// into buffers[i], its length into sizes[i] (0: nothing for the shard), its sender into
 	// peers[i], how many microseconds it lay in the kernel into ages[i], and returns how
 	// many there are.
-	Receive(buffers [][]byte, sizes []int, peers []uint32, ages []int64, wait time.Duration) int
+	Receive(buffers [][]byte, sizes []int, peers []uint32, ages []int64, until time.Time) int
 	// Send sends datagrams[i] to peers[i] and returns how many left. It never blocks:
-	// what does not fit into the socket's or connection's queue is dropped.
+	// what does not fit into the socket's or connection's queue is dropped. What goes to one
+	// peer stands together, and the longer such a run is, the less it may cost.
 	Send(peers []uint32, datagrams [][]byte) int
 	// Wake ends a waiting Receive.
 	Wake()

@@ -14,14 +14,13 @@ import (
 // simulcaster sends three encodings of one source, each with three temporal layers and
 // numbers of its own.
 type simulcaster struct {
-	b       *testBench
-	p       *testPeer
-	seq     [3]uint16
-	pid     [3]uint16
-	tl0     [3]uint8
-	ts      [3]uint32
-	n       [3]int
-	dropped map[int]bool
+	b   *testBench
+	p   *testPeer
+	seq [3]uint16
+	pid [3]uint16
+	tl0 [3]uint8
+	ts  [3]uint32
+	n   [3]int
 }
 
 var temporalPattern = [4]uint8{0, 2, 1, 2}
@@ -61,7 +60,6 @@ type player struct {
 	tl0     uint8
 	ended   bool
 	frames  int
-	sizes   map[int]int
 	keys    int
 }
 

@@ -37,6 +37,8 @@ type leg struct {
 	remb    rembState
 	probe   probeState
 	nextRR  int64
+	// waiting is what is queued for the endpoint.
+	waiting [classCount]chain
 	// firSeq counts the full intra requests sent to this endpoint.
 	firSeq uint8
 

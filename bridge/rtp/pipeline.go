@@ -252,34 +252,24 @@ func (s *Shard) rewrite(e *Endpoint, u *upStream, p *packet, b []byte) {
 	}
 }
 
-// send stamps the packet for congestion control and encrypts it into the next free send
-// buffer: the encryption is the copy.
+// send stamps the packet for congestion control and encrypts it into the send queue: the
+// encryption is the copy.
 func (s *Shard) send(r *Endpoint, b []byte, p *packet, probe bool) bool {
 	s.in(StageSend)
-	if s.queued == sendBatch {
-		s.flush()
-	}
+	room := s.room()
+	class := classOther
 	if p.congestion != 0 {
 		s.stamp(r, b, p, probe)
+		class = classStamped
 	}
-	at := s.queued * slotSize
-	sealed, err := r.leg.send.EncryptRTP(s.outStore[at:at:at+slotSize], b[p.start:p.end], &s.header)
+	sealed, err := r.leg.send.EncryptRTP(room, b[p.start:p.end], &s.header)
 	if err != nil {
 		s.drop(StageSend)
 		return false
 	}
-	s.enqueue(r, sealed)
+	s.enqueue(r, sealed, class)
 	r.leg.stats.PacketsSent++
 	return true
-}
-
-func (s *Shard) enqueue(r *Endpoint, sealed []byte) {
-	s.out[s.queued], s.outPeers[s.queued] = sealed, r.peer
-	s.queued++
-	r.leg.stats.BytesSent += uint64(len(sealed))
-	r.leg.down.add(len(sealed))
-	s.stats.now.PacketsSent++
-	s.stats.now.BytesSent += uint64(len(sealed))
 }
 
 // stamp writes the transport-wide sequence number, or the send time for receivers that
@@ -301,14 +291,4 @@ func (s *Shard) stamp(r *Endpoint, b []byte, p *packet, probe bool) {
 	default:
 		clear(x)
 	}
-}
-
-// flush hands what is queued to the link.
-func (s *Shard) flush() {
-	if s.queued == 0 {
-		return
-	}
-	sent := s.link.Send(s.outPeers[:s.queued], s.out[:s.queued])
-	s.stats.now.Stages[StageSend].Dropped += uint64(s.queued - sent)
-	s.queued = 0
 }

@@ -18,16 +18,12 @@ func (s *Shard) sendRTCP(e *Endpoint, b []byte) {
 	if e.leg.send == nil {
 		return
 	}
-	if s.queued == sendBatch {
-		s.flush()
-	}
-	at := s.queued * slotSize
-	sealed, err := e.leg.send.EncryptRTCP(s.outStore[at:at:at+slotSize], b, nil)
+	sealed, err := e.leg.send.EncryptRTCP(s.room(), b, nil)
 	if err != nil {
 		s.drop(StageSend)
 		return
 	}
-	s.enqueue(e, sealed)
+	s.enqueue(e, sealed, classOther)
 }
 
 // reports tells an endpoint how its streams arrive.

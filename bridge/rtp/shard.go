@@ -3,7 +3,6 @@ package rtp
 import (
 	"context"
 	"math/rand/v2"
-	"runtime"
 	"sync"
 	"time"
 
@@ -14,9 +13,8 @@ const (
 	// mailboxSize bounds the commands waiting for the shard. At the bound the caller
 	// waits: a command is never lost while the shard runs.
 	mailboxSize = 1 << 14
-	// receiveBatch is the number of datagrams taken in at once, sendBatch those sent.
+	// receiveBatch is the number of datagrams taken in at once.
 	receiveBatch = 64
-	sendBatch    = 256
 	// tick is how often timers are looked at while there are endpoints, idleTick without.
 	tick     = 10 * time.Millisecond
 	idleTick = time.Second
@@ -47,11 +45,8 @@ type Shard struct {
 	peers   [receiveBatch]uint32
 	ages    [receiveBatch]int64
 
-	// What waits to be sent.
-	out      [sendBatch][]byte
-	outPeers [sendBatch]uint32
-	outStore []byte
-	queued   int
+	// out is what waits to be sent.
+	out sendQueue
 
 	// Scratch space.
 	packet  packet
@@ -75,7 +70,7 @@ func NewShard(cfg Config, link Link) *Shard {
 		arena:     newArena(cfg.ArenaSlots),
 		endpoints: map[uint32]*Endpoint{},
 		epoch:     time.Now(),
-		outStore:  make([]byte, sendBatch*slotSize),
+		out:       newSendQueue(),
 		rtcpIn:    make([]byte, slotSize),
 		rtcpOut:   make([]byte, slotSize),
 		plain:     make([]byte, slotSize),
@@ -92,27 +87,29 @@ func NewShard(cfg Config, link Link) *Shard {
 
 // Run serves until ctx is done. It may be called once.
 func (s *Shard) Run(ctx context.Context) error {
-	// The thread ends with the goroutine, so nobody inherits its priority.
-	runtime.LockOSThread()
 	raisePriority()
 	stop := context.AfterFunc(ctx, s.mailbox.close)
 	defer stop()
 	defer context.AfterFunc(ctx, s.link.Wake)()
 	for ctx.Err() == nil {
-		wait := idleTick
-		if len(s.list) > 0 {
-			wait = time.Duration(s.nextTick-s.clock) * time.Microsecond
-		}
-		s.step(wait)
+		s.step(s.due())
 	}
 	s.mailbox.close()
 	return nil
 }
 
+// due is when the next step is due if nothing arrives.
+func (s *Shard) due() time.Time {
+	if len(s.list) == 0 {
+		return s.at(s.clock).Add(idleTick)
+	}
+	return s.at(s.nextTick)
+}
+
 // step is one turn of the loop: take in what is there, carry out commands, forward,
 // run timers, send.
-func (s *Shard) step(wait time.Duration) {
-	n := s.receive(wait)
+func (s *Shard) step(until time.Time) {
+	n := s.receive(until)
 	s.clock = time.Since(s.epoch).Microseconds()
 	s.runCommands()
 	for i := range n {
@@ -128,7 +125,7 @@ func (s *Shard) step(wait time.Duration) {
 }
 
 // receive offers free slots to the link.
-func (s *Shard) receive(wait time.Duration) int {
+func (s *Shard) receive(until time.Time) int {
 	n := 0
 	for ; n < receiveBatch; n++ {
 		if s.slots[n] == noSlot {
@@ -142,7 +139,7 @@ func (s *Shard) receive(wait time.Duration) int {
 		s.reclaim()
 		return 0
 	}
-	return s.link.Receive(s.buffers[:n], s.sizes[:n], s.peers[:n], s.ages[:n], wait)
+	return s.link.Receive(s.buffers[:n], s.sizes[:n], s.peers[:n], s.ages[:n], until)
 }
 
 // reclaim lets go of what is kept for retransmissions when there is no memory for

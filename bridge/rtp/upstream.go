@@ -55,16 +55,15 @@ type upStream struct {
 	history upHistory
 
 	// Reception statistics (RFC 3550, appendix A).
-	received                        uint64
-	expectedBefore, receivedBefore  uint64
-	jitter                          float64
-	transitBefore                   int64
-	reportNTP                       uint32
-	reportAt                        int64
-	lastArrival                     int64
-	lossFraction                    float64
-	clockRate                       uint32
-	lastRetransmitted, retransmited uint64
+	received                       uint64
+	expectedBefore, receivedBefore uint64
+	jitter                         float64
+	transitBefore                  int64
+	reportNTP                      uint32
+	reportAt                       int64
+	lastArrival                    int64
+	lossFraction                   float64
+	clockRate                      uint32
 
 	// silent counts silent packets in a row, quiet closes the gaps of those left out.
 	silent int

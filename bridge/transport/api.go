@@ -112,6 +112,9 @@ type Handler interface {
 type Stats struct {
 	DatagramsReceived, BytesReceived uint64
 	DatagramsSent, BytesSent         uint64
+	// MessagesSent counts what the kernel was given for them over UDP: with segmentation
+	// a message carries several datagrams of one receiver.
+	MessagesSent uint64
 	// Garbage counts datagrams that were none of ours: unknown first byte, unknown sender,
 	// bad STUN. They are dropped silently.
 	Garbage uint64

@@ -1,17 +1,28 @@
 package transport
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// batchSize is the number of datagrams one system call carries.
-const batchSize = 64
+const (
+	// batchSize is the number of messages one system call carries.
+	batchSize = 64
+	// outVectors is the number of datagrams in them.
+	outVectors = 1024
+	// runSegments and runBytes bound the datagrams one message carries: the kernel takes 64
+	// of them, and a packet's length must fit into 16 bits with its headers.
+	runSegments = 64
+	runBytes    = 65000
+)
 
 // rawAddr is a remote address in the form the kernel wants.
 type rawAddr struct {
@@ -65,9 +76,35 @@ type udpSocket struct {
 	inNames [batchSize]rawAddr
 	inTimes [batchSize]timeControl
 
-	out    [batchSize]unix.Mmsghdr
-	outVec [batchSize]unix.Iovec
-	queued int
+	// What is queued: messages, their receivers and control messages, and the datagrams.
+	out        [batchSize]unix.Mmsghdr
+	outTo      [batchSize]*destination
+	outControl [batchSize]segmentControl
+	outVec     [outVectors]unix.Iovec
+	queued     int
+	vectors    int
+	// segments says that the kernel knows UDP_SEGMENT. run is the state of the last message.
+	segments bool
+	run      run
+	// messages counts what the kernel was given.
+	messages uint64
+}
+
+// run is a message that may still grow: datagrams of one size to one receiver, of which
+// the last may be smaller.
+type run struct {
+	size, total int
+	open        bool
+}
+
+// segmentControl is the control message with the size of the segments.
+type segmentControl [3]uint64
+
+func (c *segmentControl) set(size int) {
+	h := (*unix.Cmsghdr)(unsafe.Pointer(c))
+	h.Level, h.Type = unix.SOL_UDP, unix.UDP_SEGMENT
+	h.SetLen(unix.CmsgLen(2))
+	*(*uint16)(unsafe.Add(unsafe.Pointer(c), unix.CmsgLen(0))) = uint16(size)
 }
 
 func openSocket(addr netip.AddrPort, buffer int) (*udpSocket, error) {
@@ -89,9 +126,9 @@ func openSocket(addr netip.AddrPort, buffer int) (*udpSocket, error) {
 		s.in[i].Hdr.SetIovlen(1)
 		s.in[i].Hdr.Name = &s.inNames[i].name[0]
 		s.in[i].Hdr.Control = (*byte)(unsafe.Pointer(&s.inTimes[i]))
-		s.out[i].Hdr.Iov = &s.outVec[i]
-		s.out[i].Hdr.SetIovlen(1)
 	}
+	_, err = unix.GetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT)
+	s.segments = err == nil
 	return s, nil
 }
 
@@ -174,7 +211,8 @@ func (s *udpSocket) receive(buffers [][]byte, sizes []int, ages []int64) int {
 		s.inTimes[i].header = unix.Cmsghdr{}
 	}
 	for {
-		got, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(s.fd),
+		// It never waits, so the scheduler need not know.
+		got, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(s.fd),
 			uintptr(unsafe.Pointer(&s.in[0])), uintptr(n), unix.MSG_DONTWAIT, 0, 0)
 		if errno == unix.EINTR {
 			continue
@@ -198,36 +236,90 @@ func (s *udpSocket) receive(buffers [][]byte, sizes []int, ages []int64) int {
 // from is the sender of the i-th datagram of the last receive.
 func (s *udpSocket) from(i int) netip.AddrPort { return s.inNames[i].addrPort() }
 
-// queue adds a datagram to the next flush; the caller flushes when it is full.
+// queue adds a datagram to the next flush; the caller flushes when it is full. A
+// datagram for the same receiver as the one before, and not longer, travels in the same
+// message: the kernel walks its send path once for all of them (UDP_SEGMENT).
 func (s *udpSocket) queue(b []byte, to *destination) (full bool) {
-	i := s.queued
-	s.outVec[i].Base = &b[0]
-	s.outVec[i].SetLen(len(b))
-	s.out[i].Hdr.Name = &to.raw.name[0]
-	s.out[i].Hdr.Namelen = to.raw.size
-	s.queued++
-	return s.queued == batchSize
+	v := s.vectors
+	s.outVec[v].Base = &b[0]
+	s.outVec[v].SetLen(len(b))
+	s.vectors++
+	if !s.extendRun(len(b), to) {
+		i := s.queued
+		h := &s.out[i].Hdr
+		h.Iov = &s.outVec[v]
+		h.SetIovlen(1)
+		h.Name, h.Namelen = &to.raw.name[0], to.raw.size
+		h.Control, h.Controllen = nil, 0
+		s.outTo[i] = to
+		s.queued++
+		s.run = run{size: len(b), total: len(b), open: s.segments && !to.plain.Load()}
+	}
+	return s.queued == batchSize || s.vectors == outVectors
 }
 
-// flush sends what is queued. A datagram the kernel refuses is skipped; when the
-// socket's buffer is full the rest is dropped, because waiting would stall everybody.
+// extendRun adds the datagram queued last to the last message if it fits.
+func (s *udpSocket) extendRun(size int, to *destination) bool {
+	r := &s.run
+	if !r.open || s.queued == 0 || s.outTo[s.queued-1] != to || size > r.size || r.total+size > runBytes {
+		return false
+	}
+	i := s.queued - 1
+	h := &s.out[i].Hdr
+	n := int(h.Iovlen) + 1
+	h.SetIovlen(n)
+	if n == 2 {
+		s.outControl[i].set(r.size)
+		h.Control = (*byte)(unsafe.Pointer(&s.outControl[i]))
+		h.SetControllen(unix.CmsgSpace(2))
+	}
+	r.total += size
+	r.open = size == r.size && n < runSegments
+	return true
+}
+
+// flush sends what is queued. A message the kernel refuses is skipped; when the socket's
+// buffer is full the rest is dropped, because waiting would stall everybody.
 func (s *udpSocket) flush() (sent int) {
 	for done := 0; done < s.queued; {
 		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(s.fd),
 			uintptr(unsafe.Pointer(&s.out[done])), uintptr(s.queued-done), unix.MSG_DONTWAIT, 0, 0)
 		switch {
 		case errno == unix.EINTR:
+			continue
 		case errno == unix.EAGAIN:
-			s.queued = 0
-			return sent
+			n = uintptr(s.queued - done)
 		case errno != 0:
-			done++
+			n = 1
+			sent += s.refused(done, errno)
 		default:
-			sent += int(n)
-			done += int(n)
+			s.messages += uint64(n)
+			for i := range int(n) {
+				sent += int(s.out[done+i].Hdr.Iovlen)
+			}
+		}
+		done += int(n)
+	}
+	clear(s.outTo[:s.queued])
+	s.queued, s.vectors, s.run = 0, 0, run{}
+	return sent
+}
+
+// refused deals with a message the kernel did not take. If it carried several datagrams,
+// the way to that receiver may be one that cannot cut them: no checksums by the device, a
+// tunnel, a small MTU. Then they go one by one, and so does all that follows.
+func (s *udpSocket) refused(i int, why syscall.Errno) (sent int) {
+	h := &s.out[i].Hdr
+	if h.Iovlen < 2 || why != unix.EIO && why != unix.EINVAL && why != unix.EMSGSIZE && why != unix.EOPNOTSUPP {
+		return 0
+	}
+	s.outTo[i].plain.Store(true)
+	for _, v := range unsafe.Slice(h.Iov, int(h.Iovlen)) {
+		if s.sendOne(unsafe.Slice(v.Base, int(v.Len)), s.outTo[i]) {
+			sent++
+			s.messages++
 		}
 	}
-	s.queued = 0
 	return sent
 }
 
@@ -245,55 +337,66 @@ func (s *udpSocket) sendOne(b []byte, to *destination) bool {
 	}
 }
 
-// The states of a poller.
-const (
-	pollerIdle = iota
-	pollerWoken
-	pollerAsleep
-)
-
-// poller waits for any of the sockets or for a wake-up.
+// poller waits for any of the sockets or for a wake-up. The sockets hang on an epoll
+// descriptor of their own, and that one is waited for by the runtime like any connection:
+// a goroutine that waits in a system call of its own would hold a thread and make the
+// runtime's monitor look after it thousands of times a second, which costs more than the
+// media.
 type poller struct {
-	fds   []unix.PollFd
-	event int
-	state atomic.Int32
+	file *os.File
+	conn syscall.RawConn
+	// until is the deadline in force; only the waiter uses it.
+	until time.Time
+	woken atomic.Bool
 }
 
 func newPoller(sockets []*udpSocket) (*poller, error) {
-	event, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, err
 	}
-	p := &poller{event: event, fds: []unix.PollFd{{Fd: int32(event), Events: unix.POLLIN}}}
 	for _, s := range sockets {
-		p.fds = append(p.fds, unix.PollFd{Fd: int32(s.fd), Events: unix.POLLIN})
+		ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(s.fd)}
+		err = errors.Join(err, unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, s.fd, &ev))
+	}
+	// Files that would block are handed to the runtime's poller.
+	err = errors.Join(err, unix.SetNonblock(fd, true))
+	p := &poller{file: os.NewFile(uintptr(fd), "sockets")}
+	if err == nil {
+		err = p.file.SetReadDeadline(time.Time{})
+	}
+	if err == nil {
+		p.conn, err = p.file.SyscallConn()
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.file.Close())
 	}
 	return p, nil
 }
 
-// wait returns when a socket is readable, after d, or when woken, be it before.
-func (p *poller) wait(d time.Duration) {
-	if !p.state.CompareAndSwap(pollerIdle, pollerAsleep) {
-		p.state.Store(pollerIdle)
+// wait calls read until it says that it found something, the time has come, or wake was
+// called, be it before.
+func (p *poller) wait(until time.Time, read func(uintptr) bool) {
+	if until != p.until {
+		p.until = until
+		_ = p.file.SetReadDeadline(until)
+	}
+	if p.woken.Swap(false) {
+		read(0)
 		return
 	}
-	ts := unix.NsecToTimespec(int64(d))
-	_, err := unix.Ppoll(p.fds, &ts, nil)
-	p.state.Store(pollerIdle)
-	// The event is drained by what poll says, not by the state: a waker may have changed
-	// the state and not yet written.
-	if err == nil && p.fds[0].Revents != 0 {
-		var b [8]byte
-		_, _ = unix.Read(p.event, b[:])
+	if p.conn.Read(read) != nil {
+		// Too late, or woken: read was perhaps not called at all.
+		p.until = time.Time{}
+		p.woken.Store(false)
+		read(0)
 	}
 }
 
 // wake ends a wait, or the next one.
 func (p *poller) wake() {
-	if p.state.Swap(pollerWoken) == pollerAsleep {
-		one := [8]byte{1}
-		_, _ = unix.Write(p.event, one[:])
-	}
+	p.woken.Store(true)
+	_ = p.file.SetReadDeadline(time.Unix(1, 0))
 }
 
-func (p *poller) close() { _ = unix.Close(p.event) }
+func (p *poller) close() { _ = p.file.Close() }

@@ -21,6 +21,7 @@ type udpSocket struct {
 	bufRecv, bufSend int
 	last             netip.AddrPort
 	queued           int
+	messages         uint64
 }
 
 func openSocket(addr netip.AddrPort, buffer int) (*udpSocket, error) {
@@ -51,6 +52,7 @@ func (s *udpSocket) queue(b []byte, to *destination) bool {
 
 func (s *udpSocket) flush() int {
 	n := s.queued
+	s.messages += uint64(n)
 	s.queued = 0
 	return n
 }
@@ -88,13 +90,19 @@ type poller struct{ c chan struct{} }
 
 func newPoller([]*udpSocket) (*poller, error) { return &poller{c: make(chan struct{}, 1)}, nil }
 
-func (p *poller) wait(d time.Duration) {
-	timer := time.NewTimer(d)
+// wait calls read until it says that it found something, the time has come, or wake was
+// called, be it before.
+func (p *poller) wait(until time.Time, read func(uintptr) bool) {
+	if read(0) {
+		return
+	}
+	timer := time.NewTimer(time.Until(until))
 	defer timer.Stop()
 	select {
 	case <-p.c:
 	case <-timer.C:
 	}
+	read(0)
 }
 
 func (p *poller) wake() {

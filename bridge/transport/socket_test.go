@@ -24,9 +24,10 @@ func TestArrivalTimes(t *testing.T) {
 	if !s.sendOne(make([]byte, 100), newDestination(s, s.local)) {
 		t.Fatal("not sent")
 	}
-	p.wait(10 * time.Second)
 	buffers, sizes, ages := [][]byte{make([]byte, 2000), make([]byte, 2000)}, make([]int, 2), make([]int64, 2)
-	if n := s.receive(buffers, sizes, ages); n != 1 || sizes[0] != 100 || s.from(0) != s.local {
+	n := 0
+	p.wait(start.Add(10*time.Second), func(uintptr) bool { n = s.receive(buffers, sizes, ages); return n > 0 })
+	if n != 1 || sizes[0] != 100 || s.from(0) != s.local {
 		t.Fatalf("received %d, size %d, from %v", n, sizes[0], s.from(0))
 	}
 	if ages[0] < 1 || ages[0] > time.Since(start).Microseconds() {

@@ -48,12 +48,6 @@ func (st *tcpState) count() int {
 	return len(st.conns) + len(st.unidentified)
 }
 
-func (st *tcpState) find(k tcpKey) *tcpConn {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	return st.conns[k]
-}
-
 // findRemote finds the connection of a session to a remote address.
 func (st *tcpState) findRemote(s *Session, remote netip.AddrPort) *tcpConn {
 	st.mu.Lock()

@@ -40,6 +40,10 @@ type Transport struct {
 	certs     certificates
 	stats     counters
 
+	// reading belongs to the goroutine in Receive; read is receiveNow as a value, made once.
+	reading reading
+	read    func(uintptr) bool
+
 	// peers is read on every packet and written when sessions come and go.
 	peers [maxSessions]atomic.Pointer[peerSlot]
 
@@ -70,6 +74,8 @@ type destination struct {
 	raw  rawAddr
 	addr netip.AddrPort
 	tcp  *tcpConn
+	// plain says that the way there takes no message of several datagrams.
+	plain atomic.Bool
 }
 
 func newDestination(sock *udpSocket, addr netip.AddrPort) *destination {
@@ -79,6 +85,7 @@ func newDestination(sock *udpSocket, addr netip.AddrPort) *destination {
 // counters are the numbers behind Stats.
 type counters struct {
 	received, receivedBytes, sent, sentBytes atomic.Uint64
+	messages                                 atomic.Uint64
 	garbage, sendDropped, queueDropped       atomic.Uint64
 	tcpRefused                               atomic.Uint64
 	iceOK, iceOKTCP, iceFailed               atomic.Uint64
@@ -95,6 +102,7 @@ func New(cfg Config, log *logrus.Entry) (*Transport, error) {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}
 	t := &Transport{cfg: cfg, log: log, net: n, mux: newMux(), sessions: map[*Session]struct{}{}}
+	t.read = t.receiveNow
 	t.tcp.conns = map[tcpKey]*tcpConn{}
 	for i := range maxSessions {
 		t.free = append(t.free, uint32(maxSessions-1-i))
@@ -212,7 +220,7 @@ func (t *Transport) Stats() Stats {
 	c := &t.stats
 	return Stats{
 		DatagramsReceived: c.received.Load(), BytesReceived: c.receivedBytes.Load(),
-		DatagramsSent: c.sent.Load(), BytesSent: c.sentBytes.Load(),
+		DatagramsSent: c.sent.Load(), BytesSent: c.sentBytes.Load(), MessagesSent: c.messages.Load(),
 		Garbage: c.garbage.Load(), SendDropped: c.sendDropped.Load(), QueueDropped: c.queueDropped.Load(),
 		Sessions: sessions, TCPConnections: t.tcp.count(), TCPRefused: c.tcpRefused.Load(),
 		ICESucceeded: c.iceOK.Load(), ICEFailed: c.iceFailed.Load(), ICESucceededTCP: c.iceOKTCP.Load(),
@@ -223,19 +231,28 @@ func (t *Transport) Stats() Stats {
 
 // Receive waits for media, see rtp.Link. One goroutine only. A datagram that was not
 // media has been dealt with and leaves a size of 0 in its place.
-func (t *Transport) Receive(buffers [][]byte, sizes []int, peers []uint32, ages []int64, wait time.Duration) int {
-	n := t.receiveNow(buffers, sizes, peers, ages)
-	if n > 0 || wait <= 0 {
-		return n
-	}
-	t.poll.wait(wait)
-	return t.receiveNow(buffers, sizes, peers, ages)
+func (t *Transport) Receive(buffers [][]byte, sizes []int, peers []uint32, ages []int64, until time.Time) int {
+	t.reading = reading{buffers: buffers, sizes: sizes, peers: peers, ages: ages}
+	t.poll.wait(until, t.read)
+	return t.reading.n
 }
 
-func (t *Transport) receiveNow(buffers [][]byte, sizes []int, peers []uint32, ages []int64) int {
-	n := t.inbox.drain(buffers, sizes, peers)
-	clear(ages[:n])
-	return t.receiveSockets(buffers, sizes, peers, ages, n)
+// reading is what Receive was given and how much of it is filled.
+type reading struct {
+	buffers [][]byte
+	sizes   []int
+	peers   []uint32
+	ages    []int64
+	n       int
+}
+
+// receiveNow reads what is there and says whether that was anything.
+func (t *Transport) receiveNow(uintptr) bool {
+	r := &t.reading
+	r.n = t.inbox.drain(r.buffers, r.sizes, r.peers)
+	clear(r.ages[:r.n])
+	r.n = t.receiveSockets(r.buffers, r.sizes, r.peers, r.ages, r.n)
+	return r.n > 0
 }
 
 // Wake ends a waiting Receive.
@@ -250,32 +267,37 @@ func (t *Transport) Wake() {
 // Send sends media, see rtp.Link. One goroutine only.
 func (t *Transport) Send(peers []uint32, datagrams [][]byte) int {
 	var sent, bytes int
+	var slot *peerSlot
+	var d *destination
 	for i, b := range datagrams {
-		slot := t.peers[peers[i]&peerIndexMask].Load()
-		if slot == nil || slot.peer != peers[i] || len(b) == 0 {
+		if slot == nil || slot.peer != peers[i] {
+			d = nil
+			if slot = t.peers[peers[i]&peerIndexMask].Load(); slot != nil && slot.peer == peers[i] {
+				d = slot.dest.Load()
+			}
+		}
+		if d == nil || len(b) == 0 {
 			continue
 		}
-		d := slot.dest.Load()
-		switch {
-		case d == nil:
-		case d.tcp != nil:
+		bytes += len(b)
+		if d.tcp != nil {
 			if d.tcp.send(b) {
 				sent++
 			}
-		default:
-			if d.sock.queue(b, d) {
-				sent += d.sock.flush()
-			}
+		} else if d.sock.queue(b, d) {
+			sent += d.sock.flush()
 		}
-		bytes += len(b)
 	}
+	var messages uint64
 	for _, s := range t.sockets {
 		if s.queued > 0 {
 			sent += s.flush()
 		}
+		messages += s.messages
 	}
 	t.stats.sent.Add(uint64(sent))
 	t.stats.sentBytes.Add(uint64(bytes))
+	t.stats.messages.Store(messages)
 	t.stats.sendDropped.Add(uint64(len(datagrams) - sent))
 	return sent
 }
