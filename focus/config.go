@@ -55,8 +55,8 @@ type ClientConfig struct {
 	Username string `yaml:"username"`
 	// Password is the account's password.
 	Password string `yaml:"password"`
-	// TLS is required, ifpossible or disabled. On this machine's loopback no
-	// certificate is checked.
+	// TLS is required, ifpossible or disabled; empty means required, and on this
+	// machine's loopback, where no certificate is checked, ifpossible.
 	TLS xmppclient.TLSMode `yaml:"tls"`
 	// CAFile is a PEM file with the certificates to trust instead of the system's.
 	CAFile string `yaml:"ca_file"`

@@ -104,7 +104,7 @@ func DefaultConfig() Config {
 		Web:    meetweb.DefaultConfig(),
 	}
 	c.Focus.Domain, c.Web.Domain = "", ""
-	c.Focus.Client.Address, c.Focus.Component.Address = "", ""
+	c.Focus.Client.Address, c.Focus.Component.Address, c.Focus.Client.TLS = "", "", ""
 	c.Bridge.XMPP = nil
 	c.Bridge.WebSocket.Domains = nil
 	c.Web.XMPPAddress, c.Web.Bridges = "", nil
@@ -139,6 +139,7 @@ func (c *Config) derive(parts []Part, d data, secrets func() (Secrets, error)) e
 	near := c.nearby(parts)
 	fill(&c.Focus.Client.Address, near.c2s)
 	fill(&c.Focus.Component.Address, near.components)
+	fillTLS(&c.Focus.Client.TLS, c.Focus.Client.Address)
 	fill(&c.Web.XMPPAddress, near.http)
 	fill(&c.Bridge.WebSocket.ServerID, serverID)
 	if c.Web.Bridges == nil {
@@ -166,6 +167,15 @@ func (c *Config) nearby(parts []Part) nearby {
 		dialable(c.XMPPD.HTTPListen, "5280"), dialable(c.Bridge.WebSocket.Listen, "9090")}
 }
 
+// fillTLS wants encryption on every way on which somebody could listen in. On this
+// machine nobody can, and the server may say so by offering none.
+func fillTLS(mode *xmppclient.TLSMode, addr string) {
+	if *mode == "" && (onLoopback(addr) || addr == nearC2S) {
+		*mode = xmppclient.TLSIfPossible
+	}
+	fill((*string)(mode), string(xmppclient.TLSRequired))
+}
+
 // deriveBridgeLogin gives the bridge its account, and completes logins that were
 // written down without the names everybody would guess.
 func (c *Config) deriveBridgeLogin(d data, near nearby) {
@@ -186,10 +196,7 @@ func (c *Config) deriveBridgeLogin(d data, near nearby) {
 		fill(&x.Address, near.c2s)
 		fill(&x.Domain, "auth."+c.Domain)
 		fill(&x.Username, bridgeUser)
-		if onLoopback(x.Address) { // nobody listens in there, and the server may say so by offering no TLS
-			fill((*string)(&x.TLS), string(xmppclient.TLSIfPossible))
-		}
-		fill((*string)(&x.TLS), string(xmppclient.TLSRequired))
+		fillTLS(&x.TLS, x.Address)
 		if len(x.Rooms) == 0 {
 			x.Rooms = []string{breweryRoom + "@internal.auth." + c.Domain}
 		}

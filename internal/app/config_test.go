@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"parley/internal/xmppclient"
 )
 
 // derived is a configuration as a start of parts would see it, with fixed secrets.
@@ -57,6 +59,9 @@ bridge: {websocket: {listen: "127.0.0.1:6090", server_id: b1}}
 	require.Equal(t, "127.0.0.1:6222", c.Focus.Client.Address)
 	require.Equal(t, "127.0.0.1:6347", c.Focus.Component.Address)
 	require.Empty(t, c.XMPPD.Token.Secret, "the focus has no use for the token secret")
+	require.Equal(t, xmppclient.TLSIfPossible, c.Focus.Client.TLS)
+	c = derived(t, []Part{Focus}, text+"focus: {client: {address: '192.0.2.1:5222'}}\n")
+	require.Equal(t, xmppclient.TLSRequired, c.Focus.Client.TLS, "a network is no loopback")
 	c = derived(t, []Part{Bridge}, text)
 	require.Equal(t, "127.0.0.1:6222", c.Bridge.XMPP[0].Address)
 	require.Equal(t, "/data/tls/cert.pem", c.Bridge.XMPP[0].CAFile)
