@@ -46,6 +46,9 @@ func (s *Server) assemble(ctx context.Context) error {
 	s.accounts.OnDelete(func(name, domain string) { s.accountGone(contacts, name, domain) })
 	s.router = router.New(s.log)
 	s.router.SetAdmins(s.admins())
+	if err := s.openServices(ctx); err != nil {
+		return err
+	}
 	var verifier *jwtauth.Verifier
 	if s.cfg.Authentication == ByToken {
 		if verifier, err = jwtauth.NewVerifier(s.cfg.Token); err != nil {
@@ -93,6 +96,7 @@ func (s *Server) accountGone(contacts *roster, name, domain string) {
 			s.log.WithError(err).Error("contacts of a removed account cannot be told")
 		}
 	}
+	s.services.forget(owner)
 	if err := contacts.forget(owner); err != nil {
 		s.log.WithError(err).Error("contact list of a removed account cannot be removed")
 	}
@@ -161,15 +165,22 @@ func (s *Server) loginHost(h *c2s.Host, contacts *roster) error {
 			return ok
 		}
 	}
+	if s.services != nil && h.Accounts != nil {
+		o.Hooks = s.services.hooks(s.router)
+	}
 	h.Users = router.NewUsers(s.router, h.Domain, o)
 	svc.Ping()
 	svc.Version(product, s.opts.Version)
 	svc.Time(time.Now)
 	svc.LastActivity(s.started, time.Now)
-	svc.Gone()
 	svc.Roster(func() *router.Users { return h.Users }, list, s.log)
-	svc.ExternalServices(func(*module.Request, string) []module.ExternalService { return nil })
-	d := module.Disco{Node: node, Identities: []module.Identity{{Category: "server", Type: "im", Name: product}}}
+	svc.ExternalServices(s.external)
+	d := module.Disco{Node: node, Identities: []module.Identity{{Category: "server", Type: "im", Name: product}}, Contacts: s.cfg.Services.Contacts}
+	if o.Hooks != nil {
+		s.services.answers(svc, h, &d)
+	} else {
+		svc.Gone()
+	}
 	if h.Domain == s.cfg.Domain {
 		d.Items = s.items
 		// Clients take the addresses of a meeting's services from here.

@@ -104,6 +104,9 @@ type Config struct {
 	// MaxConnections is how many connections each listener serves at one time.
 	MaxConnections int `yaml:"max_connections"`
 
+	// Services are what ordinary XMPP clients use beside meetings.
+	Services ServicesConfig `yaml:"services"`
+
 	// Rooms is how meeting rooms behave.
 	Rooms muc.Config `yaml:"rooms"`
 	// Brewery is how the rooms where services report behave.
@@ -158,6 +161,7 @@ func DefaultConfig() Config {
 		BOSH:                 BOSHConfig{MaxWait: 120 * time.Second, Inactivity: 60 * time.Second, MaxSessions: 10000},
 		OfflineMessages:      100,
 		MaxConnections:       20000,
+		Services:             DefaultServicesConfig(),
 		Rooms:                muc.DefaultConfig(),
 		Brewery:              muc.BreweryConfig(),
 		Meeting:              meeting.DefaultConfig(),
@@ -176,6 +180,7 @@ func (c Config) names() Config {
 	fill(&c.AuthDomain, "auth."+c.Domain)
 	fill(&c.ConferenceDomain, "conference."+c.Domain)
 	fill(&c.BreweryDomain, "internal."+c.AuthDomain)
+	fill(&c.Services.PubSubDomain, "pubsub."+c.Domain)
 	fill(&c.Meeting.Domain, c.Domain)
 	accounts := append([]ServiceAccount(nil), c.ServiceAccounts...)
 	for i := range accounts {
@@ -212,6 +217,9 @@ func (c Config) Validate() error {
 	if err := c.Sessions.Validate(); err != nil {
 		return fmt.Errorf("sessions.%w", err)
 	}
+	if err := c.Services.Validate(); err != nil {
+		return fmt.Errorf("services.%w", err)
+	}
 	if err := c.Rooms.Validate(); err != nil {
 		return fmt.Errorf("rooms.%w", err)
 	}
@@ -241,7 +249,7 @@ func (c *Config) validateNames() error {
 		return nil
 	}
 	for _, d := range [][2]string{{"domain", c.Domain}, {"auth_domain", c.AuthDomain}, {"guest_domain", c.GuestDomain},
-		{"recorder_domain", c.RecorderDomain}, {"conference_domain", c.ConferenceDomain}, {"brewery_domain", c.BreweryDomain}} {
+		{"recorder_domain", c.RecorderDomain}, {"conference_domain", c.ConferenceDomain}, {"brewery_domain", c.BreweryDomain}, {"services.pubsub_domain", c.Services.PubSubDomain}} {
 		if err := check(d[0], d[1]); err != nil {
 			return err
 		}

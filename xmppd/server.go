@@ -54,6 +54,7 @@ type Server struct {
 	bosh       *bosh.Server
 	rooms      []*muc.Host
 	rules      *meeting.Rules
+	services   *services
 	users      map[string]*router.Users
 	proxies    []netip.Prefix
 	tls        *tls.Config
@@ -118,6 +119,7 @@ func New(cfg Config, log *logrus.Entry, opts Options) (*Server, error) {
 	}
 	if err := s.assemble(ctx); err != nil {
 		s.cancel()
+		s.services.close()
 		return nil, errors.Join(err, s.db.Close())
 	}
 	return s, nil
@@ -233,6 +235,7 @@ func (s *Server) stop(web *http.Server) {
 	for _, h := range s.rooms {
 		h.Close()
 	}
+	s.services.close()
 }
 
 // ServeC2S accepts clients on l until the server stops or l is closed.

@@ -3,6 +3,8 @@ package module
 import (
 	"crypto/sha1"
 	"encoding/base64"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 
@@ -17,7 +19,7 @@ type Identity struct{ Category, Type, Name string }
 // Item is an entry of disco#items.
 type Item struct{ Addr, Name string }
 
-// Disco is what a domain tells about itself.
+// Disco is what a domain tells about itself, and about its accounts.
 type Disco struct {
 	Identities []Identity
 	Features   []string
@@ -25,20 +27,52 @@ type Disco struct {
 	Items func() []Item
 	// Node is the caps node, an address of the software.
 	Node string
+	// Contacts are addresses of those who run the server, by the kind of concern
+	// (XEP-0157): abuse, admin, feedback, sales, security, status, support.
+	Contacts map[string][]string
+
+	// Account are further identities of accounts.
+	Account []Identity
+	// Known says whether somebody else may know an account; nil: nobody.
+	Known func(r *Request) bool
+	// Nodes answers disco#items of accounts, and all that names a node of one; nil: there
+	// is nothing.
+	Nodes Answer
+}
+
+// contactForm is the form of XEP-0157, empty without contacts.
+func (d *Disco) contactForm() []byte {
+	if len(d.Contacts) == 0 {
+		return nil
+	}
+	var b stanza.Builder
+	b.Start(ns.Data, "x", "type", "result")
+	b.Start("", "field", "var", "FORM_TYPE", "type", "hidden").Leaf("", "value", ns.ServerInfo).End()
+	for _, kind := range slices.Sorted(maps.Keys(d.Contacts)) {
+		b.Start("", "field", "var", kind+"-addresses", "type", "list-multi")
+		for _, a := range d.Contacts[kind] {
+			b.Leaf("", "value", a)
+		}
+		b.End()
+	}
+	return b.Bytes()
+}
+
+func (s *Service) hostFeatures(d Disco) []string {
+	return unique(slices.Concat([]string{ns.DiscoInfo, ns.DiscoItems}, s.features, d.Features))
 }
 
 // Disco answers disco#info and disco#items (XEP-0030, XEP-0115). It is called
 // last: the features of all answers given before are told too.
 func (s *Service) Disco(d Disco) {
-	features := append([]string{ns.DiscoInfo, ns.DiscoItems}, s.features...)
-	features = unique(append(features, d.Features...))
-	node := d.Node + "#" + capsHash(d.Identities, features)
+	features, form := s.hostFeatures(d), d.contactForm()
+	node := d.Node + "#" + capsHash(d, features)
 	s.OnHost(stanza.Get, ns.DiscoInfo, "query", "", func(r *Request) ([]byte, *stanza.Error) {
 		asked := r.Attr("node")
 		if asked != "" && asked != node {
 			return nil, stanza.Err(stanza.Cancel, stanza.ItemNotFound, "")
 		}
-		return infoQuery(asked, d.Identities, features), nil
+		return infoQuery(asked, d.Identities, features, form), nil
 	})
 	s.OnHost(stanza.Get, ns.DiscoItems, "query", "", func(r *Request) ([]byte, *stanza.Error) {
 		if r.Attr("node") != "" {
@@ -55,16 +89,24 @@ func (s *Service) Disco(d Disco) {
 	})
 	account := unique(append([]string{ns.DiscoInfo, ns.DiscoItems}, s.accounts...))
 	s.OnAccount(stanza.Get, ns.DiscoInfo, "query", "", func(r *Request) ([]byte, *stanza.Error) {
-		if !r.Own() {
+		node := r.Attr("node")
+		if node != "" && d.Nodes != nil {
+			return d.Nodes(r)
+		}
+		if !r.Own() && (d.Known == nil || !d.Known(r)) {
+			// RFC 6121, 8.5.2.3: strangers learn nothing about an account.
 			return nil, stanza.Err(stanza.Cancel, stanza.ServiceUnavailable, "")
 		}
 		kind := "registered"
-		if r.Session.Info().Anonymous {
+		if r.Session != nil && r.Own() && r.Session.Info().Anonymous {
 			kind = "anonymous"
 		}
-		return infoQuery(r.Attr("node"), []Identity{{"account", kind, ""}}, account), nil
+		return infoQuery(node, append([]Identity{{"account", kind, ""}}, d.Account...), account, nil), nil
 	})
 	s.OnAccount(stanza.Get, ns.DiscoItems, "query", "", func(r *Request) ([]byte, *stanza.Error) {
+		if d.Nodes != nil {
+			return d.Nodes(r)
+		}
 		if !r.Own() {
 			return nil, stanza.Err(stanza.Cancel, stanza.ServiceUnavailable, "")
 		}
@@ -75,13 +117,11 @@ func (s *Service) Disco(d Disco) {
 
 // Caps is the stream feature that saves clients a disco query (XEP-0115).
 func (s *Service) Caps(d Disco) []byte {
-	features := append([]string{ns.DiscoInfo, ns.DiscoItems}, s.features...)
-	features = unique(append(features, d.Features...))
 	var b stanza.Builder
-	return b.Empty(ns.Caps, "c", "hash", "sha-1", "node", d.Node, "ver", capsHash(d.Identities, features)).Bytes()
+	return b.Empty(ns.Caps, "c", "hash", "sha-1", "node", d.Node, "ver", capsHash(d, s.hostFeatures(d))).Bytes()
 }
 
-func infoQuery(node string, ids []Identity, features []string) []byte {
+func infoQuery(node string, ids []Identity, features []string, form []byte) []byte {
 	var b stanza.Builder
 	b.Start(ns.DiscoInfo, "query", "node", node)
 	for _, i := range ids {
@@ -90,7 +130,7 @@ func infoQuery(node string, ids []Identity, features []string) []byte {
 	for _, f := range features {
 		b.Empty("", "feature", "var", f)
 	}
-	return b.End().Bytes()
+	return b.Raw(form).End().Bytes()
 }
 
 func unique(in []string) []string {
@@ -105,13 +145,20 @@ func unique(in []string) []string {
 }
 
 // capsHash is XEP-0115 §5.1.
-func capsHash(ids []Identity, features []string) string {
+func capsHash(d Disco, features []string) string {
 	var parts []string
-	for _, i := range ids {
+	for _, i := range d.Identities {
 		parts = append(parts, i.Category+"/"+i.Type+"//"+i.Name)
 	}
 	sort.Strings(parts)
 	parts = append(parts, features...)
+	if len(d.Contacts) > 0 {
+		parts = append(parts, ns.ServerInfo)
+		for _, kind := range slices.Sorted(maps.Keys(d.Contacts)) {
+			parts = append(parts, kind+"-addresses")
+			parts = append(parts, slices.Sorted(slices.Values(d.Contacts[kind]))...)
+		}
+	}
 	sum := sha1.Sum([]byte(strings.Join(parts, "<") + "<"))
 	return base64.StdEncoding.EncodeToString(sum[:])
 }

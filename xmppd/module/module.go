@@ -102,3 +102,6 @@ func (s *Service) HandleStanza(st *stanza.Stanza, from *router.Session) {
 		s.router.Reply(st, content)
 	}
 }
+
+// Feature tells of something accounts can do that is answered elsewhere.
+func (s *Service) Feature(name string) { s.accounts = append(s.accounts, name) }

@@ -114,7 +114,7 @@ func TestAnswers(t *testing.T) {
 
 // The example of XEP-0115 §5.2.
 func TestCapsHash(t *testing.T) {
-	got := capsHash([]Identity{{"client", "pc", "Exodus 0.9.1"}},
+	got := capsHash(Disco{Identities: []Identity{{"client", "pc", "Exodus 0.9.1"}}},
 		[]string{ns.Caps, ns.DiscoInfo, ns.DiscoItems, ns.MUC})
 	if got != "QgayPKawpkPSDYmwT/WM94uAlu0=" {
 		t.Errorf("got %s", got)

@@ -1,0 +1,120 @@
+package xmppd
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/base64"
+	"strconv"
+	"time"
+
+	"parley/internal/wire/ns"
+	"parley/xmppd/c2s"
+	"parley/xmppd/module"
+	"parley/xmppd/pubsub"
+	"parley/xmppd/router"
+	"parley/xmppd/stanza"
+)
+
+// services are what ordinary clients use beside meetings.
+type services struct {
+	pubsub *pubsub.Service
+	people *module.People
+}
+
+// openServices opens what the services keep.
+func (s *Server) openServices(ctx context.Context) error {
+	if !s.cfg.Services.Enabled {
+		return nil
+	}
+	var err error
+	x := &services{}
+	if x.people, err = module.NewPeople(ctx, s.cfg.Services.People, s.db, s.log); err != nil {
+		return err
+	}
+	if x.pubsub, err = pubsub.New(ctx, s.cfg.Services.PubSub, s.db, s.router, s.log); err != nil {
+		return err
+	}
+	s.services = x
+	return s.router.Add(s.cfg.Services.PubSubDomain, x.pubsub.Host())
+}
+
+// close ends what runs.
+func (x *services) close() {
+	if x != nil {
+		x.pubsub.Close()
+	}
+}
+
+// forget removes what belonged to an account.
+func (x *services) forget(account stanza.Addr) {
+	if x != nil {
+		x.pubsub.Forget(account)
+		x.people.Forget(account)
+	}
+}
+
+// hooks joins the services in on what goes to and from accounts.
+func (x *services) hooks(rt *router.Router) *router.Hooks {
+	h := &router.Hooks{}
+	x.people.Guard(h, rt)
+	h.OnOutgoingPresence(x.people.Avatar)
+	h.OnPresence(x.pubsub.Presence)
+	h.OnSubscribed(x.pubsub.Subscribed)
+	return h
+}
+
+// answers adds what the services answer for the accounts of a host.
+func (x *services) answers(svc *module.Service, h *c2s.Host, d *module.Disco) {
+	users := func() *router.Users { return h.Users }
+	svc.Private(x.people, nil)
+	svc.VCard(x.people, users)
+	svc.Blocking(x.people, users)
+	node := func(r *module.Request) ([]byte, *stanza.Error) {
+		x.pubsub.Account(h.Users, r.Stanza, r.Session)
+		return nil, module.Answered
+	}
+	for _, typ := range []string{stanza.Get, stanza.Set} {
+		svc.OnAccount(typ, ns.PubSub, "pubsub", "", node)
+		svc.OnAccount(typ, ns.PubSubOwner, "pubsub", "", node)
+	}
+	for _, f := range pubsub.AccountFeatures() {
+		svc.Feature(f)
+	}
+	d.Account = append(d.Account, module.Identity{Category: "pubsub", Type: "pep"})
+	d.Known = func(r *module.Request) bool { return h.Users.Subscribed(r.To.Bare(), r.From.Bare()) }
+	d.Nodes = node
+}
+
+// external lists the STUN and TURN servers, with credentials for the asker.
+func (s *Server) external(r *module.Request, typ string) []module.ExternalService {
+	var out []module.ExternalService
+	for _, x := range s.cfg.Services.External {
+		if typ != "" && x.Type != typ {
+			continue
+		}
+		e := module.ExternalService{Type: x.Type, Host: x.Host, Transport: x.Transport, Username: x.Username, Password: x.Password}
+		if x.Port > 0 {
+			e.Port = strconv.Itoa(x.Port)
+		}
+		if x.Secret != "" {
+			ttl := x.TTL
+			if ttl == 0 {
+				ttl = 24 * time.Hour
+			}
+			e.Expires = time.Now().Add(ttl)
+			e.Username, e.Password = turnCredentials(x.Secret, e.Expires)
+		}
+		e.Restricted = e.Username != ""
+		out = append(out, e)
+	}
+	return out
+}
+
+// turnCredentials are those of TURN servers that share a secret with us (xmpp.md §5.5).
+func turnCredentials(secret string, until time.Time) (name, password string) {
+	name = strconv.FormatInt(until.Unix(), 10)
+	mac := hmac.New(sha1.New, []byte(secret))
+	mac.Write([]byte(name))
+	return name, base64.StdEncoding.EncodeToString(mac.Sum(nil))
+}
