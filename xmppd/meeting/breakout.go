@@ -41,6 +41,7 @@ var (
 // of their own; what they share with their main room is a family.
 func (m *Rules) installBreakout(d *desk) (router.Host, error) {
 	cfg := *m.host.Config()
+	cfg.AccountRooms = false // people with an account open rooms beside meetings, not inside one
 	cfg.Name = "Breakout rooms"
 	host, err := muc.NewHost(d.addr.Domain(), cfg, m.rt, &muc.Hooks{}, m.log)
 	if err != nil {

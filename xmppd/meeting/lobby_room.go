@@ -20,6 +20,7 @@ var errKnockers = stanza.Err(stanza.Auth, stanza.Forbidden, "You can only speak 
 // who wait do not learn of each other.
 func (m *Rules) newLobbyHost(d *desk) (*muc.Host, error) {
 	cfg := *m.host.Config()
+	cfg.AccountRooms = false
 	cfg.Name, cfg.RestrictCreation, cfg.Hidden, cfg.KickTakesRank = "Lobbies", true, true, false
 	cfg.AnonymousNicks = false // people wait under a random nick
 	cfg.HistoryLength = 0      // what is said to one is no business of the next

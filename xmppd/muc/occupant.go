@@ -29,6 +29,16 @@ type seat struct {
 	presence *stanza.Stanza  // last one, cleaned, from room/nick
 	stop     func()          // ends watching the session
 	gone     bool            // nobody is there any more
+
+	seen [viewVeiled + 1]appearance // by view, see Room.appearance
+}
+
+// appearance is a presence as others hear it, serialised, and what it was made of.
+type appearance struct {
+	presence    *stanza.Stanza
+	affiliation Affiliation
+	role        Role
+	e           *stanza.Encoded
 }
 
 // Nick is the occupant's name in the room.

@@ -335,13 +335,15 @@ func (r *Room) mayRole(actor *Occupant, item *AdminItem) *stanza.Error {
 	switch {
 	case actor.role < Moderator:
 		return errForbidden
+	case item.Role == o.role:
+		return nil // nothing changes
 	case actor.affiliation < o.affiliation:
 		return errNotAllowed
 	case item.Role != NoRole && item.Role < Moderator && o.affiliation >= Admin:
 		return errNotAllowed // owners and admins always moderate
 	case item.Role == NoRole:
 		return nil
-	case actor.affiliation < Admin && item.Role != o.role && (item.Role == Moderator || o.role == Moderator):
+	case actor.affiliation < Admin && (item.Role == Moderator || o.role == Moderator):
 		return errForbidden
 	}
 	return nil

@@ -111,16 +111,34 @@ func (r *Room) tellOthers(o *Occupant, about *seat, base *stanza.Stanza, c *Chan
 		}
 		if r.seesAddresses(other) {
 			if open == nil {
-				open = base.With(r.userX(o, about, c, viewOpen, false)).Encode()
+				open = r.told(o, about, base, c, viewOpen)
 			}
 			r.deliverAll(other, open)
 			continue
 		}
 		if veiled == nil {
-			veiled = base.With(r.userX(o, about, c, viewVeiled, false)).Encode()
+			veiled = r.told(o, about, base, c, viewVeiled)
 		}
 		r.deliverAll(other, veiled)
 	}
+}
+
+// told is a presence as others hear it.
+func (r *Room) told(o *Occupant, about *seat, base *stanza.Stanza, c *Change, v view) *stanza.Encoded {
+	if c == nil && base == about.presence {
+		return r.appearance(o, about, v)
+	}
+	return base.With(r.userX(o, about, c, v, false)).Encode()
+}
+
+// appearance is the last presence of a seat as others hear it. It is kept, since
+// every newcomer is given that of everybody.
+func (r *Room) appearance(o *Occupant, s *seat, v view) *stanza.Encoded {
+	a := &s.seen[v]
+	if a.e == nil || a.presence != s.presence || a.affiliation != o.affiliation || a.role != o.role {
+		*a = appearance{s.presence, o.affiliation, o.role, s.presence.With(r.userX(o, s, nil, v, false)).Encode()}
+	}
+	return a.e
 }
 
 // tellSelf gives an occupant his own presence.
@@ -233,7 +251,7 @@ func (r *Room) tellOccupants(at taken) {
 			v = viewOpen
 		}
 		for _, s := range o.seats {
-			r.deliver(at.s, s.presence.With(r.userX(o, s, nil, v, false)).Encode())
+			r.deliver(at.s, r.appearance(o, s, v))
 		}
 	}
 }
