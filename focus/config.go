@@ -36,6 +36,9 @@ type Config struct {
 	// MaxConferences is how many conferences run at once; more are answered as
 	// not ready.
 	MaxConferences int `yaml:"max_conferences"`
+	// MaxBegun is how many conferences one person may begin within a minute by asking
+	// for rooms; asking for one that runs is free. More are answered as not ready.
+	MaxBegun int `yaml:"max_begun"`
 	// Bridge says how bridges are found, watched and chosen.
 	Bridge BridgeConfig `yaml:"bridge"`
 	// Conference holds the rules of every meeting.
@@ -109,6 +112,7 @@ func DefaultConfig() Config {
 		Client:         ClientConfig{Address: "127.0.0.1:5222", Username: "focus", TLS: xmppclient.TLSIfPossible},
 		Component:      ComponentConfig{Enabled: true, Address: "127.0.0.1:5347"},
 		MaxConferences: 10000,
+		MaxBegun:       20,
 		Bridge: BridgeConfig{
 			HealthInterval: 10 * time.Second,
 			HealthRetry:    5 * time.Second,
@@ -156,6 +160,9 @@ func (c Config) Validate() error {
 	}
 	if c.MaxConferences < 1 {
 		return fmt.Errorf("max_conferences: %d is below 1", c.MaxConferences)
+	}
+	if c.MaxBegun < 1 {
+		return fmt.Errorf("max_begun: %d is below 1", c.MaxBegun)
 	}
 	if c.HTTPListen != "" {
 		if _, _, err := net.SplitHostPort(c.HTTPListen); err != nil {

@@ -54,6 +54,7 @@ type Service struct {
 	// it is over, under its room.
 	mu          sync.Mutex
 	conferences map[string]*conference.Conference
+	begun       quota
 	services    map[string]string // disco identity type to address, of the room services
 	running     context.Context   // of the conferences; nil while no new ones may begin
 	rejoin      bool              // we were connected before
@@ -75,6 +76,7 @@ func New(cfg Config, log *logrus.Entry, opts Options) (*Service, error) {
 		memory:      newMemory(opts.StateFile, log),
 		ready:       make(chan struct{}),
 		conferences: make(map[string]*conference.Conference),
+		begun:       quota{max: cfg.MaxBegun},
 		services:    make(map[string]string),
 	}
 	if s.version == "" {
@@ -224,7 +226,7 @@ func (s *Service) userUp(ctx context.Context) {
 	}
 	for _, room := range s.memory.rooms() {
 		s.log.WithField(logx.Room, room).Info("Returning to a room of before.")
-		s.ask(room, conference.Request{StartAudioMuted: -1, StartVideoMuted: -1, RTCStats: true}, func(bool) {})
+		s.ask("", room, conference.Request{StartAudioMuted: -1, StartVideoMuted: -1, RTCStats: true}, func(bool) {})
 	}
 }
 

@@ -113,6 +113,16 @@ func TestConferenceLimit(t *testing.T) {
 	contains(t, "second", s.ask("component", ann, request("b@conference.meet.localhost")), `ready="false"`)
 }
 
+// Who asks for one room after the other is stopped; others are not.
+func TestOnePersonBeginsOnlySoMany(t *testing.T) {
+	s := newServer(t)
+	s.start(func(c *focus.Config, _ *focus.Options) { c.MaxBegun = 1 })
+	contains(t, "first", s.ask("component", ann, request("a@conference.meet.localhost")), `ready="true"`)
+	contains(t, "second", s.ask("component", ann, request("b@conference.meet.localhost")), `ready="false"`)
+	contains(t, "first again", s.ask("component", ann, request("a@conference.meet.localhost")), `ready="true"`)
+	contains(t, "somebody else", s.ask("component", "bob@meet.localhost/1", request("b@conference.meet.localhost")), `ready="true"`)
+}
+
 func TestLostConnection(t *testing.T) {
 	s := newServer(t)
 	svc := s.start()
@@ -297,6 +307,7 @@ func TestConfig(t *testing.T) {
 		{"no brewery", func(c *focus.Config) { c.Bridge.Brewery = "none" }, ""},
 		{"stress", func(c *focus.Config) { c.Bridge.Selection.StressThreshold = 0 }, "bridge.selection.stress_threshold"},
 		{"timeout", func(c *focus.Config) { c.Conference.InitialTimeout = 0 }, "conference.initial_timeout"},
+		{"quota", func(c *focus.Config) { c.MaxBegun = 0 }, "max_begun"},
 		{"participants", func(c *focus.Config) { c.Conference.MinParticipants = 0 }, "conference.min_participants"},
 		{"listen", func(c *focus.Config) { c.HTTPListen = "x" }, "http_listen"},
 		{"room domains", func(c *focus.Config) { c.RoomDomains = []string{"a@b"} }, "a@b"},

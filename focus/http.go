@@ -55,12 +55,23 @@ func (s *Service) serveConference(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ready := make(chan bool, 1)
-	s.ask(q.Room, wishes(q.property), func(yes bool) { ready <- yes })
+	s.ask(asker(r), q.Room, wishes(q.property), func(yes bool) { ready <- yes })
 	select {
 	case yes := <-ready:
 		writeAnswer(w, s.answer(q.Room, yes))
 	case <-r.Context().Done():
 	}
+}
+
+// asker is whom a request is counted for: behind the web front, which is all that
+// should reach this listener, the address it names last.
+func asker(r *http.Request) string {
+	list := strings.Split(r.Header.Get("X-Forwarded-For"), ",")
+	if last := strings.TrimSpace(list[len(list)-1]); last != "" {
+		return last
+	}
+	host, _, _ := net.SplitHostPort(r.RemoteAddr)
+	return host
 }
 
 func readRequest(w http.ResponseWriter, r *http.Request) (httpRequest, error) {

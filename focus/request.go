@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"mellium.im/xmpp/jid"
 
@@ -35,7 +36,7 @@ func (s *Service) handleConference(r *xmppclient.Request) {
 		return
 	}
 	s.log.WithField(logx.Room, room).WithField(logx.Address, logx.JID(s.sender(r.From))).Debug("Conference request.")
-	s.ask(room, wishes(q.Property), func(ready bool) {
+	s.ask(xmppclient.Bare(s.sender(r.From)), room, wishes(q.Property), func(ready bool) {
 		r.Reply(s.answer(room, ready))
 	})
 }
@@ -95,8 +96,9 @@ func (s *Service) answer(room string, ready bool) *jitsimeet.Conference {
 }
 
 // ask sees to it that there is a conference in the room and reports whether one can
-// go there. The wishes of the first request count.
-func (s *Service) ask(room string, q conference.Request, answer func(ready bool)) {
+// go there. The wishes of the first request count. who is the person that asks, ""
+// for ourselves.
+func (s *Service) ask(who, room string, q conference.Request, answer func(ready bool)) {
 	if !s.user.Connected() {
 		answer(false)
 		return
@@ -104,7 +106,13 @@ func (s *Service) ask(room string, q conference.Request, answer func(ready bool)
 	s.mu.Lock()
 	c := s.conferences[room]
 	if c == nil || c.Over() {
-		if c = s.beginLocked(room, q); c == nil {
+		if who == "" || s.begun.allow(who, time.Now()) {
+			c = s.beginLocked(room, q)
+		} else {
+			c = nil
+			s.log.WithField(logx.Room, room).WithField(logx.Address, logx.JID(who)).Debug("Too many conferences are asked for.")
+		}
+		if c == nil {
 			s.mu.Unlock()
 			answer(false)
 			return
