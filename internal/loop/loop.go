@@ -8,20 +8,23 @@ import "sync"
 
 // Loop runs posted functions one after the other. Make one with New.
 type Loop struct {
-	mail chan func()
-	done chan struct{} // closed when the goroutine has returned
-
-	// mu guards stopped: after it is set nothing enters mail.
-	mu      sync.RWMutex
-	stopped bool
-
+	size      int
 	recovered func(any)
+	wake      chan struct{} // holds something when the goroutine has to look
+	done      chan struct{} // closed when the goroutine has returned
+
+	// mu guards what follows. The mailbox grows with what is in it: most loops never
+	// have more than a few functions waiting.
+	mu      sync.Mutex
+	mail    []func()
+	waiting int // posted and not begun; those the goroutine took are no longer in mail
+	stopped bool
 }
 
 // New starts a loop whose mailbox holds size functions. recovered is called, on the
 // loop, when a posted function panics; nil lets the panic end the process.
 func New(size int, recovered func(any)) *Loop {
-	l := &Loop{mail: make(chan func(), size), done: make(chan struct{}), recovered: recovered}
+	l := &Loop{size: size, recovered: recovered, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	go l.run()
 	return l
 }
@@ -29,16 +32,22 @@ func New(size int, recovered func(any)) *Loop {
 // Post hands f to the loop. It returns false, and f never runs, if the mailbox is full or
 // the loop stopped: the caller decides what that means. It never blocks.
 func (l *Loop) Post(f func()) bool {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	if l.stopped {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopped || l.waiting >= l.size {
 		return false
 	}
+	l.mail = append(l.mail, f)
+	l.waiting++
+	l.nudge()
+	return true
+}
+
+// nudge makes the goroutine look, once.
+func (l *Loop) nudge() {
 	select {
-	case l.mail <- f:
-		return true
+	case l.wake <- struct{}{}:
 	default:
-		return false
 	}
 }
 
@@ -53,23 +62,60 @@ func (l *Loop) Stop() {
 func (l *Loop) StopSoon() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.stopped {
-		l.stopped = true
-		close(l.mail)
-	}
+	l.stopped = true
+	l.nudge()
 }
 
 // Done is closed when the loop has ended.
 func (l *Loop) Done() <-chan struct{} { return l.done }
 
 // Len is how many functions wait.
-func (l *Loop) Len() int { return len(l.mail) }
+func (l *Loop) Len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.waiting
+}
+
+// keep is the largest mailbox that is not given back after a rush.
+const keep = 256
 
 func (l *Loop) run() {
 	defer close(l.done)
-	for f := range l.mail {
-		l.call(f)
+	var spare []func()
+	for range l.wake {
+		for {
+			batch, stopped := l.take(spare) // which belongs to the mailbox from now on
+			spare = batch[:0]
+			if cap(batch) > keep {
+				spare = nil
+			}
+			for i, f := range batch {
+				batch[i] = nil
+				l.begin()
+				l.call(f)
+			}
+			if len(batch) == 0 {
+				if stopped {
+					return
+				}
+				break
+			}
+		}
 	}
+}
+
+// take empties the mailbox, into which spare goes.
+func (l *Loop) take(spare []func()) (batch []func(), stopped bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	batch, l.mail = l.mail, spare
+	return batch, l.stopped
+}
+
+func (l *Loop) begin() {
+	l.mu.Lock()
+	l.waiting--
+	l.mu.Unlock()
 }
 
 func (l *Loop) call(f func()) {
