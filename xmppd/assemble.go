@@ -3,6 +3,7 @@ package xmppd
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -45,6 +46,9 @@ func (s *Server) assemble(ctx context.Context) error {
 	}
 	s.accounts.OnDelete(func(name, domain string) { s.accountGone(contacts, name, domain) })
 	s.router = router.New(s.log)
+	if s.notices, err = openNotices(ctx, s.db); err != nil {
+		return err
+	}
 	s.router.SetAdmins(s.admins())
 	if err := s.openServices(ctx); err != nil {
 		return err
@@ -91,6 +95,12 @@ func (s *Server) accountGone(contacts *roster, name, domain string) {
 	for _, x := range u.Sessions(name) {
 		x.Kick(stream.NotAuthorized, "The account was removed")
 	}
+	if left := slices.DeleteFunc(slices.Clone(*s.notices.admins.Load()), func(a string) bool { return a == owner.String() }); len(left) < len(*s.notices.admins.Load()) {
+		if err := s.notices.set(noticeAdmins, strings.Join(left, "\n")); err != nil {
+			s.log.WithError(err).Error("removed account is still an administrator")
+		}
+		s.router.SetAdmins(s.admins())
+	}
 	for _, c := range u.Contacts(owner) {
 		if _, err := u.Remove(owner, c.Addr); err != nil {
 			s.log.WithError(err).Error("contacts of a removed account cannot be told")
@@ -109,7 +119,7 @@ func (s *Server) admins() []stanza.Addr {
 			out = append(out, a)
 		}
 	}
-	for _, a := range s.cfg.Admins {
+	for _, a := range slices.Concat(s.cfg.Admins, *s.notices.admins.Load()) {
 		add(a)
 	}
 	for _, a := range s.cfg.ServiceAccounts {
@@ -168,6 +178,14 @@ func (s *Server) loginHost(h *c2s.Host, contacts *roster) error {
 	if s.services != nil && h.Accounts != nil {
 		o.Hooks = s.services.hooks(s.router)
 	}
+	if h.Accounts != nil {
+		o.Arrived = s.arrived
+		if o.Hooks == nil {
+			o.Hooks = &router.Hooks{}
+		}
+		o.Hooks.OnSending(s.shun)
+		o.Hooks.OnReceiving(s.shunned)
+	}
 	h.Users = router.NewUsers(s.router, h.Domain, o)
 	svc.Ping()
 	svc.Version(product, s.opts.Version)
@@ -176,7 +194,7 @@ func (s *Server) loginHost(h *c2s.Host, contacts *roster) error {
 	svc.Roster(func() *router.Users { return h.Users }, list, s.log)
 	svc.ExternalServices(s.external)
 	d := module.Disco{Node: node, Identities: []module.Identity{{Category: "server", Type: "im", Name: product}}, Contacts: s.cfg.Services.Contacts}
-	if o.Hooks != nil {
+	if s.services != nil && h.Accounts != nil {
 		s.services.answers(svc, h, &d)
 	} else {
 		svc.Gone()
@@ -188,7 +206,11 @@ func (s *Server) loginHost(h *c2s.Host, contacts *roster) error {
 			d.Identities = append(d.Identities, module.Identity{Category: "component", Type: m.Type, Name: m.Addr})
 		}
 	}
+	s.people(svc, h, &d)
 	svc.Disco(d)
+	if h.Accounts != nil {
+		(&adhoc{router: s.router, list: s.adminCommands(h.Domain, h.Users)}).install(svc)
+	}
 	caps := svc.Caps(d)
 	h.Features = func() []byte { return caps }
 	s.users[h.Domain] = h.Users
@@ -214,6 +236,7 @@ func (s *Server) roomHosts(ctx context.Context, verifier *jwtauth.Verifier) erro
 	if s.rules, err = meeting.Install(meetings, s.cfg.Meeting, verifier, s.log.WithField(logx.Host, s.cfg.ConferenceDomain)); err != nil {
 		return err
 	}
+	context.AfterFunc(s.base, s.rules.Close)
 	brewery, err := s.roomHost(ctx, s.cfg.BreweryDomain, s.cfg.Brewery)
 	if err != nil {
 		return err

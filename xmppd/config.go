@@ -98,6 +98,8 @@ type Config struct {
 	IdleTime time.Duration `yaml:"idle_time"`
 	// BOSH are the limits of sessions over HTTP.
 	BOSH BOSHConfig `yaml:"bosh"`
+	// Registration is whether people may make accounts themselves.
+	Registration RegistrationConfig `yaml:"registration"`
 	// OfflineMessages is how many messages are kept for an account nobody is logged in
 	// to; further ones are refused.
 	OfflineMessages int `yaml:"offline_messages"`
@@ -159,6 +161,7 @@ func DefaultConfig() Config {
 		ServiceSendQueue:     64 << 20,
 		IdleTime:             60 * time.Second,
 		BOSH:                 BOSHConfig{MaxWait: 120 * time.Second, Inactivity: 60 * time.Second, MaxSessions: 10000},
+		Registration:         RegistrationConfig{PerHour: 10},
 		OfflineMessages:      100,
 		MaxConnections:       20000,
 		Services:             DefaultServicesConfig(),
@@ -344,6 +347,7 @@ func (c *Config) validateLimits() error {
 		{"bosh.max_wait", c.BOSH.MaxWait >= time.Second, "must be at least 1s"},
 		{"bosh.inactivity", c.BOSH.Inactivity >= time.Second, "must be at least 1s"},
 		{"bosh.max_sessions", c.BOSH.MaxSessions >= 1, "must be at least 1"},
+		{"registration.per_hour", c.Registration.PerHour >= 1, "must be at least 1"},
 		{"offline_messages", c.OfflineMessages >= 0, "must not be negative"},
 		{"max_connections", c.MaxConnections >= 1, "must be at least 1"},
 	} {

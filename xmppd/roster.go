@@ -201,7 +201,7 @@ func (r *roster) forget(owner stanza.Addr) error {
 	ctx, cancel := context.WithTimeout(context.Background(), rosterTime)
 	defer cancel()
 	return r.db.Write(ctx, func(tx *sql.Tx) error {
-		for _, table := range []string{"contacts", "removed_contacts", "contact_lists", "offline_messages", "notices_seen"} {
+		for _, table := range []string{"contacts", "removed_contacts", "contact_lists", "offline_messages"} {
 			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE owner = ?`, owner.Bare().String()); err != nil {
 				return err
 			}

@@ -48,6 +48,7 @@ type Server struct {
 
 	db         *store.Store
 	accounts   *account.Accounts
+	notices    *notices
 	router     *router.Router
 	c2s        *c2s.Server
 	components *component.Server

@@ -236,6 +236,15 @@ func derive(h scram.HashGeneratorFcn, password string, salt []byte, iterations i
 	return k, nil
 }
 
+// MayDelete says why an account could not be removed, if so.
+func (a *Accounts) MayDelete(name, domain string) error {
+	name, domain, err := a.prepare(name, domain)
+	if err != nil {
+		return err
+	}
+	return a.free(name, domain)
+}
+
 // Delete removes an account.
 func (a *Accounts) Delete(ctx context.Context, name, domain string) error {
 	name, domain, err := a.prepare(name, domain)

@@ -20,17 +20,11 @@ CREATE TABLE offline_messages (
 ) STRICT;
 CREATE INDEX offline_by_owner ON offline_messages (owner, id);
 CREATE TABLE notices (
-    name TEXT PRIMARY KEY, -- motd, welcome
+    name TEXT PRIMARY KEY, -- motd, admins, blocked
     text TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE notices_seen (
-    name  TEXT NOT NULL,
-    owner TEXT NOT NULL,
-    PRIMARY KEY (name, owner)
 ) STRICT, WITHOUT ROWID;
 
 -- +goose Down
-DROP TABLE notices_seen;
 DROP TABLE notices;
 DROP TABLE offline_messages;
 DROP TABLE removed_contacts;

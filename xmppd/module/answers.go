@@ -13,7 +13,12 @@ func empty(*Request) ([]byte, *stanza.Error) { return nil, nil }
 // Ping answers urn:xmpp:ping (XEP-0199) to the domain and to accounts.
 func (s *Service) Ping() {
 	s.OnHost(stanza.Get, ns.Ping, "ping", ns.Ping, empty)
-	s.OnAccount(stanza.Get, ns.Ping, "ping", "", empty)
+	s.OnAccount(stanza.Get, ns.Ping, "ping", "", func(r *Request) ([]byte, *stanza.Error) {
+		if !r.Own() {
+			return nil, stanza.Err(stanza.Cancel, stanza.ServiceUnavailable, "")
+		}
+		return nil, nil
+	})
 }
 
 // Version answers jabber:iq:version (XEP-0092).

@@ -65,8 +65,9 @@ func (p *People) Guard(h *router.Hooks, r *router.Router) {
 		if st.To.IsZero() || !p.Blocked(s.Addr(), st.To) {
 			return st
 		}
-		if st.Kind != stanza.Presence || st.Type != stanza.ErrorType {
-			r.Bounce(st, errBlocked)
+		if st.MayBounce() || st.Kind == stanza.Presence && st.Type != stanza.ErrorType {
+			// Straight to the session: the answer seems to come from the blocked address.
+			s.Deliver(s.Addr(), stanza.ErrorReply(st, errBlocked).Encode())
 		}
 		return nil
 	})

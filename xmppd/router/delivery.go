@@ -78,7 +78,10 @@ func (u *Users) HandleStanza(st *stanza.Stanza, from *Session) {
 // which accounts there are, except where the answer is the same for all.
 func (u *Users) iqToBare(st *stanza.Stanza, from *Session) {
 	if st.IsRequest() && st.From.Bare() != st.To && !u.exists(st.To.Local()) {
-		if p, ok := st.Payload(); !ok || p.Space != ns.Roster && p.Space != ns.DiscoItems {
+		p, _ := st.Payload()
+		switch p.Space {
+		case ns.Roster, ns.DiscoItems, ns.LastActive, ns.VCardTemp:
+		default:
 			u.unavailable(st)
 			return
 		}

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"parley/xmppd/stanza"
 )
@@ -24,6 +25,7 @@ type Session struct {
 	sink Sink
 	info atomic.Pointer[Info]
 	done chan struct{}
+	born time.Time
 
 	mu     sync.Mutex // guards the fields below; leaf lock
 	ended  bool
@@ -62,13 +64,16 @@ type Info struct {
 
 // NewSession makes a session that Users.Bind can register.
 func NewSession(full stanza.Addr, sink Sink, info *Info) *Session {
-	s := &Session{addr: full, sink: sink, done: make(chan struct{})}
+	s := &Session{addr: full, sink: sink, done: make(chan struct{}), born: time.Now()}
 	s.info.Store(info)
 	return s
 }
 
 // Addr is the full address.
 func (s *Session) Addr() stanza.Addr { return s.addr }
+
+// Since is when the session was bound.
+func (s *Session) Since() time.Time { return s.born }
 
 // Info is what is known about the session; do not change it.
 func (s *Session) Info() *Info { return s.info.Load() }

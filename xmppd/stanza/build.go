@@ -1,6 +1,7 @@
 package stanza
 
 import (
+	"slices"
 	"unicode/utf8"
 
 	"parley/internal/wire/ns"
@@ -73,6 +74,12 @@ func (b *Builder) Text(s string) *Builder {
 // Raw writes elements that are complete XML already, for instance Stanza.Raw of another stanza.
 func (b *Builder) Raw(xml []byte) *Builder {
 	b.buf = append(b.buf, xml...)
+	return b
+}
+
+// Insert is Raw before the last back bytes: into an element that was written closed.
+func (b *Builder) Insert(back int, xml []byte) *Builder {
+	b.buf = slices.Insert(b.buf, len(b.buf)-back, xml...)
 	return b
 }
 
