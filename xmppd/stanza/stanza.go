@@ -222,11 +222,19 @@ func (s *Stanza) With(elements ...[]byte) *Stanza {
 	for _, e := range elements {
 		n += len(e)
 	}
-	inner := append(make([]byte, 0, n), s.inner...)
+	c := s.Copy()
+	c.inner = append(make([]byte, 0, n), s.inner...)
+	// The children that are there need not be looked for again.
+	c.children = append(make([]Child, 0, len(s.children)+len(elements)), s.children...)
 	for _, e := range elements {
-		inner = append(inner, e...)
+		at := len(c.inner)
+		c.inner = append(c.inner, e...)
+		for _, k := range index(e) {
+			k.start, k.end = k.start+at, k.end+at
+			c.children = append(c.children, k)
+		}
 	}
-	return s.WithContent(inner)
+	return c
 }
 
 // Without is a copy that lacks the children for which drop is true; the same

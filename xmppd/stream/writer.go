@@ -57,6 +57,10 @@ type Writer struct {
 	closed   bool
 	opened   bool       // our header was sent
 	idle     *sync.Cond // signalled when the goroutine ends
+
+	// until is the write deadline that conn has. It belongs to the writing goroutine,
+	// of which there is one at a time.
+	until time.Time
 }
 
 // NewWriter makes a Writer; maxQueue 0 is DefaultQueue.
@@ -200,7 +204,7 @@ func (w *Writer) drain(next Conn) {
 		w.idle.Wait()
 	}
 	if next != nil {
-		w.conn = next
+		w.conn, w.until = next, time.Time{}
 	}
 }
 
@@ -242,8 +246,10 @@ func (w *Writer) run() {
 }
 
 func (w *Writer) write(conn Conn, bp *[]byte, batch []item, closing bool) error {
-	if !closing {
-		_ = conn.SetWriteDeadline(time.Now().Add(writeTime))
+	// A deadline costs a timer; one for every small write would be dear.
+	if now := time.Now(); !closing && w.until.Sub(now) < writeTime/2 {
+		w.until = now.Add(writeTime)
+		_ = conn.SetWriteDeadline(w.until)
 	}
 	b := (*bp)[:0]
 	for n, i := range batch {
