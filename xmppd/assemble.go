@@ -220,8 +220,12 @@ func (s *Server) loginHost(h *c2s.Host, contacts *roster) error {
 // items are the hosts below the main domain that people may ask about.
 func (s *Server) items() []module.Item {
 	var out []module.Item
+	inner := map[string]bool{s.cfg.BreweryDomain: true}
+	for _, h := range s.rules.Hosts() {
+		inner[h.Domain()] = true // lobbies and breakout rooms are found through their meeting
+	}
 	for _, d := range s.router.Domains() {
-		if s.users[d] == nil && d != s.cfg.BreweryDomain && strings.HasSuffix(d, "."+s.cfg.Domain) {
+		if s.users[d] == nil && !inner[d] && strings.HasSuffix(d, "."+s.cfg.Domain) {
 			out = append(out, module.Item{Addr: d})
 		}
 	}
