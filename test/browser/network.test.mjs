@@ -12,7 +12,7 @@ const people = [];
 
 before(async () => {
   space = await Namespace.create();
-  server = await Server.start({ listenAll: true });
+  server = await Server.start({ resolution: 720 });
 });
 after(async () => {
   await Promise.all(people.map((p) => p.close()));

@@ -37,7 +37,7 @@ export function freeUDPPort() {
 
 // What both forms have in common: a data directory, ports, a configuration, links and commands.
 class Installation {
-  async prepare() {
+  async prepare({ resolution = 360 } = {}) {
     if (!existsSync(BINARY)) throw new Error(`no binary at ${BINARY}: run make build`);
     this.data = await mkdtemp(join(tmpdir(), 'parley-test-'));
     this.ports = { udp: await freeUDPPort() };
@@ -60,6 +60,7 @@ bridge:
 web:
   https_listen: ':${p.https}'
   http_listen: '127.0.0.1:${p.http}'
+  page: {resolution: ${resolution}} # four browsers share two cores
 `, { mode: 0o600 });
     this.log = '';
   }
@@ -87,6 +88,7 @@ web:
         if (error) fail(new Error(`parley ctl ${words[0]}: ${stderr || stdout || error.message}`));
         else done(stdout);
       });
+      child.stdin.on('error', () => {}); // it may end without reading
       child.stdin.end(input);
     });
   }
@@ -102,9 +104,9 @@ const ended = (child) => new Promise((done) => (child.exitCode !== null || child
 
 /** `parley serve`. */
 export class Server extends Installation {
-  static async start() {
+  static async start(options) {
     const self = new Server();
-    await self.prepare();
+    await self.prepare(options);
     self.process = self.spawn('serve');
     await self.ready();
     return self;
