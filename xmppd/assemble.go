@@ -176,7 +176,7 @@ func (s *Server) loginHost(h *c2s.Host, contacts *roster) error {
 		}
 	}
 	if s.services != nil && h.Accounts != nil {
-		o.Hooks = s.services.hooks(s.router)
+		o.Hooks = s.hooks()
 	}
 	if h.Accounts != nil {
 		o.Arrived = s.arrived
@@ -195,7 +195,7 @@ func (s *Server) loginHost(h *c2s.Host, contacts *roster) error {
 	svc.ExternalServices(s.external)
 	d := module.Disco{Node: node, Identities: []module.Identity{{Category: "server", Type: "im", Name: product}}, Contacts: s.cfg.Services.Contacts}
 	if s.services != nil && h.Accounts != nil {
-		s.services.answers(svc, h, &d)
+		s.services.answers(svc, h, &d, s.cfg.Services.Archive.Accounts)
 	} else {
 		svc.Gone()
 	}

@@ -14,8 +14,10 @@ const (
 	carol    = "carol@meet.example.com"
 )
 
-func pub(inner string) string   { return `<pubsub xmlns='` + nsPubSub + `'>` + inner + `</pubsub>` }
-func owned(inner string) string { return `<pubsub xmlns='` + nsPubSub + `#owner'>` + inner + `</pubsub>` }
+func pub(inner string) string { return `<pubsub xmlns='` + nsPubSub + `'>` + inner + `</pubsub>` }
+func owned(inner string) string {
+	return `<pubsub xmlns='` + nsPubSub + `#owner'>` + inner + `</pubsub>`
+}
 
 func form(typ string, fields ...string) string {
 	x := `<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'><value>` + nsPubSub + `#` + typ + `</value></field>`
@@ -116,7 +118,7 @@ func TestPubSubHost(t *testing.T) {
 	b.expect(`<presence [^>]*/>`)
 	has(t, a.ask("get", host, owned(`<subscriptions node='n'/>`)), `jid="`+bob+`" subscription="subscribed"`)
 	a.ask("set", host, pub(`<publish node='n'>`+item("2", "two")+`</publish>`))
-	has(t, b.expect(`(?s)<message [^>]*from="`+host+`".*?</message>`)[0], `type="headline"`, `<items node="n"><item id="2"><note xmlns="urn:example:note">two</note></item></items>`)
+	has(t, b.expect(`(?s)<message [^>]*from="` + host + `".*?</message>`)[0], `type="headline"`, `<items node="n"><item id="2"><note xmlns="urn:example:note">two</note></item></items>`)
 	a.ask("set", host, pub(`<retract node='n' notify='true'><item id='2'/></retract>`))
 	b.expect(`<event [^>]*><items node="n"><retract id="2"/></items></event>`)
 	has(t, a.ask("set", host, pub(`<retract node='n'><item id='2'/></retract>`)), `item-not-found`)
@@ -179,7 +181,7 @@ func TestPersonalEventing(t *testing.T) {
 		return pub(`<publish node='` + nsTune + `'><item id='` + id + `'><tune xmlns='` + nsTune + `'/></item></publish>`)
 	}
 	has(t, a.ask("set", "", tune("t1")), `<publish node="`+nsTune+`"><item id="t1"/></publish>`)
-	has(t, b.expect(`(?s)<message [^>]*from="`+alice+`"[^>]*>.*?</message>`)[0], `type="headline"`, `<item id="t1"><tune xmlns="`+nsTune+`"/></item>`)
+	has(t, b.expect(`(?s)<message [^>]*from="` + alice + `"[^>]*>.*?</message>`)[0], `type="headline"`, `<item id="t1"><tune xmlns="`+nsTune+`"/></item>`)
 	has(t, a.ask("set", "", tune("t2")), result)
 	b.expect(`<item id="t2">`)
 	has(t, a.ask("get", alice, pub(`<items node='`+nsTune+`'/>`)), `id="t2"`, `!id="t1"`)
@@ -193,7 +195,7 @@ func TestPersonalEventing(t *testing.T) {
 	// A session that comes later hears what was last, from others and from itself.
 	b2 := w.account("bob", "meet.example.com", "pw of bob", "b2")
 	b2.caps("v2", nsTune+"+notify")
-	has(t, b2.expect(`(?s)<message [^>]*from="`+alice+`"[^>]*>.*?</message>`)[0], `<item id="t2">`, `<delay xmlns="urn:xmpp:delay" stamp="`)
+	has(t, b2.expect(`(?s)<message [^>]*from="` + alice + `"[^>]*>.*?</message>`)[0], `<item id="t2">`, `<delay xmlns="urn:xmpp:delay" stamp="`)
 	a2 := w.account("alice", "meet.example.com", "pw of alice", "a2")
 	a2.caps("v3", nsTune+"+notify")
 	a2.expect(`<item id="t2">`)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"parley/internal/wire/ns"
+	"parley/xmppd/archive"
 	"parley/xmppd/c2s"
 	"parley/xmppd/module"
 	"parley/xmppd/pubsub"
@@ -18,8 +19,9 @@ import (
 
 // services are what ordinary clients use beside meetings.
 type services struct {
-	pubsub *pubsub.Service
-	people *module.People
+	pubsub  *pubsub.Service
+	people  *module.People
+	archive *archive.Archive
 }
 
 // openServices opens what the services keep.
@@ -35,6 +37,10 @@ func (s *Server) openServices(ctx context.Context) error {
 	if x.pubsub, err = pubsub.New(ctx, s.cfg.Services.PubSub, s.db, s.router, s.log); err != nil {
 		return err
 	}
+	if x.archive, err = archive.Open(ctx, s.cfg.Services.Archive, s.db, s.router, s.log); err != nil {
+		x.pubsub.Close()
+		return err
+	}
 	s.services = x
 	return s.router.Add(s.cfg.Services.PubSubDomain, x.pubsub.Host())
 }
@@ -43,6 +49,7 @@ func (s *Server) openServices(ctx context.Context) error {
 func (x *services) close() {
 	if x != nil {
 		x.pubsub.Close()
+		x.archive.Close()
 	}
 }
 
@@ -51,13 +58,17 @@ func (x *services) forget(account stanza.Addr) {
 	if x != nil {
 		x.pubsub.Forget(account)
 		x.people.Forget(account)
+		x.archive.Forget(account)
 	}
 }
 
 // hooks joins the services in on what goes to and from accounts.
-func (x *services) hooks(rt *router.Router) *router.Hooks {
-	h := &router.Hooks{}
-	x.people.Guard(h, rt)
+func (s *Server) hooks() *router.Hooks {
+	h, x := &router.Hooks{}, s.services
+	x.people.Guard(h, s.router)
+	if s.cfg.Services.Archive.Accounts {
+		x.archive.Watch(h, func(domain string) *router.Users { return s.users[domain] })
+	}
 	h.OnOutgoingPresence(x.people.Avatar)
 	h.OnPresence(x.pubsub.Presence)
 	h.OnSubscribed(x.pubsub.Subscribed)
@@ -65,7 +76,7 @@ func (x *services) hooks(rt *router.Router) *router.Hooks {
 }
 
 // answers adds what the services answer for the accounts of a host.
-func (x *services) answers(svc *module.Service, h *c2s.Host, d *module.Disco) {
+func (x *services) answers(svc *module.Service, h *c2s.Host, d *module.Disco, archives bool) {
 	users := func() *router.Users { return h.Users }
 	svc.Private(x.people, nil)
 	svc.VCard(x.people, users)
@@ -81,9 +92,34 @@ func (x *services) answers(svc *module.Service, h *c2s.Host, d *module.Disco) {
 	for _, f := range pubsub.AccountFeatures() {
 		svc.Feature(f)
 	}
+	if archives {
+		x.archives(svc)
+	}
 	d.Account = append(d.Account, module.Identity{Category: "pubsub", Type: "pep"})
 	d.Known = func(r *module.Request) bool { return h.Users.Subscribed(r.To.Bare(), r.From.Bare()) }
 	d.Nodes = node
+}
+
+// archives answers about the archives of accounts, to their owners.
+func (x *services) archives(svc *module.Service) {
+	own := func(next func(r *module.Request) ([]byte, *stanza.Error)) module.Answer {
+		return func(r *module.Request) ([]byte, *stanza.Error) {
+			if !r.Own() || r.Session.Info().Anonymous {
+				return nil, stanza.Err(stanza.Auth, stanza.Forbidden, "")
+			}
+			return next(r)
+		}
+	}
+	query := own(func(r *module.Request) ([]byte, *stanza.Error) {
+		x.archive.Query(r.To, r.Stanza)
+		return nil, module.Answered
+	})
+	prefs := own(func(r *module.Request) ([]byte, *stanza.Error) { return x.archive.Preferences(r.To, r.Stanza) })
+	svc.OnAccount(stanza.Set, ns.MAM, "query", ns.MAM, query)
+	svc.OnAccount(stanza.Get, ns.MAM, "query", ns.MAMExtended, query)
+	svc.OnAccount(stanza.Get, ns.MAM, "metadata", ns.StanzaID, query)
+	svc.OnAccount(stanza.Get, ns.MAM, "prefs", "", prefs)
+	svc.OnAccount(stanza.Set, ns.MAM, "prefs", "", prefs)
 }
 
 // external lists the STUN and TURN servers, with credentials for the asker.

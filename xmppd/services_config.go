@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"parley/xmppd/archive"
 	"parley/xmppd/module"
 	"parley/xmppd/pubsub"
 )
@@ -21,6 +22,8 @@ type ServicesConfig struct {
 	PubSub pubsub.Config `yaml:"pubsub"`
 	// People bounds what else is kept for an account.
 	People module.PeopleConfig `yaml:"people"`
+	// Archive is what is kept of messages, of accounts and of rooms that stay.
+	Archive archive.Config `yaml:"archive"`
 	// External are STUN and TURN servers clients are told of.
 	External []ExternalService `yaml:"external"`
 	// Contacts are addresses (mailto:, xmpp:, https:) of those who run the server, by
@@ -51,7 +54,7 @@ type ExternalService struct {
 
 // DefaultServicesConfig keeps everything but files within modest bounds.
 func DefaultServicesConfig() ServicesConfig {
-	return ServicesConfig{Enabled: true, PubSub: pubsub.DefaultConfig(), People: module.DefaultPeopleConfig()}
+	return ServicesConfig{Enabled: true, PubSub: pubsub.DefaultConfig(), People: module.DefaultPeopleConfig(), Archive: archive.DefaultConfig()}
 }
 
 var concerns = []string{"abuse", "admin", "feedback", "sales", "security", "status", "support"}
@@ -63,6 +66,9 @@ func (c ServicesConfig) Validate() error {
 	}
 	if err := c.People.Validate(); err != nil {
 		return fmt.Errorf("people.%w", err)
+	}
+	if err := c.Archive.Validate(); err != nil {
+		return fmt.Errorf("archive.%w", err)
 	}
 	for i, x := range c.External {
 		if err := x.validate(); err != nil {

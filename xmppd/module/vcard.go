@@ -61,14 +61,15 @@ func hashOf(data []byte) string {
 
 // VCard answers vcard-temp (XEP-0054): everybody may read a card, its owner write it.
 func (s *Service) VCard(p *People, users func() *router.Users) {
-	none := stanza.Err(stanza.Cancel, stanza.ItemNotFound, "")
 	s.OnAccount(stanza.Get, ns.VCardTemp, "vCard", ns.VCardTemp, func(r *Request) ([]byte, *stanza.Error) {
 		card, err := p.card(r.To.Bare(), r)
 		switch {
 		case err != nil:
 			return nil, p.broken(err)
+		case card == nil && !r.Own():
+			return nil, errNobody // the same whether the account exists or not (3.3)
 		case card == nil:
-			return nil, none // the same whether the account exists or not (3.3)
+			return nil, stanza.Err(stanza.Cancel, stanza.ItemNotFound, "")
 		}
 		return card, nil
 	})

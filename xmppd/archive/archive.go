@@ -1,0 +1,249 @@
+package archive
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"parley/internal/logx"
+	"parley/internal/loop"
+	"parley/internal/store"
+	"parley/internal/wire/ns"
+	"parley/xmppd/router"
+	"parley/xmppd/stanza"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Archive keeps messages. Its methods may be called from any goroutine.
+type Archive struct {
+	cfg Config
+	db  *store.Store
+	rt  *router.Router
+	log *logrus.Entry
+	now func() time.Time
+
+	// mu guards stopped: once it is set nothing enters mail.
+	mu      sync.RWMutex
+	stopped bool
+	mail    chan entry
+	done    chan struct{}
+	lost    atomic.Uint64
+
+	readers *loop.Loop // queries are answered there, one after the other
+	prefs   preferences
+}
+
+// entry is a message to be written, or a mark that somebody waits for.
+type entry struct {
+	owner, peer stanza.Addr
+	id          string
+	at          time.Time
+	stanza      []byte
+	written     chan<- struct{}
+}
+
+// Open opens the archives. The caller calls Close.
+func Open(ctx context.Context, cfg Config, db *store.Store, rt *router.Router, log *logrus.Entry) (*Archive, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Migrate(ctx, "archive", dir); err != nil {
+		return nil, err
+	}
+	a := &Archive{cfg: cfg, db: db, rt: rt, log: log, now: time.Now, mail: make(chan entry, queue), done: make(chan struct{})}
+	if err := a.loadPreferences(ctx); err != nil {
+		return nil, err
+	}
+	a.readers = loop.New(maxQueries, func(p any) {
+		log.WithField(logx.Reason, fmt.Sprint(p)).Error("a query was lost by a fault in the server")
+	})
+	go a.run()
+	return a, nil
+}
+
+// Close writes what waits and ends. It may be called twice.
+func (a *Archive) Close() {
+	a.readers.Stop()
+	a.mu.Lock()
+	if !a.stopped {
+		a.stopped = true
+		close(a.mail)
+	}
+	a.mu.Unlock()
+	<-a.done
+}
+
+func (a *Archive) post(e entry) bool {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	if a.stopped {
+		return false
+	}
+	select {
+	case a.mail <- e:
+		return true
+	default:
+		return false
+	}
+}
+
+// Append keeps a message of an archive: owner is the account or room, peer the
+// other side, an occupant's address in a room. It returns the message as it is to
+// be delivered, with its id in the archive, or unchanged if it could not be kept.
+func (a *Archive) Append(owner, peer stanza.Addr, st *stanza.Stanza) *stanza.Stanza {
+	owner = owner.Bare()
+	st = st.Without(func(c stanza.Child) bool {
+		return c.Is(ns.StanzaID, "stanza-id") && st.ChildAttr(c, "by") == owner.String()
+	})
+	id := router.NewID()
+	if !a.post(entry{owner: owner, peer: peer, id: id, at: a.now(), stanza: st.Append(nil, ns.Client)}) {
+		if n := a.lost.Add(1); n == 1 || n%1000 == 0 {
+			a.log.WithField("lost", n).Error("messages are not archived: the database is too slow")
+		}
+		return st
+	}
+	var b stanza.Builder
+	return st.With(b.Empty(ns.StanzaID, "stanza-id", "by", owner.String(), "id", id).Bytes())
+}
+
+// settle waits until what was appended before is written.
+func (a *Archive) settle(ctx context.Context) error {
+	c := make(chan struct{})
+	for !a.post(entry{written: c}) {
+		a.mu.RLock()
+		stopped := a.stopped
+		a.mu.RUnlock()
+		if stopped {
+			return context.Canceled
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	select {
+	case <-c:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// run is the writing goroutine.
+func (a *Archive) run() {
+	defer close(a.done)
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	a.sweep()
+	since := make(map[stanza.Addr]int)
+	for {
+		select {
+		case <-tick.C:
+			a.sweep()
+		case e, ok := <-a.mail:
+			if !ok {
+				return
+			}
+			list := append(make([]entry, 0, 16), e)
+		more:
+			for len(list) < batch {
+				select {
+				case e, ok := <-a.mail:
+					if !ok {
+						break more
+					}
+					list = append(list, e)
+				default:
+					break more
+				}
+			}
+			a.write(list, since)
+		}
+	}
+}
+
+// write writes a batch. since counts appends to each archive.
+func (a *Archive) write(list []entry, since map[stanza.Addr]int) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTime)
+	defer cancel()
+	err := a.db.Write(ctx, func(tx *sql.Tx) error {
+		for _, e := range list {
+			if e.written != nil {
+				continue
+			}
+			if _, err := tx.ExecContext(ctx, `INSERT INTO archive_messages (owner, id, peer, bare, at, stanza) VALUES (?, ?, ?, ?, ?, ?)`,
+				e.owner.String(), e.id, e.peer.String(), e.peer.Bare().String(), e.at.UnixMilli(), e.stanza); err != nil {
+				return err
+			}
+			if since[e.owner]++; since[e.owner] < trimEvery && since[e.owner] < a.cfg.MaxMessages {
+				continue
+			}
+			delete(since, e.owner)
+			if _, err := tx.ExecContext(ctx, `DELETE FROM archive_messages WHERE owner = ?1 AND seq <=
+				(SELECT seq FROM archive_messages WHERE owner = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)`, e.owner.String(), a.cfg.MaxMessages); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		a.log.WithError(err).WithField("lost", len(list)).Error("messages cannot be archived")
+	}
+	for _, e := range list {
+		if e.written != nil {
+			close(e.written)
+		}
+	}
+	if len(since) > 10_000 {
+		clear(since)
+	}
+}
+
+// sweep removes what is too old.
+func (a *Archive) sweep() {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTime)
+	defer cancel()
+	err := a.db.Write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM archive_messages WHERE at < ?`, a.now().Add(-a.cfg.MaxAge).UnixMilli())
+		return err
+	})
+	if err != nil {
+		a.log.WithError(err).Error("old messages cannot be removed from archives")
+	}
+}
+
+// Forget removes an archive.
+func (a *Archive) Forget(owner stanza.Addr) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTime)
+	defer cancel()
+	if err := a.settle(ctx); err != nil {
+		a.log.WithError(err).Error("archive cannot be removed")
+		return
+	}
+	err := a.db.Write(ctx, func(tx *sql.Tx) error {
+		for _, q := range []string{`DELETE FROM archive_messages WHERE owner = ?`, `DELETE FROM archive_preferences WHERE owner = ?`} {
+			if _, err := tx.ExecContext(ctx, q, owner.Bare().String()); err != nil {
+				return fmt.Errorf("forget %s: %w", owner.Bare(), err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		a.log.WithError(err).Error("archive cannot be removed")
+	}
+	a.prefs.set(owner.Bare(), nil)
+}

@@ -1,0 +1,117 @@
+package xmppd
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func mam(fields ...string) string {
+	x := `<query xmlns='urn:xmpp:mam:2' queryid='q'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'><value>urn:xmpp:mam:2</value></field>`
+	for i := 0; i < len(fields); i += 2 {
+		x += `<field var='` + fields[i] + `'><value>` + fields[i+1] + `</value></field>`
+	}
+	return x + `</x>`
+}
+
+func rsm(inner string) string { return `<set xmlns='http://jabber.org/protocol/rsm'>` + inner + `</set>` }
+
+// history asks an archive and returns the bodies, the ids, and the final answer.
+func (p *peer) history(to, query string) (bodies, ids []string, fin string) {
+	p.t.Helper()
+	asked++
+	id := fmt.Sprintf("ask%d", asked)
+	if to != "" {
+		to = " to='" + to + "'"
+	}
+	p.say("<iq type='set' id='%s'%s>%s</query></iq>", id, to, query)
+	all := p.expect(`(?s).*?(<iq [^>]*id="` + id + `"[^>]*?>.*?</iq>)`)
+	results, fin := strings.TrimSuffix(all[0], all[1]), all[1]
+	for _, m := range regexp.MustCompile(`(?s)<result xmlns="urn:xmpp:mam:2" queryid="q" id="([^"]+)">.*?<body>([^<]*)</body>`).FindAllStringSubmatch(results, -1) {
+		ids, bodies = append(ids, m[1]), append(bodies, m[2])
+	}
+	return bodies, ids, fin
+}
+
+func TestAccountArchive(t *testing.T) {
+	w := start(t)
+	a, b, c := w.person("alice", "a"), w.person("bob", "b"), w.person("carol", "c")
+	for _, p := range []*peer{a, b, c} {
+		p.say("<presence/>")
+		p.expect(`<presence [^>]*/>`)
+	}
+	has(t, a.ask("get", alice, `<query xmlns='http://jabber.org/protocol/disco#info'/>`), `var="urn:xmpp:mam:2"`, `var="urn:xmpp:mam:2#extended"`, `var="urn:xmpp:sid:0"`)
+	has(t, a.ask("get", "", `<metadata xmlns='urn:xmpp:mam:2'/>`), `<metadata xmlns="urn:xmpp:mam:2"></metadata>`)
+	has(t, a.ask("get", "", `<query xmlns='urn:xmpp:mam:2'/>`), `var="with"`, `var="start"`, `var="ids"`)
+	for i := range 5 {
+		a.say("<message to='%s' type='chat' id='a%d'><body>a%d</body></message>", bob, i, i)
+		m := b.expect(fmt.Sprintf(`(?s)<message [^>]*id="a%d".*?</message>`, i))[0]
+		has(t, m, `<stanza-id xmlns="urn:xmpp:sid:0" by="`+bob+`" id="`)
+	}
+	c.say("<message to='%s' type='chat' id='c'><body>from carol</body><stanza-id xmlns='urn:xmpp:sid:0' by='%s' id='forged'/></message>", bob, bob)
+	has(t, b.expect(`(?s)<message [^>]*id="c".*?</message>`)[0], "!forged")
+	for _, x := range []string{"<body>x</body><no-store xmlns='urn:xmpp:hints'/>", "<composing xmlns='http://jabber.org/protocol/chatstates'/>"} {
+		c.say("<message to='%s' type='chat'>%s</message>", bob, x)
+	}
+	c.say("<message to='%s' type='headline'><body>news</body></message>", bob)
+
+	bodies, ids, fin := b.history("", mam())
+	if got := strings.Join(bodies, " "); got != "a0 a1 a2 a3 a4 from carol" {
+		t.Fatalf("archive of bob: %s", got)
+	}
+	has(t, fin, `<fin xmlns="urn:xmpp:mam:2" complete="true">`, `<first index="0">`+ids[0], `<count>6</count>`)
+	for _, tt := range []struct{ name, query, want, fin string }{
+		{"with", mam("with", alice), "a0 a1 a2 a3 a4", ""},
+		{"with a resource", mam("with", carol+"/c"), "from carol", ""},
+		{"first page", mam() + rsm(`<max>2</max>`), "a0 a1", `!complete`},
+		{"after", mam() + rsm(`<max>2</max><after>`+ids[1]+`</after>`), "a2 a3", `<first index="2">`},
+		{"last page", mam() + rsm(`<max>2</max><before/>`), "a4 from carol", `<first index="4">`},
+		{"before", mam() + rsm(`<max>2</max><before>`+ids[2]+`</before>`), "a0 a1", `complete="true"`},
+		{"count", mam() + rsm(`<max>0</max>`), "", `<count>6</count>`},
+		{"unknown", mam() + rsm(`<after>nothing</after>`), "", `<item-not-found`},
+		{"index", mam() + rsm(`<max>1</max><index>3</index>`), "a3", `<first index="3">`},
+		{"after-id", mam("after-id", ids[3]), "a4 from carol", ""},
+		{"before-id", mam("before-id", ids[1]), "a0", ""},
+		{"ids", mam("ids", ids[2]), "a2", ""},
+		{"unknown ids", mam("ids", "nothing"), "", `<item-not-found`},
+		{"past", mam("end", "2000-01-01T00:00:00Z"), "", `complete="true"`},
+		{"since", mam("start", "2000-01-01T00:00:00Z"), "a0 a1 a2 a3 a4 from carol", ""},
+		{"bad time", mam("start", "yesterday"), "", `<bad-request`},
+		{"bad address", mam("with", "@"), "", `<jid-malformed`},
+		{"unknown field", mam("colour", "red"), "", `<feature-not-implemented`},
+		{"bad page", mam() + rsm(`<max>many</max>`), "", `<bad-request`},
+		{"flipped", mam() + rsm(`<max>2</max>`) + `<flip-page/>`, "a1 a0", ""},
+	} {
+		got, _, fin := b.history("", tt.query)
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%s: %q", tt.name, got)
+		}
+		has(t, fin, tt.fin)
+	}
+	bodies, _, _ = a.history(alice, mam())
+	if got := strings.Join(bodies, " "); got != "a0 a1 a2 a3 a4" {
+		t.Errorf("archive of alice: %s", got)
+	}
+	_, _, fin = c.history(bob, mam())
+	has(t, fin, `<forbidden`)
+	has(t, b.ask("get", "", `<metadata xmlns='urn:xmpp:mam:2'/>`), `<start id="`+ids[0]+`"`, `<end id="`+ids[5]+`"`)
+
+	// What one chooses is obeyed, and outlives the server.
+	has(t, b.ask("get", "", `<prefs xmlns='urn:xmpp:mam:2'/>`), `<prefs xmlns="urn:xmpp:mam:2" default="always">`)
+	has(t, b.ask("set", "", `<prefs xmlns='urn:xmpp:mam:2' default='sometimes'/>`), `<bad-request`)
+	has(t, b.ask("set", "", `<prefs xmlns='urn:xmpp:mam:2' default='roster'><always><jid>`+carol+`</jid></always><never/></prefs>`), `default="roster"><always><jid>`+carol)
+	a.say("<message to='%s' type='chat' id='late'><body>from a stranger</body></message>", bob)
+	has(t, b.expect(`(?s)<message [^>]*id="late".*?</message>`)[0], "!stanza-id")
+	c.say("<message to='%s' type='chat' id='late2'><body>kept</body></message>", bob)
+	b.expect(`(?s)<message [^>]*id="late2".*?</message>`)
+	db := w.cfg.Database
+	w.stop()
+	w = start(t, func(c *Config) { c.Database = db })
+	b = w.account("bob", "meet.example.com", "pw of bob", "b")
+	bodies, _, _ = b.history("", mam()+rsm(`<max>1</max><before/>`))
+	if strings.Join(bodies, " ") != "kept" {
+		t.Errorf("after a restart: %q", bodies)
+	}
+	has(t, b.ask("get", "", `<prefs xmlns='urn:xmpp:mam:2'/>`), `default="roster"`)
+}
