@@ -7,16 +7,47 @@ const (
 	obuSequence    = 1
 )
 
-// inspectAV1 reads the mandatory part of the dependency descriptor, or without one the
-// aggregation header of the payload (AV1 RTP specification, sections 4.4 and A.8).
-func inspectAV1(b, dd []byte) (f Facts) {
-	if len(dd) >= 3 {
-		f.FrameStart = dd[0]&0x80 != 0
-		// Five flags follow in an extended descriptor; the first of them announces a template
-		// structure, and only packets that begin a keyframe carry one.
-		f.KeyframeStart = f.FrameStart && len(dd) > 3 && dd[3]&0x80 != 0
+// inspectAV1 reads the dependency descriptor, or without one the aggregation header of
+// the payload (AV1 RTP specification, sections 4.4 and A.8).
+func (in *Inspector) inspectAV1(b, dd []byte, newest bool) (f Facts) {
+	if len(dd) == 0 {
+		return inspectAV1Payload(b)
+	}
+	if in.av1 == nil {
+		// Nothing is known before the first structure, which flags announce.
+		if len(dd) < 4 || dd[3]&0x80 == 0 {
+			if len(dd) < 3 {
+				return Facts{}
+			}
+			return Facts{FrameStart: dd[0]&0x80 != 0, FrameEnd: dd[0]&0x40 != 0}
+		}
+		in.av1 = &dependencies{}
+	}
+	s := in.av1
+	d, ok := s.read(dd, newest)
+	if !ok {
+		return Facts{}
+	}
+	f.FrameStart, f.FrameEnd = d.start, d.end
+	if !d.described {
 		return f
 	}
+	t := &d.template
+	f.Spatial, f.Temporal = t.spatial, t.temporal
+	f.Layered, f.Tracked = true, true
+	f.Active, f.Needed, f.Switch = s.active, t.needed, t.switches
+	f.Frame, f.Refs, f.Far = d.frame, t.refs, d.far
+	if d.structured {
+		f.KeyframeStart = d.start && t.spatial == 0 && t.refs == 0 && !d.far
+		if newest {
+			size := s.now.sizes[s.now.templates[s.now.count-1].spatial]
+			f.Width, f.Height = size.Width, size.Height
+		}
+	}
+	return f
+}
+
+func inspectAV1Payload(b []byte) (f Facts) {
 	if len(b) < 2 {
 		return Facts{}
 	}

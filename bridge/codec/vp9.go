@@ -2,13 +2,20 @@ package codec
 
 import "encoding/binary"
 
+// vp9Layers is what the scalability structures of a VP9 stream told.
+type vp9Layers struct {
+	// spatial is the number of spatial layers, 0 while unknown.
+	spatial uint8
+	sizes   [MaxSpatial]Size
+}
+
 // inspectVP9 reads the payload descriptor (RFC 9628, section 4.2).
-func inspectVP9(b []byte) (f Facts) {
+func (in *Inspector) inspectVP9(b []byte, newest bool) (f Facts) {
 	if len(b) < 2 {
 		return Facts{}
 	}
 	hasID, inter, hasLayer := b[0]&0x80 != 0, b[0]&0x40 != 0, b[0]&0x20 != 0
-	flexible, start, structure := b[0]&0x10 != 0, b[0]&0x08 != 0, b[0]&0x02 != 0
+	flexible, structure, aside := b[0]&0x10 != 0, b[0]&0x02 != 0, b[0]&0x01 != 0
 	at := 1
 	if hasID {
 		f.PictureIDOffset = uint8(at)
@@ -40,32 +47,72 @@ func inspectVP9(b []byte) (f Facts) {
 		}
 	}
 	if flexible && inter {
-		// At most three reference indices, the last without its continuation bit.
-		for range 3 {
-			if at >= len(b) {
-				return Facts{}
-			}
-			more := b[at]&1 != 0
-			at++
-			if !more {
-				break
-			}
+		if at = skipVP9References(b, at); at < 0 {
+			return Facts{}
 		}
 	}
-	f.FrameStart = start
-	f.KeyframeStart = start && !inter && !interLayer && f.Spatial == 0
-	if structure && at < len(b) {
-		f.Width, f.Height = vp9Size(b[at:])
+	f.FrameStart, f.FrameEnd = b[0]&0x08 != 0, b[0]&0x04 != 0
+	f.KeyframeStart = f.FrameStart && !inter && !interLayer && f.Spatial == 0
+	if structure && newest {
+		if at >= len(b) || !in.vp9.read(b[at:]) {
+			return Facts{}
+		}
+		size := in.vp9.sizes[min(in.vp9.spatial, MaxSpatial)-1]
+		f.Width, f.Height = size.Width, size.Height
+	}
+	if hasLayer {
+		in.vp9.layer(&f, aside, newest)
 	}
 	return f
 }
 
-// vp9Size reads the size of the highest spatial layer from a scalability structure.
-func vp9Size(b []byte) (width, height uint16) {
-	layers, hasSize := int(b[0]>>5)+1, b[0]&0x10 != 0
-	if !hasSize || len(b) < 1+4*layers {
-		return 0, 0
+// skipVP9References passes over the references of flexible mode: at most three, the last
+// without its continuation bit. It returns where they end, or -1.
+func skipVP9References(b []byte, at int) int {
+	for range 3 {
+		if at >= len(b) {
+			return -1
+		}
+		at++
+		if b[at-1]&1 == 0 {
+			return at
+		}
 	}
-	last := b[1+4*(layers-1):]
-	return binary.BigEndian.Uint16(last), binary.BigEndian.Uint16(last[2:])
+	return -1
+}
+
+// read takes in a scalability structure. The description of the picture group behind
+// the sizes tells nothing the packets do not tell themselves.
+func (l *vp9Layers) read(b []byte) bool {
+	layers, hasSizes := int(b[0]>>5)+1, b[0]&0x10 != 0
+	if hasSizes && len(b) < 1+4*layers {
+		return false
+	}
+	l.spatial = uint8(layers)
+	if !hasSizes {
+		return true
+	}
+	l.sizes = [MaxSpatial]Size{}
+	for i := range layers {
+		size := b[1+4*i:]
+		// Of layers beyond the last that is told apart the best counts.
+		l.sizes[min(i, MaxSpatial-1)] = Size{Width: binary.BigEndian.Uint16(size), Height: binary.BigEndian.Uint16(size[2:])}
+	}
+	return true
+}
+
+// layer says who needs the frame: the qualities of its own spatial layer, and those of
+// the higher ones unless it stands aside, as frames between keyframes do where layers
+// depend on each other at keyframes only.
+func (l *vp9Layers) layer(f *Facts, aside, newest bool) {
+	if newest && l.spatial <= f.Spatial {
+		l.spatial = f.Spatial + 1
+	}
+	spatial, temporal := int(min(f.Spatial, MaxSpatial-1)), int(min(f.Temporal, MaxTemporal-1))
+	f.Layered = true
+	f.Active = ^from(int(l.spatial), 0)
+	f.Needed = from(spatial, temporal)
+	if aside && spatial+1 < MaxSpatial {
+		f.Needed &^= from(spatial+1, 0)
+	}
 }

@@ -50,6 +50,7 @@ type sentPacket struct {
 	end, congestion  uint16
 	seq              uint16
 	twoByte, rewrite bool
+	marker           bool
 	timestamp        uint32
 	pictureID        uint16
 	tl0              uint8
@@ -79,6 +80,7 @@ type downStream struct {
 	hasID    bool
 	tsDelta  uint32
 	tl0Delta uint8
+	layers   layering
 	// wantedAt is when a keyframe was asked for last, tries how often in a row.
 	wantedAt int64
 	tries    int
@@ -88,6 +90,7 @@ type downStream struct {
 type verdict struct {
 	send      bool
 	shown     bool
+	marker    bool
 	seq       int64
 	timestamp uint32
 	pictureID uint16
@@ -129,7 +132,14 @@ func (d *downStream) decide(p *packet) (v verdict) {
 	if p.encoding != d.encoding {
 		return v
 	}
-	if p.facts.Scalable && !d.temporalPass(p) {
+	v.marker = p.marker
+	switch {
+	case p.facts.Layered:
+		if !d.layerPass(p) {
+			return v
+		}
+		v.marker = d.layers.ends(p)
+	case p.facts.Scalable && !d.temporalPass(p):
 		d.skip(p)
 		return v
 	}
@@ -189,6 +199,7 @@ func (d *downStream) switchTo(p *packet) {
 	}
 	d.seq.restart(p.ext, next)
 	d.hasID = false
+	d.layers.begin(p, goalOf(d.target, p.encoding, p.facts.Active))
 }
 
 // spacing guesses how much media time passed since the last packet sent.
@@ -305,7 +316,7 @@ func (o *outStream) sent(p *packet, v *verdict) {
 		// A late packet.
 		return
 	}
-	o.lastTS, o.lastAt, o.lastEnded = v.timestamp, p.arrival, p.marker
+	o.lastTS, o.lastAt, o.lastEnded = v.timestamp, p.arrival, v.marker
 	if p.facts.Rewritable {
 		o.pictureID, o.tl0 = v.pictureID, v.tl0
 	}
@@ -319,7 +330,7 @@ func (o *outStream) remember(a *arena, p *packet, v *verdict) {
 	o.history[v.seq%sentHistory] = sentPacket{
 		slot: p.slot, generation: a.generation[p.slot],
 		start: uint16(p.start), payload: uint16(p.payload), end: uint16(p.end), congestion: uint16(p.congestion),
-		seq: uint16(v.seq), timestamp: v.timestamp, pt: p.pt, twoByte: p.twoByte, used: true,
+		seq: uint16(v.seq), timestamp: v.timestamp, pt: p.pt, marker: v.marker, twoByte: p.twoByte, used: true,
 		rewrite: p.facts.Rewritable, pictureID: v.pictureID, tl0: v.tl0,
 		idOffset: p.facts.PictureIDOffset, tl0At: p.facts.TL0Offset, wide: p.facts.Wide,
 	}
@@ -342,10 +353,19 @@ func (o *outStream) find(a *arena, seq uint16) *sentPacket {
 // field is written for every receiver, so nothing has to be restored.
 func patch(b []byte, p *packet, v *verdict, ssrc uint32) {
 	h := b[p.start:]
+	h[1] = markedType(p.pt, v.marker)
 	binary.BigEndian.PutUint16(h[2:], uint16(v.seq))
 	binary.BigEndian.PutUint32(h[4:], v.timestamp)
 	binary.BigEndian.PutUint32(h[8:], ssrc)
 	if p.facts.Rewritable {
 		codec.RewriteVP8(b[p.payload:], p.facts, v.pictureID, v.tl0)
 	}
+}
+
+// markedType is the second byte of a header.
+func markedType(pt uint8, marker bool) byte {
+	if marker {
+		return 0x80 | pt
+	}
+	return pt
 }

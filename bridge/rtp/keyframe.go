@@ -93,7 +93,7 @@ func (s *Shard) wantKeyframe(d *downStream) {
 		return
 	}
 	wanted := d.wanted(s.clock)
-	if wanted < 0 || wanted == d.encoding {
+	if wanted < 0 || wanted == d.encoding && !d.needsKeyframe() {
 		d.tries = 0
 		return
 	}

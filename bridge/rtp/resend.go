@@ -51,10 +51,11 @@ func (s *Shard) resend(e *Endpoint, o *outStream, seq uint16, probe bool) bool {
 	binary.BigEndian.PutUint32(plain[4:], sent.timestamp)
 	if rtx {
 		o.rtxSeq++
-		plain[1] = plain[1]&0x80 | pt
+		plain[1] = markedType(pt, sent.marker)
 		binary.BigEndian.PutUint16(plain[2:], o.rtxSeq)
 		binary.BigEndian.PutUint32(plain[8:], o.rtx)
 	} else {
+		plain[1] = markedType(sent.pt, sent.marker)
 		binary.BigEndian.PutUint16(plain[2:], sent.seq)
 		binary.BigEndian.PutUint32(plain[8:], o.ssrc)
 	}

@@ -9,8 +9,6 @@ const (
 	// seenWindow is how many sequence numbers back a packet may come again as a
 	// retransmission and be recognised.
 	seenWindow = 2048
-	// maxTemporal bounds the temporal layers measured, maxSpatial the spatial ones.
-	maxTemporal, maxSpatial = 4, 4
 	// layerHold is how long a layer counts as active after its last packet. Screens that
 	// stand still send little.
 	layerHold = 3_000_000
@@ -69,21 +67,15 @@ type upStream struct {
 	silent int
 	quiet  shift
 
-	layers [maxSpatial][maxTemporal]layerMeter
-	width  uint16
-	height uint16
-}
-
-// layerMeter measures one layer by itself.
-type layerMeter struct {
-	rate
-	frames rate
-	last   int64
-	// timestamp of the last frame, to count frames.
-	timestamp uint32
-	bitrate   int
-	fps       float64
-	active    bool
+	inspector codec.Inspector
+	// offered are the layers the sender keeps up, where the stream tells.
+	offered codec.Cells
+	layers  [codec.MaxSpatial][codec.MaxTemporal]layerMeter
+	// sizes of the spatial layers. Where whole is set the meters of a layer count all it
+	// needs, else the layer alone; temporals is how many temporal layers were seen.
+	sizes     [codec.MaxSpatial]codec.Size
+	whole     bool
+	temporals int
 }
 
 // note registers a sequence number. It returns the extended number and whether the
@@ -153,32 +145,6 @@ func (u *upStream) measureJitter(p *packet) {
 	u.transitBefore = transit
 }
 
-// measureLayer accounts a packet of video.
-func (u *upStream) measureLayer(p *packet) {
-	f := &p.facts
-	// Only what can be left out counts as a layer; everything else travels whole.
-	temporal := uint8(0)
-	if f.Scalable {
-		temporal = min(f.Temporal, maxTemporal-1)
-	}
-	m := &u.layers[0][temporal]
-	m.add(p.end - p.start)
-	if p.timestamp != m.timestamp {
-		m.timestamp = p.timestamp
-		m.frames.add(1)
-	}
-	m.last = p.arrival
-	if !m.active {
-		m.active = true
-		u.source.up.changed = true
-	}
-	if f.Height != 0 && f.Height != u.height {
-		// A picture on its side is as good as one upright.
-		u.width, u.height = f.Width, f.Height
-		u.source.up.changed = true
-	}
-}
-
 // active says whether the stream carried anything lately.
 func (u *upStream) active(now int64) bool { return u.started && now-u.lastArrival < layerHold }
 
@@ -208,69 +174,13 @@ func (src *Source) publishLayers(now int64) (changed bool) {
 	return changed
 }
 
-// appendLayers adds the layers of one encoding. A layer's bitrate includes those it
-// depends on: all with neither a greater spatial nor a greater temporal index.
-func (u *upStream) appendLayers(list []media.LayerInfo, now int64) []media.LayerInfo {
-	height := int(u.height)
-	if u.width != 0 && u.width < u.height {
-		height = int(u.width)
-	}
-	if height == 0 {
-		height = 180 << u.encoding
-		if len(u.source.cfg.Encodings) == 1 {
-			height = 720
-		}
-	}
-	any := false
-	top := 0
-	for s := range maxSpatial {
-		for t := range maxTemporal {
-			m := &u.layers[s][t]
-			bitrate, frames := m.roll(now), m.frames.roll(now)
-			if bitrate > 0 {
-				m.bitrate, m.fps = bitrate, float64(frames)/8
-			}
-			if m.active && now-m.last > layerHold {
-				m.active, m.bitrate = false, 0
-				u.source.up.changed = true
-			}
-			if m.last != 0 {
-				any, top = true, s
-			}
-		}
-	}
-	if !any {
-		return append(list, media.LayerInfo{Layer: media.LayerOf(u.encoding, 0, 0), Height: height})
-	}
-	for s := range maxSpatial {
-		for t := range maxTemporal {
-			if u.layers[s][t].last == 0 {
-				continue
-			}
-			info := media.LayerInfo{Layer: media.LayerOf(u.encoding, s, t), Height: height >> (top - s)}
-			if u.layers[s][t].active {
-				for ds := range s + 1 {
-					for dt := range t + 1 {
-						info.Bitrate += u.layers[ds][dt].bitrate
-					}
-				}
-				for dt := range t + 1 {
-					info.FPS += u.layers[s][dt].fps
-				}
-			}
-			list = append(list, info)
-		}
-	}
-	return list
-}
-
 // inspect looks into a packet of video.
 func (u *upStream) inspect(p *packet, b []byte) {
 	var dd []byte
 	if p.descriptor.size > 0 {
 		dd = b[p.descriptor.at : p.descriptor.at+p.descriptor.size]
 	}
-	p.facts = codec.Inspect(p.codec, b[p.payload:p.end], dd)
+	p.facts = u.inspector.Inspect(p.codec, b[p.payload:p.end], dd, p.ext == u.highest)
 }
 
 // upHistory is a ring of the slots of a stream's last packets. It holds a reference to
