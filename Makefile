@@ -73,6 +73,11 @@ e2e: build $(BROWSER)/node_modules/.package-lock.json ## run the browser tests a
 .PHONY: check
 check: test race ## run what a change must pass: every test, and the race detector
 
+.PHONY: picture
+picture: build $(BROWSER)/node_modules/.package-lock.json ## take the README's picture anew
+	cd $(BROWSER) && node --test --test-name-pattern=front screens.test.mjs
+	cp $(BROWSER)/artifacts/chat-desk.png docs/call.png
+
 .PHONY: race
 race: ## run the Go tests with the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race ./...

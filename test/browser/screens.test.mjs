@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { Server } from './lib/server.mjs';
 import { Participant } from './lib/participant.mjs';
 import { launch, open } from './lib/browser.mjs';
+import { portrait } from './lib/portrait.mjs';
 import { token } from './lib/token.mjs';
 
 const ARTIFACTS = join(dirname(fileURLToPath(import.meta.url)), 'artifacts');
@@ -49,7 +50,7 @@ test('front, pre-join, and a call of two and four with chat', async () => {
   await front.close();
 
   const arrive = async (name) => {
-    const person = await Participant.arrive(link(name), { name });
+    const person = await Participant.arrive(link(name), { name, flags: await portrait(people.length) });
     people.push(person);
     return person;
   };
@@ -63,12 +64,13 @@ test('front, pre-join, and a call of two and four with chat', async () => {
   await bob.join();
   await ann.receives(['Bob Keller'], { timeout: 60_000 });
   await picture(ann.page, 'call-2');
-  for (const name of ['Cyd', 'Dan']) await (await arrive(name)).join();
-  await ann.receives(['Bob Keller', 'Cyd', 'Dan'], { timeout: 60_000 });
+  for (const name of ['Cyd Moreau', 'Dan Osei']) await (await arrive(name)).join();
+  await ann.receives(['Bob Keller', 'Cyd Moreau', 'Dan Osei'], { timeout: 60_000 });
   await picture(ann.page, 'call-4');
   await bob.say('Shall we begin? The agenda is in the invitation.');
   await ann.say('Yes — everybody is here.');
   await ann.hears('Shall we begin?');
+  await ann.page.mouse.move(0, 0);
   await picture(ann.page, 'chat');
   await ann.leave();
   await ann.page.getByRole('button').first().waitFor();

@@ -40,7 +40,7 @@ export class Network {
   /** Lets in only what the rules accept, and answers. */
   async admit(name, ...rules) {
     const accept = ['ct state established,related accept', 'iif lo accept', 'meta l4proto { icmp, ipv6-icmp } accept', ...rules.map((r) => `${r} accept`)];
-    await this.exec(name, 'nft', `table inet parley { chain input { type filter hook input priority 0; policy drop; ${accept.join('; ')}; } }`);
+    await this.exec(name, 'nft', `table inet parley { chain input { type filter hook input priority 0; policy drop; ${accept.join('; ')}; }; }`);
   }
 
   async destroy() {
