@@ -115,3 +115,36 @@ func TestAccountArchive(t *testing.T) {
 	}
 	has(t, b.ask("get", "", `<prefs xmlns='urn:xmpp:mam:2'/>`), `default="roster"`)
 }
+
+func TestRoomArchive(t *testing.T) {
+	w := start(t)
+	a, b := w.person("alice", "a"), w.person("bob", "b")
+	const room = "den@conference.meet.example.com"
+	enter := func(p *peer, nick string) {
+		p.say("<presence to='%s/%s'><x xmlns='http://jabber.org/protocol/muc'/></presence>", room, nick)
+		p.expect(`<status code="110"/>`)
+	}
+	enter(a, "alice")
+	has(t, a.ask("set", room, `<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'/></query>`), result)
+	has(t, a.ask("get", room, `<query xmlns='http://jabber.org/protocol/disco#info'/>`), `var="urn:xmpp:mam:2"`)
+	a.say("<message to='%s' type='groupchat' id='g1'><body>one</body></message>", room)
+	id := a.expect(`<message [^>]*id="g1".*?<stanza-id xmlns="urn:xmpp:sid:0" by="` + room + `" id="([^"]+)"/></message>`)[1]
+	bodies, ids, fin := a.history(room, mam())
+	if strings.Join(bodies, " ") != "one" || strings.Join(ids, " ") != id {
+		t.Errorf("archive of the room: %v %v %s", bodies, ids, fin)
+	}
+	_, _, fin = b.history(room, mam())
+	has(t, fin, "<forbidden")
+	enter(b, "bob")
+	if bodies, _, _ = b.history(room, mam("with", room+"/alice")); strings.Join(bodies, " ") != "one" {
+		t.Errorf("archive of the room for bob: %v", bodies)
+	}
+	// A room that comes later under the same name does not inherit.
+	has(t, a.ask("set", room, `<query xmlns='http://jabber.org/protocol/muc#owner'><destroy/></query>`), result)
+	b.expect(`<destroy`)
+	enter(b, "bob")
+	b.ask("set", room, `<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'/></query>`)
+	if bodies, _, _ = b.history(room, mam()); len(bodies) != 0 {
+		t.Errorf("a new room has an old archive: %v", bodies)
+	}
+}

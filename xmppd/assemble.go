@@ -261,6 +261,9 @@ func (s *Server) roomHost(ctx context.Context, domain string, cfg muc.Config) (*
 	if err != nil {
 		return nil, err
 	}
+	if s.services != nil && s.cfg.Services.Archive.Rooms && domain == s.cfg.ConferenceDomain {
+		h.SetArchive(s.services.archive)
+	}
 	return h, h.Keep(ctx, s.db)
 }
 

@@ -22,7 +22,7 @@ type ServicesConfig struct {
 	PubSub pubsub.Config `yaml:"pubsub"`
 	// People bounds what else is kept for an account.
 	People module.PeopleConfig `yaml:"people"`
-	// Archive is what is kept of messages, of accounts and of rooms that stay.
+	// Archive is what is kept of messages, of accounts and of their rooms.
 	Archive archive.Config `yaml:"archive"`
 	// External are STUN and TURN servers clients are told of.
 	External []ExternalService `yaml:"external"`

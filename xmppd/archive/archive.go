@@ -226,6 +226,27 @@ func (a *Archive) sweep() {
 	}
 }
 
+// Drop removes what an archive holds until now. It returns at once.
+func (a *Archive) Drop(owner stanza.Addr) {
+	until := a.now()
+	if !a.readers.Post(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), storeTime)
+		defer cancel()
+		err := a.settle(ctx)
+		if err == nil {
+			err = a.db.Write(ctx, func(tx *sql.Tx) error {
+				_, err := tx.ExecContext(ctx, `DELETE FROM archive_messages WHERE owner = ? AND at <= ?`, owner.Bare().String(), until.UnixMilli())
+				return err
+			})
+		}
+		if err != nil {
+			a.log.WithError(err).Error("archive cannot be removed")
+		}
+	}) {
+		a.log.Warn("archive is not removed: too many queries wait")
+	}
+}
+
 // Forget removes an archive.
 func (a *Archive) Forget(owner stanza.Addr) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTime)

@@ -10,7 +10,8 @@ import (
 type Config struct {
 	// Accounts keeps the messages of accounts, unless they choose otherwise.
 	Accounts bool `yaml:"accounts"`
-	// Rooms keeps the messages of rooms that stay when everybody has left.
+	// Rooms keeps the messages of rooms that accounts have opened, as long as the room
+	// is there. Meetings are never archived.
 	Rooms bool `yaml:"rooms"`
 	// Default is what is kept for an account that has not chosen: always, never, or
 	// roster for the people in its contact list.

@@ -30,6 +30,8 @@ type Host struct {
 	db   *store.Store // nil: nothing outlives the server
 	kept atomic.Int64 // rooms that are in the database
 
+	archive Archive // nil: nothing that is said is kept
+
 	stats counters
 	wg    sync.WaitGroup
 

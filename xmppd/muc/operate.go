@@ -73,6 +73,7 @@ func (h *Host) CreateRoom(room, owner stanza.Addr) error {
 			return err
 		}
 		r.exists, r.plain, r.created = true, true, time.Now()
+		r.dropArchive()
 		if !owner.IsZero() {
 			r.affiliations[owner.Bare()] = Owner
 		}

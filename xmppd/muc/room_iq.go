@@ -40,6 +40,8 @@ func (r *Room) handleIQ(st *stanza.Stanza, from *router.Session) {
 		r.host.rt.Reply(st, nil)
 	case p.Is(ns.VCardTemp, "vCard"):
 		r.handleAvatar(st, p)
+	case p.Space == ns.MAM:
+		r.handleArchive(st)
 	case p.Is(ns.Register, "query"):
 		r.handleRegister(st, p, from)
 	default:
@@ -203,6 +205,10 @@ func (r *Room) answerInfo(st *stanza.Stanza, query stanza.Child, from *router.Se
 		for _, f := range []string{ns.DiscoItems, ns.Register, nsRegisterForm, ns.StanzaID, ns.VCardTemp} {
 			b.Empty("", "feature", "var", f)
 		}
+	}
+	if r.plain && r.host.archive != nil {
+		b.Empty("", "feature", "var", ns.MAM)
+		b.Empty("", "feature", "var", ns.MAMExtended)
 	}
 	for _, f := range []string{
 		ns.MUC, featureStableID, featureSelfPing, ns.MUCRequest, ns.OccupantID, ns.DiscoInfo,

@@ -300,6 +300,7 @@ func (r *Room) create(j *Join, now time.Time) {
 	if j.plainly() {
 		r.plain, r.locked = true, true
 		r.config = plainRoomConfig(&r.host.cfg)
+		r.dropArchive()
 	}
 	r.exists, r.created = true, now
 	r.publish()

@@ -129,6 +129,7 @@ func (r *Room) closeIfEmpty(reason string) {
 		f(r)
 	}
 	r.erase()
+	r.dropArchive()
 	r.reset()
 }
 

@@ -121,8 +121,7 @@ func (r *Room) groupMessage(st *stanza.Stanza, at taken) {
 		msg.ID = router.NewID() // msg is our copy
 	}
 	if r.plain {
-		var b stanza.Builder
-		msg = msg.With(b.Empty(ns.StanzaID, "stanza-id", "by", r.addr.String(), "id", router.NewID()).Bytes())
+		msg = r.named(msg) // in the archive, too
 	}
 	r.Broadcast(msg)
 	if remembered(msg) {
