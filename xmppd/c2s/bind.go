@@ -65,6 +65,11 @@ func (c *conn) bind(st *stanza.Stanza) {
 		return
 	}
 	c.attach(s)
+	if c.host.Welcome != nil {
+		if w := c.host.Welcome(s.rs); w != nil {
+			c.carrier.Deliver(addr, w.Encode())
+		}
+	}
 	var b stanza.Builder
 	b.Start(ns.Bind, "bind").Leaf("", "jid", addr.String()).End()
 	res := stanza.New(stanza.IQ, stanza.ResultType, stanza.Addr{}, stanza.Addr{}, st.ID).WithContent(b.Bytes())

@@ -115,6 +115,9 @@ type Host struct {
 	Register func(from netip.Addr, st *stanza.Stanza) (content []byte, e *stanza.Error)
 	// Features are further stream features for bound clients, as XML; may be nil.
 	Features func() []byte
+	// Welcome is what a new session hears before the answer to its bind; nil, or a nil
+	// stanza, is nothing.
+	Welcome func(*router.Session) *stanza.Stanza
 }
 
 func (h *Host) mechanisms(web, encrypted, bound bool) []string {

@@ -39,6 +39,9 @@ type Config struct {
 	DefaultPermissions []string `yaml:"default_permissions"`
 	// Services are what a meeting has beside its room.
 	Services ServicesConfig `yaml:"services"`
+	// TellServices tells web clients of the services as soon as they are logged in,
+	// which saves them some questions. Clients of before 2021 do not expect it.
+	TellServices bool `yaml:"tell_services"`
 	// LobbyNeedsName lets nobody wait in a lobby who does not say his name.
 	LobbyNeedsName bool `yaml:"lobby_needs_name"`
 	// Whitelist are accounts (user@host) and domains that need neither the leave of

@@ -430,6 +430,20 @@ func TestInvalidBreakout(t *testing.T) {
 	})
 }
 
+// What is told at the log-in is what the questions would bring.
+func TestWelcome(t *testing.T) {
+	play(t, func(t *testing.T) {
+		s, _, ann, _ := meet(t, nil)
+		lobbyOn(ann, "true")
+		w := s.rules.Welcome(ann.Session)
+		assert.Equal(t, "meet.example.com", w.From.String())
+		text := w.String()
+		assert.Contains(t, text, `<identity category="component" type="polls" name="polls.meet.example.com"/>`)
+		assert.Contains(t, text, `<feature var="http://jitsi.org/protocol/lobbyrooms#displayname_required"/><feature var="http://jitsi.org/protocol/breakout_rooms#rename"/>`)
+		assert.Nil(t, s.rules.Welcome(s.Login(cyd, router.Info{Transport: "tcp"}).Session))
+	})
+}
+
 func TestDurationForOldClients(t *testing.T) {
 	play(t, func(t *testing.T) {
 		s, _, _, _ := meet(t, nil)
