@@ -40,6 +40,7 @@ var handlers = map[string]handler{
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.requests.Inc()
+	boundBody(w, r, s.bodyTimeout)
 	o, ok := s.originOf(r)
 	if !ok {
 		s.secureHeaders(w.Header(), origin{})

@@ -3,7 +3,6 @@ package meetweb
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -17,8 +16,7 @@ import (
 
 // Bounds of what is passed on.
 const (
-	maxProxiedBody = 512 << 10        // a BOSH body holds stanzas of at most 256 KiB
-	bodyTimeout    = 30 * time.Second // for a client to send it
+	maxProxiedBody = 512 << 10 // a BOSH body holds stanzas of at most 256 KiB
 	dialTimeout    = 5 * time.Second
 	warnInterval   = 30 * time.Second // between two lines about the same silent part
 )
@@ -42,6 +40,7 @@ type target struct {
 	addr   string
 	path   string
 	prefix string // tenant, passed as a query parameter
+	body   *timedBody
 }
 
 type targetKey struct{}
@@ -101,29 +100,10 @@ func dropHeaders(r *http.Response) error {
 // serve passes the request to t.
 func (p *proxy) serve(w http.ResponseWriter, r *http.Request, t target) {
 	if r.Body != nil && r.Header.Get("Upgrade") == "" {
-		r.Body = &timedBody{ReadCloser: http.MaxBytesReader(w, r.Body, maxProxiedBody), rc: http.NewResponseController(w)}
+		t.body, _ = r.Body.(*timedBody)
+		r.Body = http.MaxBytesReader(w, r.Body, maxProxiedBody)
 	}
 	p.rp.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), targetKey{}, t)))
-}
-
-// timedBody gives the client bodyTimeout for the whole body, and lifts the
-// bound when it is read, since the answer may take longer.
-type timedBody struct {
-	io.ReadCloser
-	rc      *http.ResponseController
-	started bool
-}
-
-func (b *timedBody) Read(p []byte) (int, error) {
-	if !b.started {
-		b.started = true
-		b.rc.SetReadDeadline(time.Now().Add(bodyTimeout)) // not every carrier can; those bound streams themselves
-	}
-	n, err := b.ReadCloser.Read(p)
-	if err != nil {
-		b.rc.SetReadDeadline(time.Time{})
-	}
-	return n, err
 }
 
 // failed answers for a part that does not: one sentence to the person, one line
@@ -132,6 +112,9 @@ func (p *proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	var tooLarge *http.MaxBytesError
 	var timeout net.Error
 	switch {
+	case r.Context().Value(targetKey{}).(target).body.late():
+		sentence(w, r, http.StatusRequestTimeout, "The request did not arrive in time.")
+		return
 	case r.Context().Err() != nil: // the client left, or we are stopping
 		w.WriteHeader(http.StatusBadGateway)
 		return

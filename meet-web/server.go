@@ -50,6 +50,7 @@ type Server struct {
 
 	xmpp, bridge, focus *proxy
 	requests            metrics.Counter
+	bodyTimeout         time.Duration
 
 	ready     chan struct{}
 	mu        sync.Mutex // guards the addresses
@@ -66,7 +67,7 @@ func New(cfg Config, log *logrus.Entry, opts Options) (*Server, error) {
 		return nil, errors.New("https_listen: needs a certificate")
 	}
 	cfg = cfg.withNames()
-	s := &Server{cfg: cfg, log: log, opts: opts, bridges: NewRegistry(cfg.Bridges), ready: make(chan struct{})}
+	s := &Server{cfg: cfg, log: log, opts: opts, bridges: NewRegistry(cfg.Bridges), ready: make(chan struct{}), bodyTimeout: bodyTimeout}
 	s.proxies, _ = parseNetworks(cfg.TrustedProxies) // validated
 	s.policy = contentPolicy(cfg.FrameAncestors)
 

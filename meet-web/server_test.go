@@ -81,6 +81,35 @@ func text(t *testing.T, r *http.Response) string {
 	return string(b)
 }
 
+// A client that names a body and does not send it gets an answer, not a connection
+// for ever, wherever the request goes.
+func TestSlowBodiesEnd(t *testing.T) {
+	part := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }))
+	defer part.Close()
+	s := front(t, func(c *Config, _ *Options) { c.XMPPAddress = part.Listener.Addr().String() })
+	s.bodyTimeout = 100 * time.Millisecond
+	srv := httptest.NewServer(s.Handler())
+	defer srv.Close()
+	for request, want := range map[string]string{
+		"POST /http-bind": "408 Request Timeout", "PUT /room": "405 Method Not Allowed", "GET /config.js": "200 OK",
+	} {
+		conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+		require.NoError(t, err)
+		defer conn.Close()
+		require.NoError(t, conn.SetDeadline(time.Now().Add(10*time.Second)))
+		_, err = io.WriteString(conn, request+" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n<bo")
+		require.NoError(t, err)
+		answer, err := io.ReadAll(conn)
+		require.NoError(t, err, request)
+		require.Contains(t, string(answer), "HTTP/1.1 "+want, request)
+	}
+	// And a quick body has all the time for its answer.
+	resp, err := http.Post(srv.URL+"/http-bind", "text/xml", strings.NewReader("<body/>"))
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	require.Equal(t, "<body/>", text(t, resp))
+}
+
 func TestPageIsTheSameForAllRooms(t *testing.T) {
 	s := front(t, nil)
 	for _, path := range []string{"/", "/Daily", "/acme/daily", "/Daily?jwt=x"} {
