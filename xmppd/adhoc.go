@@ -21,6 +21,7 @@ type adhocCommand struct {
 // address, where some clients look.
 type adhoc struct {
 	router *router.Router
+	users  *router.Users
 	list   []adhocCommand
 }
 
@@ -38,10 +39,14 @@ func (a *adhoc) may(r *module.Request) bool {
 }
 
 func (a *adhoc) items(r *module.Request, next module.Answer) ([]byte, *stanza.Error) {
+	var b stanza.Builder
 	if r.Attr("node") != ns.Commands || r.Account && r.From.Bare() != r.To {
+		if r.Account && !a.users.MayHear(r.To, r.From) {
+			// XEP-0030 §8: to a stranger every account is one that is not there.
+			return b.Empty(ns.DiscoItems, "query", "node", r.Attr("node")).Bytes(), nil
+		}
 		return next(r)
 	}
-	var b stanza.Builder
 	b.Start(ns.DiscoItems, "query", "node", ns.Commands)
 	if a.may(r) {
 		for _, c := range a.list {
@@ -58,6 +63,9 @@ func (a *adhoc) info(r *module.Request, next module.Answer) ([]byte, *stanza.Err
 		if c.node == node {
 			name = c.name
 		}
+	}
+	if r.Account && r.From.Bare() != r.To && node != "" && !a.users.MayHear(r.To, r.From) {
+		return nil, stanza.Err(stanza.Cancel, stanza.ServiceUnavailable, "")
 	}
 	if node == "" || node != ns.Commands && name == "" || r.Account && r.From.Bare() != r.To {
 		return next(r)

@@ -205,11 +205,14 @@ func (s *Server) loginHost(h *c2s.Host, contacts *roster) error {
 		for _, m := range s.cfg.Meeting.List() {
 			d.Identities = append(d.Identities, module.Identity{Category: "component", Type: m.Type, Name: m.Addr})
 		}
+		if s.cfg.Meeting.TellServices {
+			h.Welcome = func(rs *router.Session) *stanza.Stanza { return s.rules.Welcome(rs) }
+		}
 	}
 	s.people(svc, h, &d)
 	svc.Disco(d)
 	if h.Accounts != nil {
-		(&adhoc{router: s.router, list: s.adminCommands(h.Domain, h.Users)}).install(svc)
+		(&adhoc{router: s.router, users: h.Users, list: s.adminCommands(h.Domain, h.Users)}).install(svc)
 	}
 	caps := svc.Caps(d)
 	h.Features = func() []byte { return caps }

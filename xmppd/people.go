@@ -84,19 +84,27 @@ func (s *Server) arrived(x *router.Session) {
 	})
 }
 
-// shun keeps accounts and the addresses administrators blocked apart.
-func (s *Server) shun(_ *router.Session, st *stanza.Stanza) *stanza.Stanza {
-	if s.notices.shuns(st.To) {
-		s.router.Bounce(st, stanza.Err(stanza.Cancel, stanza.NotAcceptable, "This address is blocked"))
-		return nil
+var errShunned = stanza.Err(stanza.Cancel, stanza.NotAcceptable, "This address is blocked")
+
+// shun keeps what accounts say from the addresses administrators blocked.
+func (s *Server) shun(x *router.Session, st *stanza.Stanza) *stanza.Stanza {
+	if !s.notices.shuns(st.To) {
+		return st
 	}
-	return st
+	if st.MayBounce() || st.Kind == stanza.Presence && st.Type != stanza.ErrorType {
+		// Straight to the session, since the answer seems to come from the blocked address.
+		x.Deliver(x.Addr(), stanza.ErrorReply(st, errShunned).Encode())
+	}
+	return nil
 }
 
+// shunned keeps what those say from accounts.
 func (s *Server) shunned(_ *router.Users, st *stanza.Stanza) *stanza.Stanza {
-	if s.notices.shuns(st.From) {
-		s.router.Bounce(st, stanza.Err(stanza.Cancel, stanza.NotAcceptable, "This address is blocked"))
-		return nil
+	if !s.notices.shuns(st.From) {
+		return st
 	}
-	return st
+	if st.MayBounce() {
+		s.router.Bounce(st, errShunned)
+	}
+	return nil
 }

@@ -118,6 +118,11 @@ func (u *Users) push(owner stanza.Addr, c Contact) {
 // Change lets f change one entry of a list, writes it if it is another then, and
 // tells the account's sessions. An entry nobody has any business with vanishes.
 func (u *Users) Change(owner, contact stanza.Addr, f func(c *Contact)) (before, after Contact, err error) {
+	return u.change(owner, contact, f, nil)
+}
+
+// change is Change; first, if not nil, says something before the sessions hear of the entry.
+func (u *Users) change(owner, contact stanza.Addr, f func(c *Contact), first func()) (before, after Contact, err error) {
 	owner, contact = owner.Bare(), contact.Bare()
 	u.lists.Lock()
 	defer u.lists.Unlock()
@@ -132,8 +137,12 @@ func (u *Users) Change(owner, contact stanza.Addr, f func(c *Contact)) (before, 
 	}
 	after = before
 	f(&after)
+	if first == nil {
+		first = func() {}
+	}
 	switch {
 	case after.same(before) && had, !had && after.empty():
+		first()
 		return before, after, nil
 	case after.empty():
 		_, err = u.opts.Roster.RemoveContact(owner, contact)
@@ -144,6 +153,7 @@ func (u *Users) Change(owner, contact stanza.Addr, f func(c *Contact)) (before, 
 		u.r.log.WithError(err).Error("roster cannot be written")
 		return before, after, err
 	}
+	first()
 	if after.Listed && !(had && after.looksLike(before)) {
 		u.push(owner, after)
 	}

@@ -99,8 +99,10 @@ func (u *Users) exists(local string) bool {
 
 func (u *Users) toFull(st *stanza.Stanza) {
 	if s := u.Session(st.To); s != nil {
-		if u.copying.Load() > 0 && st.Kind == stanza.Message && copied(st) {
-			u.copy(st.To.Bare(), "received", st, map[*Session]bool{s: true})
+		if st.Kind == stanza.Message {
+			if u.copying.Load() > 0 && copied(st) {
+				u.copy(st.To.Bare(), "received", st, map[*Session]bool{s: true})
+			}
 			st = withoutPrivate(st)
 		}
 		if s.Deliver(st.To, st.Encode()) {

@@ -83,7 +83,7 @@ func (u *Users) subscriptionReceived(st *stanza.Stanza) {
 		return // a flood of requests is not kept
 	}
 	deliver, answer := false, ""
-	before, after, err := u.Change(owner, st.From, func(c *Contact) {
+	before, after, err := u.change(owner, st.From, func(c *Contact) {
 		switch st.Type {
 		case stanza.Subscribe:
 			switch {
@@ -110,17 +110,19 @@ func (u *Users) subscriptionReceived(st *stanza.Stanza) {
 			c.Ask = false
 			c.Subscription = c.Subscription.with(false, c.Subscription.From())
 		}
-	})
-	if err != nil {
-		return
-	}
-	if deliver {
+	}, func() {
+		if !deliver {
+			return
+		}
 		e := st.Encode()
 		for _, s := range u.Sessions(owner.Local()) {
 			if s.Available() || st.Type != stanza.Subscribe && s.interested.Load() {
 				s.Deliver(owner, e)
 			}
 		}
+	})
+	if err != nil {
+		return
 	}
 	if answer != "" {
 		u.r.Route(stanza.New(stanza.Presence, answer, owner, st.From, st.ID), nil)
