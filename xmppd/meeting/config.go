@@ -47,6 +47,9 @@ type Config struct {
 	// Whitelist are accounts (user@host) and domains that need neither the leave of
 	// a lobby nor a password, such as recorders.
 	Whitelist []string `yaml:"whitelist"`
+	// JoinsPerSecond is how many people a room lets in per second; the others wait
+	// their turn. 0: any number.
+	JoinsPerSecond int `yaml:"joins_per_second"`
 	// MessageLimit is how many chat messages a room takes in all; 0: any number.
 	MessageLimit int `yaml:"message_limit"`
 	// AllOwners makes everybody who enters a moderator.
@@ -128,6 +131,8 @@ func (c Config) Validate() error {
 	switch {
 	case c.MessageLimit < 0:
 		return fmt.Errorf("message_limit: must not be negative")
+	case c.JoinsPerSecond < 0:
+		return fmt.Errorf("joins_per_second: must not be negative")
 	case c.CloseRoom != "" && c.CloseRoom != CloseAtOnce && c.CloseRoom != CloseLater:
 		return fmt.Errorf("close_room: %q is not at_once or later", c.CloseRoom)
 	case c.CloseRoomTimeout < time.Second || c.CloseRoomTimeout > time.Hour:

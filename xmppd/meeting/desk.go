@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strings"
 
 	"parley/internal/logx"
 	"parley/internal/wire/ns"
@@ -194,8 +195,15 @@ func nameIn(st *stanza.Stanza) string {
 	if !ok {
 		return ""
 	}
-	return st.ChildText(c)
+	name := st.ChildText(c)
+	if len(name) > maxName {
+		name = strings.ToValidUTF8(name[:maxName], "")
+	}
+	return name
 }
+
+// maxName bounds the names services keep; a presence may hold a longer one.
+const maxName = 256
 
 // stateOf is what a service keeps with a room, made when it is first asked for.
 func stateOf[T any](r *muc.Room) *T {

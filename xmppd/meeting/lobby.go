@@ -212,5 +212,13 @@ func (m *Rules) mirrorToLobby(r *muc.Room, c *muc.Change) {
 	if c.To >= muc.Admin {
 		aff = c.To
 	}
-	_ = m.lobbyHost.Do(l.addr, func(lr *muc.Room) { lr.SetAffiliation(c.Bare, aff, nil, "") })
+	_ = m.lobbyHost.Do(l.addr, func(lr *muc.Room) {
+		for _, o := range lr.Occupants() {
+			// Of others the knockers would hear; their rank is asked for when they come.
+			if o.Bare() == c.Bare {
+				lr.SetAffiliation(c.Bare, aff, nil, "")
+				return
+			}
+		}
+	})
 }

@@ -14,6 +14,8 @@ type antechamber struct{ main *muc.Room }
 
 const waitForRank = "rank"
 
+var errLobbyRank = stanza.Err(stanza.Cancel, stanza.NotAllowed, "Ranks and settings are those of the room behind the lobby")
+
 var errKnockers = stanza.Err(stanza.Auth, stanza.Forbidden, "You can only speak to moderators here")
 
 // newLobbyHost makes the host of the waiting rooms. Nobody can open one, and those
@@ -58,8 +60,14 @@ func (m *Rules) newLobbyHost(d *desk) (*muc.Host, error) {
 			main.Post(func() { m.reviewLobby(main) })
 		}
 	})
+	h.OnAdmin(func(_ *muc.Room, it *muc.AdminItem) *stanza.Error {
+		if it.SetsAffiliation || it.Role != muc.NoRole {
+			return errLobbyRank
+		}
+		return nil
+	})
 	h.OnSubmit(func(_ *muc.Room, s *muc.Submission) *stanza.Error {
-		return stanza.Err(stanza.Cancel, stanza.NotAllowed, "A lobby is set up in its room")
+		return errLobbyRank
 	})
 	return muc.NewHost(d.addr.Domain(), cfg, m.rt, h, m.log)
 }

@@ -13,6 +13,7 @@ const (
 	maxPolls       = 128
 	maxPollBytes   = 1024
 	maxPollAnswers = 64
+	maxVotes       = 20_000 // in all polls of a room
 )
 
 var (
@@ -26,6 +27,7 @@ type polls struct {
 	list []*poll
 	// legacy says that a client of before 2025 has spoken of polls here.
 	legacy bool
+	votes  int
 }
 
 // poll is a question and who has chosen which answer.
@@ -56,24 +58,25 @@ func (p *polls) find(id string) *poll {
 	return nil
 }
 
-// vote makes votes the choice of a person; false if nothing changed. Votes for
-// answers there are not count for nothing.
-func (p *poll) vote(v voter, votes []bool) bool {
-	changed := false
+// vote makes votes the choice of a person. more is how many votes there are more
+// than before. Votes for answers there are not count for nothing.
+func (p *poll) vote(v voter, votes []bool) (more int, changed bool) {
 	for i, a := range p.Answers {
 		chosen := i < len(votes) && votes[i]
 		at := slices.IndexFunc(a.Voters, func(o voter) bool { return o.ID == v.ID })
 		switch {
 		case chosen && at < 0:
 			a.Voters = append(a.Voters, v)
+			more++
 		case !chosen && at >= 0:
 			a.Voters = slices.Delete(a.Voters, at, at+1)
+			more--
 		default:
 			continue
 		}
 		changed = true
 	}
-	return changed
+	return more, changed
 }
 
 // pollRequest is what clients of today send.
@@ -182,15 +185,21 @@ func (m *Rules) createPoll(d *desk, r *muc.Room, by *muc.Occupant, id, question 
 
 // answerPoll takes somebody's choice and tells everybody, if it is another than before.
 func (m *Rules) answerPoll(d *desk, r *muc.Room, by *muc.Occupant, id string, votes []bool) *stanza.Error {
-	x := stateOf[polls](r).find(id)
+	p := stateOf[polls](r)
+	x := p.find(id)
 	switch {
 	case x == nil:
 		return errPollMissing
 	case len(votes) > maxPollAnswers:
 		return errBadContent
 	}
+	if p.votes >= maxVotes {
+		return errTooMuch
+	}
 	who := voter{by.Nick(), displayName(by)}
-	if !x.vote(who, votes) {
+	more, changed := x.vote(who, votes)
+	p.votes += more
+	if !changed {
 		return nil
 	}
 	r.Broadcast(d.note(answerPoll{Type: typePolls, Command: "answer-poll", ID: id, Answers: votes, Sender: who.ID, SenderName: who.Name}))

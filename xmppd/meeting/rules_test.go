@@ -2,6 +2,7 @@ package meeting_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -18,6 +19,7 @@ import (
 	"parley/xmppd/meeting"
 	"parley/xmppd/muc/muctest"
 	"parley/xmppd/router"
+	"parley/xmppd/stanza"
 )
 
 // xmpp.md 6.13: guests wait until somebody comes who is known.
@@ -84,6 +86,33 @@ func TestAllOwners(t *testing.T) {
 		bob.Take()
 		bob.Send(`<iq type="set" to="ROOM" id="x"><query xmlns=muc#admin><item affiliation="none" jid="ANNBARE"/></query></iq>`)
 		assert.Contains(t, all(bob), "<forbidden ")
+	})
+}
+
+func TestJoinRate(t *testing.T) {
+	play(t, func(t *testing.T) {
+		s := serving(t, func(c *meeting.Config) { c.JoinsPerSecond = 3 })
+		s.enterFocus()
+		var cs []*muctest.Client
+		for i := range 8 {
+			nick := fmt.Sprintf("aa11bb%02d", i)
+			c := s.Web(nick + "-7c1e-4f0b-9d7e-1f6f3a6c5e21@meet.example.com/1")
+			c.Join(nick)
+			cs = append(cs, c)
+		}
+		inside := func() (n int) {
+			cs[0].Take()
+			list, err := s.Host.Occupants(stanza.MustAddr(muctest.Room))
+			require.NoError(t, err)
+			return len(list) - 1
+		}
+		assert.Equal(t, 3, inside())
+		cs[3].Vanish()
+		time.Sleep(1100 * time.Millisecond)
+		assert.Equal(t, 6, inside(), "in order, without who has gone")
+		assert.Contains(t, all(cs[4]), isInside)
+		time.Sleep(time.Second)
+		assert.Equal(t, 7, inside())
 	})
 }
 

@@ -193,6 +193,18 @@ func TestSpeakerStats(t *testing.T) {
 	})
 }
 
+// Long names are cut where they are kept.
+func TestLongNames(t *testing.T) {
+	play(t, func(t *testing.T) {
+		_, _, ann, bob := meet(t, nil)
+		bob.Send(`<presence to="ROOM/cc33dd44"><nick xmlns=nick>` + strings.Repeat("ä", 50000) + `</nick></presence>`)
+		ann.Send(`<message to="polls.meet.example.com" type="chat"><json-message xmlns=jitmeet>{"type":"polls","command":"new-poll","pollId":"p","question":"?","answers":[{"name":"A"}]}</json-message></message>`)
+		ann.Take()
+		bob.Send(`<message to="polls.meet.example.com" type="chat"><json-message xmlns=jitmeet>{"type":"polls","command":"answer-poll","pollId":"p","answers":[true]}</json-message></message>`)
+		hears(t, ann, `"senderName":"`+strings.Repeat("ä", 128)+`"`)
+	})
+}
+
 func TestMetadataBounds(t *testing.T) {
 	play(t, func(t *testing.T) {
 		_, f, ann, bob := meet(t, nil)
@@ -302,6 +314,13 @@ func TestLobbyKeepsApart(t *testing.T) {
 		assert.Len(t, ann.Take(), 1)
 		assert.Len(t, c.Take(), 1)
 		silent(t, d)
+		// Nor do they hear who moderates.
+		ann.Send(`<iq type="set" to="ROOM" id="g"><query xmlns=muc#admin><item affiliation="owner" jid="BOBBARE"/></query></iq>`)
+		assert.NotEmpty(t, ann.Take())
+		silent(t, c, d)
+		ann.Send(`<iq type="set" to="` + waiting + `" id="g"><query xmlns=muc#admin><item affiliation="owner" nick="11111111"/></query></iq>`)
+		hears(t, ann, "not-allowed")
+		silent(t, c, d)
 		// Nor does a moderator change the lobby itself.
 		ann.Send(`<iq type="set" to="` + waiting + `" id="o"><query xmlns=muc#owner><x xmlns=data type="submit"><field var="FORM_TYPE"><value>http://jabber.org/protocol/muc#roomconfig</value></field><field var="muc#roomconfig_membersonly"><value>1</value></field></x></query></iq>`)
 		hears(t, ann, "not-allowed")

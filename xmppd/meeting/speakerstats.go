@@ -12,7 +12,7 @@ import (
 
 // Bounds of the statistics of a room.
 const (
-	maxSpeakers  = 2000
+	maxSpeakers  = 1000
 	maxLandmarks = 20
 )
 

@@ -41,6 +41,9 @@ type Config struct {
 	MaxPersistent int `yaml:"max_persistent"`
 	// MaxOccupants is the most people in one room, administrators not counted.
 	MaxOccupants int `yaml:"max_occupants"`
+	// Uncounted are accounts (user@host) and domains that always find a place in a
+	// room and take none from others, such as recorders.
+	Uncounted []string `yaml:"uncounted"`
 	// MaxAffiliations is the most accounts a room keeps an affiliation for.
 	MaxAffiliations int `yaml:"max_affiliations"`
 	// MaxAvatar is the largest picture card (vCard) of a room, in bytes.

@@ -220,6 +220,22 @@ func TestMaxOccupants(t *testing.T) {
 	})
 }
 
+// Those who are not counted find a place and take none.
+func TestUncounted(t *testing.T) {
+	play(t, func(t *testing.T) {
+		w := muctest.New(t, func(c *muc.Config) { c.MaxOccupants, c.Uncounted = 2, []string{"jibri@auth.meet.example.com"} }, nil)
+		f, j, a, b := w.Account(muctest.Focus), w.Account("jibri@auth.meet.example.com/1"), w.Web(muctest.Ann), w.Web(muctest.Bob)
+		f.Join("focus")
+		f.Take()
+		j.Join("jibri")
+		assert.Contains(t, strings.Join(j.Take(), ""), `code="110"`)
+		a.Join("aa11bb22")
+		assert.Contains(t, strings.Join(a.Take(), ""), `code="110"`)
+		b.Join("cc33dd44")
+		assert.Contains(t, strings.Join(b.Take(), ""), "service-unavailable")
+	})
+}
+
 // A presence with x from somebody inside: he has lost track.
 func TestResync(t *testing.T) {
 	play(t, func(t *testing.T) {

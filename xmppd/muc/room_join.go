@@ -80,13 +80,33 @@ func (h *Host) mayCreate(j *Join) Outcome {
 // find one, up to what the host bears (XEP-0045, 7.2.9).
 func (r *Room) full(from stanza.Addr) bool {
 	n := len(r.order)
+	if len(r.host.cfg.Uncounted) > 0 {
+		n = 0
+		for _, o := range r.order {
+			if !r.host.uncounted(o.bare) {
+				n++
+			}
+		}
+	}
 	switch {
+	case r.host.uncounted(from):
+		return false
 	case n >= r.host.cfg.MaxOccupants:
 		return true
 	case r.config.maxUsers == 0 || n < r.config.maxUsers:
 		return false
 	}
 	return r.Affiliation(from) < Admin
+}
+
+// uncounted says that somebody takes no place in a room.
+func (h *Host) uncounted(a stanza.Addr) bool {
+	for _, u := range h.cfg.Uncounted {
+		if u == a.Domain() || u == a.Bare().String() {
+			return true
+		}
+	}
+	return false
 }
 
 // nickFree says whether an account may carry a nick: nobody else does, nor one that
