@@ -98,15 +98,16 @@ func call(ctx context.Context, args []string, input string, o Options) error {
 	if slices.Contains(o.Local, args[0]) {
 		return here()
 	}
-	running, answered := false, false
+	running, answered, apart := false, false, false
 	var refused error
-	for _, socket := range o.Sockets {
+	for i, socket := range o.Sockets {
 		err := admin.Call(ctx, socket, args, input, o.Stdout)
 		switch {
 		case errors.Is(err, admin.ErrNotRunning):
 			continue
 		case errors.Is(err, admin.ErrUnknown): // perhaps another part knows
 			running, refused = true, err
+			apart = apart || i > 0 // the first socket is that of all parts together
 		case err == nil && slices.Contains(o.Each, args[0]):
 			answered = true
 		default:
@@ -120,6 +121,9 @@ func call(ctx context.Context, args []string, input string, o Options) error {
 		if _, _, known := o.Offline.Lookup(args); known || args[0] == "help" {
 			return here()
 		}
+	}
+	if apart {
+		return fmt.Errorf("no part that runs now knows %q; `parley ctl status` says which run, `parley ctl help` what can be said", args[0])
 	}
 	if running {
 		return refused

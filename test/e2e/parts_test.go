@@ -95,3 +95,21 @@ Ann receives nothing else
 	}
 	p.perform(t, in.server())
 }
+
+// TestWrongPassword: the same of a part's account; the server's line says whose it was.
+func TestWrongPassword(t *testing.T) {
+	in := newInstallation(t)
+	xmppd := in.start(app.XMPPD)
+	in.extra = "focus: {client: {password: not-the-password}}"
+	focus := in.start(app.Focus)
+	focus.says("the XMPP server refuses the account's password")
+	focus.says("focus@auth.meet.localhost")
+	xmppd.says("log-in refused")
+	xmppd.says("name=focus")
+	focus.stop()
+	for _, log := range []*output{focus.logs, xmppd.logs} {
+		if strings.Contains(log.String(), "not-the-password") {
+			t.Error("the password is in the log")
+		}
+	}
+}

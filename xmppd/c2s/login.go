@@ -158,6 +158,7 @@ func (c *conn) step(st *stanza.Stanza) {
 // refuse answers a failed attempt; the client may try again. Web clients find the
 // reason with a regular expression, so its bytes are fixed (xmpp.md §0.4(4)).
 func (c *conn) refuse(err error) {
+	claimer, _ := c.exchange.(sasl.Claimer)
 	c.exchange = nil
 	var f *sasl.Failure
 	if !errors.As(err, &f) {
@@ -165,6 +166,9 @@ func (c *conn) refuse(err error) {
 	}
 	log := c.log.WithField(logx.Mechanism, c.mech).WithField(logx.Reason, f.Error()).
 		WithField(logx.Remote, logx.IP(stream.RemoteText(c.meta.Client)))
+	if claimer != nil {
+		log = log.WithField(logx.Name, claimer.Claimed())
+	}
 	switch {
 	case f.Condition == sasl.TemporaryFailure:
 		log.WithError(f.Cause).Error("log-in could not be checked")

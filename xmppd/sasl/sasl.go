@@ -124,13 +124,21 @@ func NewPassword(mechanism, domain string, a Accounts, bindings []scram.ChannelB
 	return nil
 }
 
+// Claimer is an Exchange that knows who the peer says it is before that is proved, for
+// the log.
+type Claimer interface{ Claimed() string }
+
 type plain struct {
 	domain   string
 	accounts Accounts
+	claimed  string
 	id       Identity
 }
 
 func (p *plain) Identity() Identity { return p.id }
+
+// Claimed implements Claimer.
+func (p *plain) Claimed() string { return p.claimed }
 
 // Next reads authzid NUL authcid NUL password (RFC 4616).
 func (p *plain) Next(ctx context.Context, response []byte) ([]byte, bool, error) {
@@ -142,6 +150,7 @@ func (p *plain) Next(ctx context.Context, response []byte) ([]byte, bool, error)
 	if err != nil {
 		return nil, false, err
 	}
+	p.claimed = name
 	if err := authzid(string(parts[0]), name, p.domain); err != nil {
 		return nil, false, err
 	}
@@ -212,6 +221,9 @@ func newScram(h scram.HashGeneratorFcn, which account.Hash, domain string, a Acc
 	}
 	return x
 }
+
+// Claimed implements Claimer.
+func (x *scramExchange) Claimed() string { return x.name }
 
 // begin chooses the binding the client names in its first message.
 func (x *scramExchange) begin(first string) error {
