@@ -207,7 +207,7 @@ func (s *Service) listen() (map[net.Listener]http.Handler, error) {
 // serve serves HTTP on a listener until stop.
 func (s *Service) serve(l net.Listener, h http.Handler) error {
 	srv := &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 16 << 10,
 		ErrorLog:       stdlog.New(io.Discard, "", 0), // broken requests are the peer's news
 	}

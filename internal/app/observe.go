@@ -44,7 +44,7 @@ func newObserver(key, addr string, set *metrics.Set, health func(context.Context
 		}
 		fmt.Fprintln(w, "OK")
 	})
-	return &observer{ln, &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
+	return &observer{ln, &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 		WriteTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}}, nil
 }
 
