@@ -69,11 +69,11 @@ func plural(n int, noun string) string {
 
 // Commands are the operator's verbs for sessions and rooms.
 func (s *Server) Commands() []admin.Command {
-	return []admin.Command{
+	return append(s.shell(), []admin.Command{
 		{Name: "rooms", Usage: "[HOST]", Help: "list the rooms and who is in them", Run: s.runRooms},
 		{Name: "sessions", Usage: "[HOST]", Help: "list who is logged in, by which way and from where", Run: s.runSessions},
 		{Name: "disconnect", Usage: "JID", Help: "end the sessions of an account, or one session", Run: s.runDisconnect},
-	}
+	}...)
 }
 
 func (s *Server) runRooms(_ context.Context, args []string, _ io.Reader, out io.Writer) error {
