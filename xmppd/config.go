@@ -183,7 +183,7 @@ func (c Config) names() Config {
 	fill(&c.AuthDomain, "auth."+c.Domain)
 	fill(&c.ConferenceDomain, "conference."+c.Domain)
 	fill(&c.BreweryDomain, "internal."+c.AuthDomain)
-	fill(&c.Services.PubSubDomain, "pubsub."+c.Domain)
+	c.Services = c.Services.names(c.Domain)
 	fill(&c.Meeting.Domain, c.Domain)
 	accounts := append([]ServiceAccount(nil), c.ServiceAccounts...)
 	for i := range accounts {
@@ -252,7 +252,8 @@ func (c *Config) validateNames() error {
 		return nil
 	}
 	for _, d := range [][2]string{{"domain", c.Domain}, {"auth_domain", c.AuthDomain}, {"guest_domain", c.GuestDomain},
-		{"recorder_domain", c.RecorderDomain}, {"conference_domain", c.ConferenceDomain}, {"brewery_domain", c.BreweryDomain}, {"services.pubsub_domain", c.Services.PubSubDomain}} {
+		{"recorder_domain", c.RecorderDomain}, {"conference_domain", c.ConferenceDomain}, {"brewery_domain", c.BreweryDomain}, {"services.pubsub_domain", c.Services.PubSubDomain},
+		{"services.upload_domain", c.Services.UploadDomain}} {
 		if err := check(d[0], d[1]); err != nil {
 			return err
 		}

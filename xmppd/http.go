@@ -22,6 +22,9 @@ func (s *Server) HTTPHandler() http.Handler {
 	for path, h := range routes {
 		mux.Handle(path, h)
 	}
+	for path, h := range s.services.routes() {
+		mux.Handle(path, h)
+	}
 	return mux
 }
 

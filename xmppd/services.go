@@ -5,6 +5,8 @@ import (
 	"crypto/hmac"
 	"crypto/sha1"
 	"encoding/base64"
+	"fmt"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"parley/xmppd/pubsub"
 	"parley/xmppd/router"
 	"parley/xmppd/stanza"
+	"parley/xmppd/upload"
 )
 
 // services are what ordinary clients use beside meetings.
@@ -22,6 +25,7 @@ type services struct {
 	pubsub  *pubsub.Service
 	people  *module.People
 	archive *archive.Archive
+	upload  *upload.Host // nil unless enabled
 }
 
 // openServices opens what the services keep.
@@ -42,6 +46,14 @@ func (s *Server) openServices(ctx context.Context) error {
 		return err
 	}
 	s.services = x
+	if s.cfg.Services.Upload.Enabled {
+		if x.upload, err = upload.Open(ctx, s.cfg.Services.Upload, s.db, s.router, s.log); err != nil {
+			return fmt.Errorf("services.upload.%w", err)
+		}
+		if err := s.router.Add(s.cfg.Services.UploadDomain, x.upload); err != nil {
+			return err
+		}
+	}
 	return s.router.Add(s.cfg.Services.PubSubDomain, x.pubsub.Host())
 }
 
@@ -50,7 +62,18 @@ func (x *services) close() {
 	if x != nil {
 		x.pubsub.Close()
 		x.archive.Close()
+		if x.upload != nil {
+			x.upload.Close()
+		}
 	}
+}
+
+// routes are the paths of files.
+func (x *services) routes() map[string]http.Handler {
+	if x == nil || x.upload == nil {
+		return nil
+	}
+	return map[string]http.Handler{upload.Path: x.upload}
 }
 
 // forget removes what belonged to an account.
@@ -59,6 +82,9 @@ func (x *services) forget(account stanza.Addr) {
 		x.pubsub.Forget(account)
 		x.people.Forget(account)
 		x.archive.Forget(account)
+		if x.upload != nil {
+			x.upload.Forget(account)
+		}
 	}
 }
 

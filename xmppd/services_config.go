@@ -9,6 +9,7 @@ import (
 	"parley/xmppd/archive"
 	"parley/xmppd/module"
 	"parley/xmppd/pubsub"
+	"parley/xmppd/upload"
 )
 
 // ServicesConfig are the services for ordinary XMPP clients.
@@ -24,6 +25,10 @@ type ServicesConfig struct {
 	People module.PeopleConfig `yaml:"people"`
 	// Archive is what is kept of messages, of accounts and of their rooms.
 	Archive archive.Config `yaml:"archive"`
+	// UploadDomain is where clients ask for a place to upload. Empty: upload.DOMAIN.
+	UploadDomain string `yaml:"upload_domain"`
+	// Upload takes files by HTTP.
+	Upload upload.Config `yaml:"upload"`
 	// External are STUN and TURN servers clients are told of.
 	External []ExternalService `yaml:"external"`
 	// Contacts are addresses (mailto:, xmpp:, https:) of those who run the server, by
@@ -54,7 +59,25 @@ type ExternalService struct {
 
 // DefaultServicesConfig keeps everything but files within modest bounds.
 func DefaultServicesConfig() ServicesConfig {
-	return ServicesConfig{Enabled: true, PubSub: pubsub.DefaultConfig(), People: module.DefaultPeopleConfig(), Archive: archive.DefaultConfig()}
+	return ServicesConfig{Enabled: true, PubSub: pubsub.DefaultConfig(), People: module.DefaultPeopleConfig(), Archive: archive.DefaultConfig(),
+		Upload: upload.DefaultConfig()}
+}
+
+// names fills in the domains of services that are on, and forgets the others'.
+func (c ServicesConfig) names(domain string) ServicesConfig {
+	switch {
+	case !c.Enabled:
+		c.PubSubDomain = ""
+	case c.PubSubDomain == "":
+		c.PubSubDomain = "pubsub." + domain
+	}
+	switch {
+	case !c.Enabled || !c.Upload.Enabled:
+		c.UploadDomain = ""
+	case c.UploadDomain == "":
+		c.UploadDomain = "upload." + domain
+	}
+	return c
 }
 
 var concerns = []string{"abuse", "admin", "feedback", "sales", "security", "status", "support"}
@@ -69,6 +92,9 @@ func (c ServicesConfig) Validate() error {
 	}
 	if err := c.Archive.Validate(); err != nil {
 		return fmt.Errorf("archive.%w", err)
+	}
+	if err := c.Upload.Validate(); err != nil {
+		return fmt.Errorf("upload.%w", err)
 	}
 	for i, x := range c.External {
 		if err := x.validate(); err != nil {

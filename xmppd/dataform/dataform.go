@@ -43,7 +43,9 @@ func (f *Form) Append(b *stanza.Builder) {
 		}
 		b.Start("", "field", "type", typ, "label", label, "var", x.Var)
 		for _, v := range x.Values {
-			b.Leaf("", "value", v)
+			if v != "" || len(x.Values) > 1 {
+				b.Leaf("", "value", v)
+			}
 		}
 		if f.Type == "form" {
 			for _, o := range x.Options {

@@ -162,7 +162,11 @@ func number(name, label string, at func(*nodeConfig) *int, limit func(*Service) 
 }
 
 func list(name, label string, at func(*nodeConfig) *[]string) setting {
-	return setting{name, "text-multi", label, nil,
+	typ := "text-multi"
+	if name == "pubsub#contact" {
+		typ = "jid-multi"
+	}
+	return setting{name, typ, label, nil,
 		func(c *nodeConfig) []string { return *at(c) },
 		func(c *nodeConfig, _ *Service, v []string) error {
 			if len(v) > 100 {
@@ -234,7 +238,8 @@ func (c *nodeConfig) form(typ string) *dataform.Form {
 	for _, x := range settings {
 		f.Fields = append(f.Fields, dataform.Field{Var: x.name, Type: x.typ, Label: x.label, Values: x.get(c), Options: x.options})
 	}
-	f.Add("pubsub#node_type", "list-single", "Kind of node", "leaf")
+	f.Fields = append(f.Fields, dataform.Field{Var: "pubsub#node_type", Type: "list-single", Label: "Kind of node",
+		Values: []string{"leaf"}, Options: []string{"leaf"}})
 	return f
 }
 
