@@ -240,7 +240,7 @@ func (s *Server) roomHosts(ctx context.Context, verifier *jwtauth.Verifier) erro
 	if err != nil {
 		return err
 	}
-	if s.rules, err = meeting.Install(meetings, s.cfg.Meeting, verifier, s.log.WithField(logx.Host, s.cfg.ConferenceDomain)); err != nil {
+	if s.rules, err = meeting.Install(meetings, s.meetingConfig(), verifier, s.log.WithField(logx.Host, s.cfg.ConferenceDomain)); err != nil {
 		return err
 	}
 	context.AfterFunc(s.base, s.rules.Close)
