@@ -1,6 +1,11 @@
 package c2s
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"math/big"
 	"strings"
 	"testing"
 
@@ -9,6 +14,7 @@ import (
 	"parley/internal/wire/ns"
 	"parley/xmppd/sasl"
 	"parley/xmppd/stanza"
+	"parley/xmppd/stream"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -102,3 +108,38 @@ func TestReasonIsReadable(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A client that tried to bind itself on this stream has seen that it may; it is not
+// taken for one from which the offer was hidden.
+func TestBindingIsAskedForOnce(t *testing.T) {
+	public, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, public, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &conn{carrier: boundCarrier{cert: &tls.Certificate{Certificate: [][]byte{der}}}, host: &Host{Accounts: struct{ sasl.Accounts }{}}}
+	for _, step := range []struct {
+		mechanism string
+		bound     bool
+	}{{"SCRAM-SHA-256", true}, {"SCRAM-SHA-256-PLUS", true}, {"SCRAM-SHA-256", false}, {"SCRAM-SHA-1-PLUS", true}, {"SCRAM-SHA-1", false}} {
+		if got := len(c.bindingsFor(step.mechanism)) > 0; got != step.bound {
+			t.Errorf("%s is bound: %v", step.mechanism, got)
+		}
+	}
+}
+
+// boundCarrier is a stream inside TLS.
+type boundCarrier struct {
+	stream.Carrier
+	cert *tls.Certificate
+}
+
+func (b boundCarrier) TLS() *stream.Encryption { return &stream.Encryption{Certificate: b.cert} }
+func (boundCarrier) Secure() bool              { return true }
+func (boundCarrier) Encrypted() bool           { return true }
+func (boundCarrier) CanStartTLS() bool         { return false }
+func (boundCarrier) StartTLS()                 {}

@@ -50,11 +50,13 @@ type conn struct {
 	exchange sasl.Exchange
 	mech     string
 	id       sasl.Identity
-	sess     *session
-	lang     string // of the stream, unless it is ours
-	entered  bool   // counted for its address
-	rate     rate
-	exempt   bool // from rate
+
+	triedBound bool // a mechanism bound to TLS
+	sess       *session
+	lang       string // of the stream, unless it is ours
+	entered    bool   // counted for its address
+	rate       rate
+	exempt     bool // from rate
 }
 
 func (c *conn) web() bool { return c.meta.Transport != stream.TCP }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/xdg-go/scram"
 
@@ -73,6 +74,20 @@ func (c *conn) bindings() []scram.ChannelBinding {
 	return sasl.Bindings(&e.State, e.Certificate)
 }
 
+// bindingsFor are those a mechanism insists on. A client that says it could have bound
+// itself and was not offered to is refused, since somebody may have hidden the offer
+// from it (RFC 5802 §6). Not so one that tried on this very stream and failed: it saw
+// the offer and only knows another binding, as clients do that take tls-unique for one
+// of TLS 1.3. Refused, they would show their password by PLAIN.
+func (c *conn) bindingsFor(mechanism string) []scram.ChannelBinding {
+	bound := strings.HasSuffix(mechanism, "-PLUS")
+	if c.triedBound && !bound {
+		return nil
+	}
+	c.triedBound = c.triedBound || bound
+	return c.bindings()
+}
+
 func (c *conn) startTLS() {
 	t, ok := c.carrier.(stream.TLSStarter)
 	if !ok || !t.CanStartTLS() {
@@ -98,7 +113,7 @@ func (c *conn) auth(st *stanza.Stanza) {
 	if c.mech == sasl.Anonymous {
 		c.exchange = sasl.NewAnonymous(c.anonymous())
 	} else {
-		c.exchange = sasl.NewPassword(c.mech, c.host.Domain, c.host.Accounts, c.bindings())
+		c.exchange = sasl.NewPassword(c.mech, c.host.Domain, c.host.Accounts, c.bindingsFor(c.mech))
 		if st.Text() == "" {
 			// No initial response: an empty challenge asks for it (RFC 6120 §6.4.2).
 			c.carrier.Element([]byte(`<challenge xmlns="` + ns.SASL + `"/>`))
