@@ -135,7 +135,7 @@ func (s *Server) loginHosts(contacts *roster, verifier *jwtauth.Verifier) ([]*c2
 	main := &c2s.Host{Domain: s.cfg.Domain, Hibernate: s.cfg.Hibernate, RequireTLS: s.cfg.RequireTLS,
 		Anonymous: s.cfg.Authentication != ByAccount, WebPasswords: s.cfg.Authentication == ByAccount}
 	if verifier != nil {
-		main.Verifier = verifier
+		main.Verifier = s.loginVerifier(verifier)
 	}
 	if s.cfg.Authentication == ByAccount || s.cfg.PasswordAccounts {
 		main.Accounts = s.accounts

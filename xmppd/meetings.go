@@ -4,7 +4,9 @@ import (
 	"slices"
 	"time"
 
+	"parley/jwtauth"
 	"parley/xmppd/meeting"
+	"parley/xmppd/sasl"
 )
 
 // meetingConfig is the configuration of meetings with what follows from the rest:
@@ -19,6 +21,25 @@ func (s *Server) meetingConfig() meeting.Config {
 		c.ExternalServices = s.meetingServers
 	}
 	return c
+}
+
+// verifierFunc is a sasl.TokenVerifier.
+type verifierFunc func(token string, now time.Time) (*jwtauth.Claims, error)
+
+// Verify calls f.
+func (f verifierFunc) Verify(token string, now time.Time) (*jwtauth.Claims, error) {
+	return f(token, now)
+}
+
+// loginVerifier also asks the rules of meetings whether who shows a token may come yet.
+func (s *Server) loginVerifier(v *jwtauth.Verifier) sasl.TokenVerifier {
+	return verifierFunc(func(token string, now time.Time) (*jwtauth.Claims, error) {
+		c, err := v.Verify(token, now)
+		if err == nil && !s.rules.MayLogIn(c) {
+			return nil, meeting.ErrMayNotCreate
+		}
+		return c, err
+	})
 }
 
 // meetingServers are the STUN and TURN servers as the metadata of a room tell them.

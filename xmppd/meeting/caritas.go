@@ -71,6 +71,22 @@ func (m *Rules) installTokenModeration(h *muc.Hooks) {
 	}
 }
 
+// ErrMayNotCreate is the answer at log-in to who must wait for a moderator.
+var ErrMayNotCreate = &jwtauth.Error{Kind: jwtauth.NoRoom, Text: "User not allowed to create room", Condition: stanza.NotAllowed}
+
+// MayLogIn says whether the holder of a token, nil for none, may come already. It
+// may be called from any goroutine.
+func (m *Rules) MayLogIn(c *jwtauth.Claims) bool {
+	if !m.cfg.ModeratorsCreate || c != nil && c.Moderator == jwtauth.Yes {
+		return true
+	}
+	if c == nil {
+		return false
+	}
+	room, err := stanza.NewAddr(c.Room, m.host.Domain(), "")
+	return err == nil && m.host.Do(room, func(*muc.Room) {}) == nil
+}
+
 // installCloseRoom ends a meeting when its moderators have left.
 func (m *Rules) installCloseRoom(h *muc.Hooks) {
 	if m.cfg.CloseRoom == "" {

@@ -65,6 +65,9 @@ type Config struct {
 	// ModeratorsLobby switches on a lobby, with TokenModeration, when the first
 	// moderator comes.
 	ModeratorsLobby bool `yaml:"moderators_lobby"`
+	// ModeratorsCreate lets people log in only with a token, and to a meeting that has
+	// not begun only with one whose claim moderator is true.
+	ModeratorsCreate bool `yaml:"moderators_create"`
 	// CloseRoom ends a meeting when its moderators leave: at_once with the first of
 	// them, or later, some time after the last; empty: never.
 	CloseRoom string `yaml:"close_room"`

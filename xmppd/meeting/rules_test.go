@@ -209,6 +209,22 @@ func TestTokenModeration(t *testing.T) {
 	})
 }
 
+// create_room of xmpp.md 6.20: only a moderator's token begins a meeting.
+func TestModeratorsCreate(t *testing.T) {
+	play(t, func(t *testing.T) {
+		s := serving(t, func(c *meeting.Config) { c.ModeratorsCreate = true })
+		client, boss := token{moderator: true}.claims(), token{}.claims()
+		boss.Moderator = jwtauth.Yes
+		assert.False(t, s.rules.MayLogIn(nil))
+		assert.False(t, s.rules.MayLogIn(client))
+		assert.True(t, s.rules.MayLogIn(boss))
+		s.enterFocus()
+		assert.True(t, s.rules.MayLogIn(client), "the meeting has begun")
+		assert.False(t, s.rules.MayLogIn(nil))
+		assert.False(t, s.rules.MayLogIn(token{room: "*"}.claims()))
+	})
+}
+
 func TestCloseRoomAtOnce(t *testing.T) {
 	play(t, func(t *testing.T) {
 		s, _, ann, bob := meet(t, func(c *meeting.Config) { c.CloseRoom = meeting.CloseAtOnce })
