@@ -15,7 +15,9 @@ func mam(fields ...string) string {
 	return x + `</x>`
 }
 
-func rsm(inner string) string { return `<set xmlns='http://jabber.org/protocol/rsm'>` + inner + `</set>` }
+func rsm(inner string) string {
+	return `<set xmlns='http://jabber.org/protocol/rsm'>` + inner + `</set>`
+}
 
 // history asks an archive and returns the bodies, the ids, and the final answer.
 func (p *peer) history(to, query string) (bodies, ids []string, fin string) {

@@ -98,3 +98,36 @@ func TestBlocking(t *testing.T) {
 	b = w.account("bob", "meet.example.com", "pw of bob", "b")
 	has(t, b.ask("get", alice, `<vCard xmlns='vcard-temp'/>`), `<service-unavailable`)
 }
+
+func TestConversion(t *testing.T) {
+	w := start(t)
+	a, b := w.person("alice", "a"), w.person("bob", "b")
+	friends(a, b, alice, bob)
+	has(t, a.ask("get", alice, `<query xmlns='http://jabber.org/protocol/disco#info'/>`), `urn:xmpp:pep-vcard-conversion:0`, `urn:xmpp:bookmarks:1#compat`)
+
+	// A published avatar is the picture of the card, and shows in presence.
+	const hash = "29e2dcfbb16f63bb0254df7585a15bb6fb5e927d" // of three zero bytes
+	a.ask("set", "", pub(`<publish node='urn:xmpp:avatar:data'><item id='`+hash+`'><data xmlns='urn:xmpp:avatar:data'>AAAA</data></item></publish>`))
+	a.ask("set", "", pub(`<publish node='urn:xmpp:avatar:metadata'><item id='`+hash+`'><metadata xmlns='urn:xmpp:avatar:metadata'><info id='`+hash+`' type='image/png' bytes='3'/></metadata></item></publish>`))
+	b.expect(`<x xmlns="vcard-temp:x:update"><photo>` + hash + `</photo></x>`)
+	has(t, b.ask("get", alice, `<vCard xmlns='vcard-temp'/>`), `<PHOTO><TYPE>image/png</TYPE><BINVAL>AAAA</BINVAL></PHOTO>`)
+	// And the other way round.
+	b.ask("set", "", `<vCard xmlns='vcard-temp'><FN>Bob</FN><PHOTO><TYPE>image/png</TYPE><BINVAL>AAAA</BINVAL></PHOTO></vCard>`)
+	a.expect(`<photo>` + hash + `</photo>`)
+	has(t, a.ask("get", bob, pub(`<items node='urn:xmpp:avatar:metadata'/>`)), `<info id="`+hash+`" bytes="3" type="image/png"/>`)
+	has(t, a.ask("get", bob, pub(`<items node='urn:xmpp:avatar:data'/>`)), `AAAA`)
+
+	// Bookmarks in private storage are published, and published ones are in private storage.
+	private := func(inner string) string {
+		return `<query xmlns='jabber:iq:private'><storage xmlns='storage:bookmarks'>` + inner + `</storage></query>`
+	}
+	play(t, a, []step{
+		{"set", "set", "", private(`<conference jid='one@c.x' name='One' autojoin='true'><nick>al</nick></conference><url name='u' url='http://x/'/>`), []string{result}},
+		{"published", "get", "", pub(`<items node='urn:xmpp:bookmarks:1'/>`), []string{`<item id="one@c.x"><conference xmlns="urn:xmpp:bookmarks:1" name="One" autojoin="true"><nick>al</nick></conference></item>`}},
+		{"publish", "set", "", pub(`<publish node='urn:xmpp:bookmarks:1'><item id='two@c.x'><conference xmlns='urn:xmpp:bookmarks:1' name='Two'><extensions><e xmlns='u:e'/></extensions></conference></item></publish>`), []string{result}},
+		{"both", "get", "", private(""), []string{`jid="one@c.x"`, `<nick>al</nick>`, `jid="two@c.x" name="Two"`, `url="http://x/"`}},
+		{"one less", "set", "", private(`<conference jid='two@c.x' name='Two!'/>`), []string{result}},
+		{"retracted", "get", "", pub(`<items node='urn:xmpp:bookmarks:1'/>`), []string{`!one@c.x`, `name="Two!"`, `<e xmlns="u:e"`}},
+	})
+	has(t, b.ask("get", alice, pub(`<items node='urn:xmpp:bookmarks:1'/>`)), `closed-node`)
+}

@@ -26,6 +26,7 @@ type services struct {
 	people  *module.People
 	archive *archive.Archive
 	upload  *upload.Host // nil unless enabled
+	convert *convert
 }
 
 // openServices opens what the services keep.
@@ -45,6 +46,7 @@ func (s *Server) openServices(ctx context.Context) error {
 		x.pubsub.Close()
 		return err
 	}
+	x.convert = newConvert(x, func(domain string) *router.Users { return s.users[domain] })
 	s.services = x
 	if s.cfg.Services.Upload.Enabled {
 		if x.upload, err = upload.Open(ctx, s.cfg.Services.Upload, s.db, s.router, s.log); err != nil {
@@ -104,7 +106,7 @@ func (s *Server) hooks() *router.Hooks {
 // answers adds what the services answer for the accounts of a host.
 func (x *services) answers(svc *module.Service, h *c2s.Host, d *module.Disco, archives bool) {
 	users := func() *router.Users { return h.Users }
-	svc.Private(x.people, nil)
+	svc.Private(x.people, x.convert)
 	svc.VCard(x.people, users)
 	svc.Blocking(x.people, users)
 	node := func(r *module.Request) ([]byte, *stanza.Error) {
@@ -118,6 +120,8 @@ func (x *services) answers(svc *module.Service, h *c2s.Host, d *module.Disco, ar
 	for _, f := range pubsub.AccountFeatures() {
 		svc.Feature(f)
 	}
+	svc.Feature(ns.AvatarConvert)
+	svc.Feature(ns.BookCompat)
 	if archives {
 		x.archives(svc)
 	}

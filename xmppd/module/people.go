@@ -135,6 +135,9 @@ func (p *People) write(f func(ctx context.Context, tx *sql.Tx) error) error {
 	return p.db.Write(ctx, func(tx *sql.Tx) error { return f(ctx, tx) })
 }
 
+// Broken logs what the store says.
+func (p *People) Broken(err error) { p.broken(err) }
+
 func (p *People) broken(err error) *stanza.Error {
 	p.log.WithError(err).Error("what is kept for an account cannot be used")
 	return stanza.Err(stanza.Wait, stanza.InternalServerError, "")

@@ -9,11 +9,13 @@ import (
 	"parley/xmppd/stanza"
 )
 
-// Fragments is who keeps certain private fragments elsewhere (XEP-0411). ok is
-// false for those it does not keep.
+// Fragments is who keeps certain private fragments elsewhere, too (XEP-0402, 7).
 type Fragments interface {
-	Fragment(owner stanza.Addr, space, name string) (xml []byte, ok bool)
-	SetFragment(owner stanza.Addr, space, name string, xml []byte) (ok bool)
+	// Fragment makes what is shown of what is stored here.
+	Fragment(owner stanza.Addr, space, name string, stored []byte) []byte
+	// SetFragment takes a fragment and calls next when that is done. If it is
+	// false it does not care, and next is not called.
+	SetFragment(owner stanza.Addr, space, name string, fragment []byte, next func()) bool
 }
 
 // Private answers jabber:iq:private (XEP-0049). other may be nil.
@@ -47,15 +49,13 @@ func (s *Service) Private(p *People, other Fragments) {
 		}
 		owner := r.Session.Addr().Bare()
 		content := st.Raw(c)
-		if other != nil {
-			if x, ok := other.Fragment(owner, c.Space, c.Name); ok {
-				return wrapPrivate(x), nil
-			}
-		}
 		err := p.query(func(row *sql.Rows) error { content = nil; return row.Scan(&content) },
 			`SELECT content FROM private_xml WHERE owner = ? AND space = ? AND name = ?`, owner.String(), c.Space, c.Name)
 		if err != nil {
 			return nil, p.broken(err)
+		}
+		if other != nil {
+			content = other.Fragment(owner, c.Space, c.Name, content)
 		}
 		return wrapPrivate(content), nil
 	})
@@ -71,31 +71,38 @@ func (s *Service) Private(p *People, other Fragments) {
 			return nil, stanza.Err(stanza.Modify, stanza.PolicyViolation, "The fragment is too large")
 		}
 		owner := r.Session.Addr().Bare()
-		if other != nil && other.SetFragment(owner, c.Space, c.Name, st.Raw(c)) {
-			return nil, nil
+		if e := p.setFragment(owner, c, st.Raw(c)); e != nil {
+			return nil, e
 		}
-		full := false
-		err := p.write(func(ctx context.Context, tx *sql.Tx) error {
-			var n int
-			if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM private_xml WHERE owner = ? AND NOT (space = ? AND name = ?)`,
-				owner.String(), c.Space, c.Name).Scan(&n); err != nil {
-				return err
-			}
-			if full = n >= p.cfg.MaxFragments; full {
-				return nil
-			}
-			_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO private_xml (owner, space, name, content) VALUES (?, ?, ?, ?)`,
-				owner.String(), c.Space, c.Name, st.Raw(c))
-			return err
-		})
-		switch {
-		case err != nil:
-			return nil, p.broken(err)
-		case full:
-			return nil, stanza.Err(stanza.Wait, stanza.ResourceConstraint, "There are too many fragments")
+		if other != nil && other.SetFragment(owner, c.Space, c.Name, st.Raw(c), func() { s.router.Reply(r.Stanza, nil) }) {
+			return nil, Answered
 		}
 		return nil, nil
 	})
+}
+
+func (p *People) setFragment(owner stanza.Addr, c stanza.Child, raw []byte) *stanza.Error {
+	full := false
+	err := p.write(func(ctx context.Context, tx *sql.Tx) error {
+		var n int
+		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM private_xml WHERE owner = ? AND NOT (space = ? AND name = ?)`,
+			owner.String(), c.Space, c.Name).Scan(&n); err != nil {
+			return err
+		}
+		if full = n >= p.cfg.MaxFragments; full {
+			return nil
+		}
+		_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO private_xml (owner, space, name, content) VALUES (?, ?, ?, ?)`,
+			owner.String(), c.Space, c.Name, raw)
+		return err
+	})
+	switch {
+	case err != nil:
+		return p.broken(err)
+	case full:
+		return stanza.Err(stanza.Wait, stanza.ResourceConstraint, "There are too many fragments")
+	}
+	return nil
 }
 
 func wrapPrivate(fragment []byte) []byte {

@@ -51,8 +51,11 @@ func readCard(raw []byte) (cardXML, Photo, error) {
 	if len(data) == 0 {
 		return c, Photo{}, nil
 	}
-	return c, Photo{Type: c.Photo.Type, Data: data, Hash: hashOf(data)}, nil
+	return c, NewPhoto(c.Photo.Type, data), nil
 }
+
+// NewPhoto is a picture of that media type.
+func NewPhoto(typ string, data []byte) Photo { return Photo{Type: typ, Data: data, Hash: hashOf(data)} }
 
 func hashOf(data []byte) string {
 	sum := sha1.Sum(data)
