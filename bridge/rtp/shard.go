@@ -15,9 +15,11 @@ const (
 	mailboxSize = 1 << 14
 	// receiveBatch is the number of datagrams taken in at once.
 	receiveBatch = 64
-	// tick is how often timers are looked at while there are endpoints, idleTick without.
-	tick     = 10 * time.Millisecond
-	idleTick = time.Second
+	// tick is how often timers are looked at while packets come, quietTick while nothing
+	// does, idleTick without endpoints.
+	tick      = 10 * time.Millisecond
+	quietTick = 100 * time.Millisecond
+	idleTick  = time.Second
 )
 
 // DefaultConfig returns settings for some hundred endpoints.
@@ -58,6 +60,7 @@ type Shard struct {
 	lost    []uint16
 
 	nextTick, nextPublish int64
+	pace                  pace
 }
 
 // NewShard makes a shard on a link. Run starts it.
@@ -92,6 +95,9 @@ func (s *Shard) Run(ctx context.Context) error {
 	defer stop()
 	defer context.AfterFunc(ctx, s.link.Wake)()
 	for ctx.Err() == nil {
+		if s.pace.hold > 0 && s.pace.last < receiveBatch/2 {
+			time.Sleep(s.pace.hold)
+		}
 		s.step(s.due())
 	}
 	s.mailbox.close()
@@ -111,15 +117,18 @@ func (s *Shard) due() time.Time {
 func (s *Shard) step(until time.Time) {
 	n := s.receive(until)
 	s.clock = time.Since(s.epoch).Microseconds()
-	s.runCommands()
+	s.pace.note(n)
+	if s.runCommands() || n > 0 {
+		s.nextTick = min(s.nextTick, s.clock+tick.Microseconds())
+	}
 	for i := range n {
 		if s.sizes[i] > 0 {
 			s.datagram(i)
 		}
 	}
 	if s.clock >= s.nextTick {
-		s.nextTick = s.clock + tick.Microseconds()
-		s.runTimers()
+		s.pace.look(s.clock)
+		s.nextTick = s.clock + s.runTimers().Microseconds()
 	}
 	s.flush()
 }
@@ -196,7 +205,8 @@ func (s *Shard) post(f func()) {
 	s.link.Wake()
 }
 
-func (s *Shard) runCommands() {
+// runCommands carries out what was posted and says whether that was anything.
+func (s *Shard) runCommands() bool {
 	m := &s.mailbox
 	m.mu.Lock()
 	todo := m.pending
@@ -208,6 +218,7 @@ func (s *Shard) runCommands() {
 	for _, f := range todo {
 		f()
 	}
+	return len(todo) > 0
 }
 
 // event hands news to whoever listens, or drops it.

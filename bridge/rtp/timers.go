@@ -6,8 +6,12 @@ import (
 	"parley/bridge/media"
 )
 
-// runTimers does what is due. It is called once per tick.
-func (s *Shard) runTimers() {
+// runTimers does what is due, and says when to call it again.
+func (s *Shard) runTimers() time.Duration {
+	next := quietTick
+	if s.pace.rate >= busyFrom {
+		next = tick
+	}
 	publish := s.clock >= s.nextPublish
 	if publish {
 		s.nextPublish = s.clock + publishInterval.Microseconds()
@@ -17,10 +21,14 @@ func (s *Shard) runTimers() {
 		if e.leg.send != nil {
 			s.endpointTimers(e)
 		}
+		if e.leg.probe.rate > 0 {
+			next = tick
+		}
 		if publish {
 			s.publishEndpoint(e)
 		}
 	}
+	return next
 }
 
 func (s *Shard) endpointTimers(e *Endpoint) {

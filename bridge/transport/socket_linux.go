@@ -282,7 +282,9 @@ func (s *udpSocket) extendRun(size int, to *destination) bool {
 // buffer is full the rest is dropped, because waiting would stall everybody.
 func (s *udpSocket) flush() (sent int) {
 	for done := 0; done < s.queued; {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(s.fd),
+		// Like receiving it never waits. Telling the scheduler would wake the runtime's
+		// monitor each time, at the price of a few packets.
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(s.fd),
 			uintptr(unsafe.Pointer(&s.out[done])), uintptr(s.queued-done), unix.MSG_DONTWAIT, 0, 0)
 		switch {
 		case errno == unix.EINTR:
