@@ -65,6 +65,13 @@ func (r *Room) handleOwner(st *stanza.Stanza, query stanza.Child, from *router.S
 	}
 	raw := st.Raw(query)
 	if d, ok := parseDestroy(raw); ok {
+		if r.plain {
+			// All are out before success is told (XEP-0045, 10.9).
+			r.Destroy(d.reason, d.alternate, d.password)
+			r.host.rt.Reply(st, nil)
+			return
+		}
+		// Web clients and the focus know the other order.
 		r.host.rt.Reply(st, nil)
 		r.Destroy(d.reason, d.alternate, d.password)
 		return
