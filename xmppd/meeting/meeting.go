@@ -72,6 +72,7 @@ func Install(host *muc.Host, cfg Config, verifier *jwtauth.Verifier, log *logrus
 	m.installWhitelist(h)
 	m.installMessages(h)
 	m.installAllOwners(h)
+	m.installCleanup(h)
 	m.installJoinRate(h)
 	m.installWaitForHost(h)
 	m.installTokenModeration(h)

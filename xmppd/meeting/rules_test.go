@@ -89,6 +89,23 @@ func TestAllOwners(t *testing.T) {
 	})
 }
 
+// Recorders do not record each other.
+func TestForgottenRecorder(t *testing.T) {
+	play(t, func(t *testing.T) {
+		s, _, ann, bob := meet(t, func(c *meeting.Config) { c.TranscriberPrefixes = []string{"rec@auth."} })
+		rec := s.Account("rec@auth.meet.example.com/1")
+		rec.Join("rec")
+		ann.Vanish()
+		time.Sleep(30 * time.Second)
+		assert.NotContains(t, all(rec), "<destroy")
+		bob.Vanish()
+		time.Sleep(19 * time.Second)
+		assert.NotContains(t, all(rec), "<destroy")
+		time.Sleep(2 * time.Second)
+		assert.Contains(t, all(rec), "Empty room with recording")
+	})
+}
+
 func TestJoinRate(t *testing.T) {
 	play(t, func(t *testing.T) {
 		s := serving(t, func(c *meeting.Config) { c.JoinsPerSecond = 3 })

@@ -78,7 +78,8 @@ func (m *Rules) installSpeakerStats(d *desk) {
 	})
 }
 
-// counted says that an occupant is a person.
+// counted says that an occupant is a person, no service of ours, recorder or
+// transcriber.
 func (m *Rules) counted(o *muc.Occupant) bool {
 	return !m.isAdmin(o) && !m.isTranscriber(o) && !strings.HasPrefix(o.Bare().Domain(), "recorder.")
 }
