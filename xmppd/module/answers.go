@@ -70,19 +70,56 @@ func (s *Service) ExternalServices(list func(r *Request, typ string) []ExternalS
 			var b stanza.Builder
 			b.Start(space, "services", "type", want)
 			for _, x := range list(r, want) {
-				expires, restricted := "", ""
-				if !x.Expires.IsZero() {
-					expires = x.Expires.UTC().Format("2006-01-02T15:04:05Z")
-				}
-				if x.Restricted {
-					restricted = "1"
-				}
-				b.Empty("", "service", "type", x.Type, "host", x.Host, "port", x.Port, "transport", x.Transport,
-					"username", x.Username, "password", x.Password, "expires", expires, "restricted", restricted)
+				x.append(&b)
 			}
 			return b.End().Bytes(), nil
 		})
+		s.OnHost(stanza.Get, space, "credentials", "", func(r *Request) ([]byte, *stanza.Error) {
+			return credentials(r, space, list)
+		})
 	}
+}
+
+// credentials answers for one restricted service (XEP-0215, 3.3; xmpp.md §5.5(7)).
+func credentials(r *Request, space string, list func(r *Request, typ string) []ExternalService) ([]byte, *stanza.Error) {
+	if r.Session == nil {
+		return nil, stanza.Err(stanza.Auth, stanza.Forbidden, "")
+	}
+	var q struct {
+		Services []struct {
+			Type string `xml:"type,attr"`
+			Host string `xml:"host,attr"`
+			Port string `xml:"port,attr"`
+		} `xml:"service"`
+	}
+	if r.Decode(r.Payload, &q) != nil || len(q.Services) != 1 || q.Services[0].Type == "" || q.Services[0].Host == "" {
+		return nil, stanza.Err(stanza.Modify, stanza.BadRequest, "Name the type and the host of one service")
+	}
+	want, found := q.Services[0], false
+	var b stanza.Builder
+	b.Start(space, "credentials")
+	for _, x := range list(r, want.Type) {
+		if x.Host == want.Host && x.Restricted && (want.Port == "" || want.Port == x.Port) {
+			x.append(&b)
+			found = true
+		}
+	}
+	if !found {
+		return nil, stanza.Err(stanza.Cancel, stanza.ItemNotFound, "")
+	}
+	return b.Bytes(), nil
+}
+
+func (x ExternalService) append(b *stanza.Builder) {
+	expires, restricted := "", ""
+	if !x.Expires.IsZero() {
+		expires = x.Expires.UTC().Format("2006-01-02T15:04:05Z")
+	}
+	if x.Restricted {
+		restricted = "1"
+	}
+	b.Empty("", "service", "type", x.Type, "host", x.Host, "port", x.Port, "transport", x.Transport,
+		"username", x.Username, "password", x.Password, "expires", expires, "restricted", restricted)
 }
 
 // Gone answers what ordinary clients ask at start and can live without: an empty

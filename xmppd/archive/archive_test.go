@@ -1,0 +1,185 @@
+package archive
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"parley/internal/logx"
+	"parley/internal/store"
+	"parley/xmppd/dataform"
+	"parley/xmppd/router"
+	"parley/xmppd/stanza"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func openAt(t testing.TB, path string, change func(*Config)) *Archive {
+	t.Helper()
+	db, err := store.Open(path, logx.Discard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := DefaultConfig()
+	if change != nil {
+		change(&cfg)
+	}
+	a, err := Open(context.Background(), cfg, db, router.New(logx.Discard()), logx.Discard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		a.Close()
+		a.Close()
+		_ = db.Close()
+	})
+	return a
+}
+
+var (
+	ann = stanza.MustAddr("ann@example.com")
+	bob = stanza.MustAddr("bob@example.com/b")
+)
+
+func message(text string) *stanza.Stanza {
+	var b stanza.Builder
+	return stanza.New(stanza.Message, stanza.Chat, bob, ann, "").WithContent(b.Leaf("", "body", text).Bytes())
+}
+
+func (a *Archive) all(t testing.TB, p dataform.Page) ([]found, dataform.Set, bool) {
+	t.Helper()
+	ctx := context.Background()
+	if err := a.settle(ctx); err != nil {
+		t.Fatal(err)
+	}
+	f, _ := readFilter(ann, nil)
+	list, set, complete, e := a.page(ctx, ann, f, p)
+	if e != nil {
+		t.Fatal(e)
+	}
+	return list, set, complete
+}
+
+var everything = dataform.Page{Max: -1, Index: -1}
+
+func TestBoundedByNumber(t *testing.T) {
+	a := openAt(t, filepath.Join(t.TempDir(), "x.db"), func(c *Config) { c.MaxMessages = 10 })
+	for i := range 200 {
+		a.Append(ann, bob, message(fmt.Sprint(i)))
+	}
+	_, set, _ := a.all(t, everything)
+	if set.Count < 10 || set.Count >= 20 {
+		t.Errorf("%d messages are kept", set.Count)
+	}
+}
+
+func TestBoundedByAge(t *testing.T) {
+	a := openAt(t, filepath.Join(t.TempDir(), "x.db"), nil)
+	a.Append(ann, bob, message("old"))
+	a.all(t, everything)
+	later := time.Now().Add(a.cfg.MaxAge + time.Hour)
+	a.now = func() time.Time { return later }
+	a.sweep()
+	if _, set, _ := a.all(t, everything); set.Count != 0 {
+		t.Errorf("%d messages are kept", set.Count)
+	}
+}
+
+// Messages of many senders come out whole, and each sender's in order.
+func TestManyWriters(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	a := openAt(t, path, nil)
+	var wg sync.WaitGroup
+	for w := range 8 {
+		wg.Go(func() {
+			for i := range 50 {
+				a.Append(ann, bob, message(fmt.Sprintf("%d %03d", w, i)))
+			}
+		})
+	}
+	wg.Wait()
+	a.all(t, everything)
+	again := openAt(t, path, nil) // what is written is there without a polite end
+	last := make(map[byte]string)
+	p := dataform.Page{Max: 100, Index: -1}
+	n := 0
+	for {
+		list, _, complete := again.all(t, p)
+		for _, x := range list {
+			st, err := stanza.Parse(x.stanza, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, _ := st.Child("jabber:client", "body")
+			text := st.ChildText(c)
+			if text <= last[text[0]] {
+				t.Fatalf("%q after %q", text, last[text[0]])
+			}
+			last[text[0]] = text
+			n++
+		}
+		if complete {
+			break
+		}
+		p.After = list[len(list)-1].id
+	}
+	if n != 400 {
+		t.Errorf("%d messages were kept", n)
+	}
+}
+
+func TestDrop(t *testing.T) {
+	a := openAt(t, filepath.Join(t.TempDir(), "x.db"), nil)
+	a.Append(ann, bob, message("x"))
+	a.Drop(ann)
+	a.Close() // what was posted is done
+	var n int
+	if err := a.one(context.Background(), &n, `SELECT count(*) FROM archive_messages`); err != nil || n != 0 {
+		t.Errorf("%d messages are kept: %v", n, err)
+	}
+}
+
+func TestKeeps(t *testing.T) {
+	for _, tt := range []struct {
+		inner string
+		want  bool
+	}{
+		{`<body>x</body>`, true},
+		{`<composing xmlns="http://jabber.org/protocol/chatstates"/>`, false},
+		{`<body>x</body><no-store xmlns="urn:xmpp:hints"/>`, false},
+		{`<store xmlns="urn:xmpp:hints"/>`, true},
+		{`<encrypted xmlns="eu.siacs.conversations.axolotl"/>`, true},
+		{`<received xmlns="urn:xmpp:receipts" id="x"/>`, true},
+		{`<displayed xmlns="urn:xmpp:chat-markers:0" id="x"/>`, true},
+		{`<markable xmlns="urn:xmpp:chat-markers:0"/>`, false},
+		{``, false},
+	} {
+		if got := Keeps(message("").WithContent([]byte(tt.inner))); got != tt.want {
+			t.Errorf("%s: %v", tt.inner, got)
+		}
+	}
+}
+
+func FuzzQuery(f *testing.F) {
+	f.Add(`<x xmlns="jabber:x:data" type="submit"><field var="with"><value>a@b</value></field><field var="start"><value>2026-01-01T00:00:00Z</value></field></x>`)
+	f.Add(`<x xmlns="jabber:x:data"><field var="ids"><value>1</value><value>2</value></field></x><set xmlns="http://jabber.org/protocol/rsm"><before/></set>`)
+	a := openAt(f, filepath.Join(f.TempDir(), "x.db"), nil)
+	f.Fuzz(func(t *testing.T, inner string) {
+		st, err := stanza.Parse([]byte(`<iq type="set" id="1"><query xmlns="urn:xmpp:mam:2">`+inner+`</query></iq>`), nil)
+		if err != nil {
+			return
+		}
+		p, ok := st.Payload()
+		if !ok {
+			return
+		}
+		if content, e := a.search(context.Background(), ann, st.WithAddrs(ann, ann), p); e == errStore {
+			t.Errorf("%s breaks the database, %s", inner, content)
+		}
+	})
+}
