@@ -1,10 +1,16 @@
 // Package muc keeps the rooms of one conference host: who is inside, with which
 // affiliation and role, and what every occupant gets to hear.
 //
-// It covers the parts of XEP-0045 a meeting and ordinary clients need, with
-// XEP-0410 (self-ping) and XEP-0421 (occupant ids). Registration with a room and
-// voice requests are left out; nothing is stored, a room lives as long as
-// somebody is inside.
+// It covers XEP-0045 but for the groupchat 1.0 protocol, automatic approval of
+// registrations in rooms for members only, and fully anonymous rooms; with XEP-0059
+// for the list of rooms, XEP-0359 (stanza ids), XEP-0410 (self-ping), XEP-0421
+// (occupant ids) and XEP-0486 (pictures). A room lives as long as somebody is inside,
+// unless its owner made it persistent: then it is in the database, without what was
+// said in it.
+//
+// Rooms are of two kinds. A meeting is opened by the focus, and the rules that join in
+// through Hooks hold in it. A plain room is opened by somebody with an account; it
+// follows the specification alone, see plain.go.
 //
 // A Room belongs to one goroutine, Room.run; all others post to its bounded
 // mailbox and must not touch its fields. Methods of Room, Join and Occupant may

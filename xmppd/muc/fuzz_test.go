@@ -34,6 +34,12 @@ func FuzzRoom(f *testing.F) {
 		`<iq type="get"><query xmlns="http://jabber.org/protocol/muc#owner"><x xmlns="jabber:x:data" type="submit"/></query></iq>`,
 		`<iq type="set"><query xmlns="http://jabber.org/protocol/muc#owner"><x xmlns="jabber:x:data" type="submit"><field var="FORM_TYPE"><value>http://jabber.org/protocol/muc#roomconfig</value></field><field var="muc#roomconfig_membersonly"><value>1</value></field><field var="muc#roomconfig_historylength"><value>-5</value></field></x></query></iq>`,
 		`<iq type="set"><query xmlns="http://jabber.org/protocol/muc#owner"><destroy jid="a@b"><reason>r</reason></destroy></query></iq>`,
+		`<iq type="set"><query xmlns="http://jabber.org/protocol/muc#owner"><x xmlns="jabber:x:data" type="submit"><field var="FORM_TYPE"><value>http://jabber.org/protocol/muc#roomconfig</value></field><field var="muc#roomconfig_roomowners"><value>ann@users.example</value></field><field var="muc#roomconfig_maxusers"><value>1</value></field><field var="muc#roomconfig_presencebroadcast"><value>moderator</value></field><field var="muc#roomconfig_persistentroom"><value>1</value></field></x></query></iq>`,
+		`<iq type="set"><query xmlns="jabber:iq:register"><x xmlns="jabber:x:data" type="submit"><field var="FORM_TYPE"><value>http://jabber.org/protocol/muc#register</value></field><field var="muc#register_roomnick"><value>Ann</value></field></x></query></iq>`,
+		`<iq type="set"><query xmlns="jabber:iq:register"><remove/></query></iq>`,
+		`<iq type="set"><vCard xmlns="vcard-temp"><PHOTO><BINVAL>aGVsbG8=</BINVAL></PHOTO></vCard></iq>`,
+		`<iq type="get"><query xmlns="http://jabber.org/protocol/disco#items"/></iq>`,
+		`<message><x xmlns="jabber:x:data" type="submit"><field var="FORM_TYPE"><value>http://jabber.org/protocol/muc#request</value></field><field var="muc#roomnick"><value>ann</value></field><field var="muc#request_allow"><value>1</value></field></x></message>`,
 		`<message type="groupchat"><subject>a</subject></message>`,
 		`<message><x xmlns="http://jabber.org/protocol/muc#user"><invite to="ann@users.example"/></x></message>`,
 		`<message type="error"><error type="cancel"><gone xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></message>`,
@@ -54,7 +60,7 @@ func FuzzRoom(f *testing.F) {
 			t.Fatal(err)
 		}
 		h, err := NewHost("rooms.example", Config{
-			MaxRooms: 1, MaxOccupants: 10, MaxAffiliations: 3, MaxNick: 64, MaxSubject: 64, HistoryLength: 2, MaxHistory: 4, MaxHistoryBytes: 1000,
+			AccountRooms: true, MaxPersistent: 1, MaxAvatar: 1000, MaxRooms: 1, MaxOccupants: 10, MaxAffiliations: 3, MaxNick: 64, MaxSubject: 64, HistoryLength: 2, MaxHistory: 4, MaxHistoryBytes: 1000,
 		}, rt, nil, logx.Discard())
 		if err != nil {
 			t.Fatal(err)
@@ -75,6 +81,7 @@ func FuzzRoom(f *testing.F) {
 			return s
 		}
 		owner := enter("owner")
+		room.unlock()
 		enter("ann")
 		to := room.addr
 		if nick != "" {
