@@ -90,7 +90,7 @@ type mirrored struct{ on bool }
 // followFamily keeps what the rooms of a meeting know of each other.
 func (m *Rules) followFamily(h *muc.Hooks) {
 	note := func(r *muc.Room, o *muc.Occupant) {
-		if f := m.familyOf(r); f != nil && !m.isAdmin(o) && f.note1(r, o) {
+		if f := m.familyOf(r); f != nil && !m.isAdmin(o) && f.put(r, o) {
 			m.familyChanged(f)
 		}
 	}

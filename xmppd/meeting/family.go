@@ -214,8 +214,8 @@ func (f *family) mayUse(node, nick string, from stanza.Addr) bool {
 	return true
 }
 
-// note1 writes down who somebody in a room is; true if that is news.
-func (f *family) note1(r *muc.Room, o *muc.Occupant) bool {
+// put writes down who somebody in a room is; true if that is news.
+func (f *family) put(r *muc.Room, o *muc.Occupant) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	g := f.at(r.Addr().String())
