@@ -24,6 +24,13 @@ func (e *ear) Deliver(_ stanza.Addr, enc *stanza.Encoded) bool {
 }
 func (*ear) Kick(string, string) {}
 
+// nobodyHome answers for accounts.
+type nobodyHome struct{ rt *router.Router }
+
+func (n nobodyHome) HandleStanza(st *stanza.Stanza, _ *router.Session) {
+	n.rt.Bounce(st, errUnavailable)
+}
+
 // FuzzRoom feeds a room, on this goroutine, with whatever an owner inside may send
 // to it. A request must be answered once, and all that is said must be readable.
 func FuzzRoom(f *testing.F) {
@@ -55,7 +62,7 @@ func FuzzRoom(f *testing.F) {
 			return
 		}
 		rt := router.New(logx.Discard())
-		users := router.NewUsers(rt, "users.example", router.UsersOptions{})
+		users := router.NewUsers(rt, "users.example", router.UsersOptions{Service: nobodyHome{rt}})
 		if err := rt.Add("users.example", users); err != nil {
 			t.Fatal(err)
 		}

@@ -164,7 +164,9 @@ func (r *Room) resolve(actor *Occupant, it adminXML) (*AdminItem, *stanza.Error)
 		switch {
 		case err != nil:
 			return nil, errItemJID
-		case item.SetsAffiliation && addr.IsFull():
+		case item.SetsAffiliation && addr.IsFull() && !r.plain:
+			// Jitsi's clients know this answer; the specification has the bare part
+			// of it count (9.2).
 			return nil, errItemJID
 		}
 		item.Target = addr.Bare()
