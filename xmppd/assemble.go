@@ -143,7 +143,7 @@ func (s *Server) loginHosts(contacts *roster, verifier *jwtauth.Verifier) ([]*c2
 	hosts := []*c2s.Host{main, {Domain: s.cfg.AuthDomain, Accounts: s.accounts, WebPasswords: true,
 		Hibernate: s.cfg.ServiceHibernate, RequireTLS: s.cfg.RequireTLS}}
 	if s.cfg.GuestDomain != "" {
-		hosts = append(hosts, &c2s.Host{Domain: s.cfg.GuestDomain, Anonymous: true, Hibernate: s.cfg.Hibernate, RequireTLS: s.cfg.RequireTLS})
+		hosts = append(hosts, &c2s.Host{Domain: s.cfg.GuestDomain, Anonymous: true, AnonymousTCP: true, Hibernate: s.cfg.Hibernate, RequireTLS: s.cfg.RequireTLS})
 	}
 	if s.cfg.RecorderDomain != "" {
 		hosts = append(hosts, &c2s.Host{Domain: s.cfg.RecorderDomain, Accounts: s.accounts, WebPasswords: true,
