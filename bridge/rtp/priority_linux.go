@@ -1,10 +1,24 @@
 package rtp
 
-import "golang.org/x/sys/unix"
+import (
+	"os"
+	"strconv"
 
-// mediaPriority is how far ahead of others the shard's thread goes on a busy machine:
-// every packet that waits is a delay in all ears.
-const mediaPriority = -10
+	"golang.org/x/sys/unix"
+)
 
-// raisePriority puts the calling thread ahead, where the process is allowed to.
-func raisePriority() { _ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), mediaPriority) }
+// mediaPriority is how far ahead of others the process goes on a busy machine: every
+// packet that waits is a delay in all ears.
+const mediaPriority = -5
+
+// raisePriority puts the threads of the process ahead, where it is allowed to; those to
+// come inherit it. All of them, since the shard's goroutine is bound to none: a thread of
+// its own would have to be woken by another one for every packet.
+func raisePriority() {
+	tasks, _ := os.ReadDir("/proc/self/task")
+	for _, t := range tasks {
+		if id, err := strconv.Atoi(t.Name()); err == nil {
+			_ = unix.Setpriority(unix.PRIO_PROCESS, id, mediaPriority)
+		}
+	}
+}

@@ -340,6 +340,8 @@ func sendLoad(c *net.UDPConn, i int, s shape) {
 		}
 	}
 	const piece = 5 * time.Millisecond
+	// Senders know nothing of each other: their moments are spread.
+	<-time.After(time.Duration(i) * piece / time.Duration(s.Senders))
 	step := time.NewTicker(piece)
 	defer step.Stop()
 	start := time.Now().Add(time.Duration(i) * 3300 * time.Microsecond)

@@ -331,7 +331,7 @@ func (s *udpSocket) sendOne(b []byte, to *destination) bool {
 		return false
 	}
 	for {
-		_, _, errno := unix.Syscall6(unix.SYS_SENDTO, uintptr(s.fd), uintptr(unsafe.Pointer(&b[0])),
+		_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(s.fd), uintptr(unsafe.Pointer(&b[0])),
 			uintptr(len(b)), unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(&to.raw.name[0])), uintptr(to.raw.size))
 		if errno != unix.EINTR {
 			return errno == 0
