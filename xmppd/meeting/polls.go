@@ -148,13 +148,27 @@ func (m *Rules) handlePoll(d *desk, q *request) *stanza.Error {
 		for i, a := range n.Answers {
 			names[i] = a.Name
 		}
-		return m.createPoll(d, q.room, q.by, n.ID, n.Question, names)
+		if err := m.createPoll(d, q.room, q.by, n.ID, n.Question, names); err != nil {
+			return err
+		}
+		if stateOf[polls](q.room).legacy {
+			sayLegacy(q, legacyPollRequest{Type: "new-poll", ID: n.ID, Question: n.Question, Answers: anys(names),
+				Sender: q.by.Nick(), SenderName: displayName(q.by)})
+		}
+		return nil
 	case "answer-poll":
 		var a answerPoll
 		if !decode(q.text(), &a) {
 			return errBadContent
 		}
-		return m.answerPoll(d, q.room, q.by, a.ID, a.Answers)
+		if err := m.answerPoll(d, q.room, q.by, a.ID, a.Answers); err != nil {
+			return err
+		}
+		if stateOf[polls](q.room).legacy {
+			sayLegacy(q, legacyPollRequest{Type: "answer-poll", ID: a.ID, Answers: anys(a.Answers),
+				Voter: q.by.Nick(), VoterName: displayName(q.by)})
+		}
+		return nil
 	}
 	return errBadContent
 }

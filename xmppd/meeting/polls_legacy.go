@@ -11,10 +11,30 @@ import (
 // legacyPollRequest is what clients of before 2025 say to the room. Who sends it is
 // taken from the room, not from what it says.
 type legacyPollRequest struct {
-	Type     string `json:"type"`
-	ID       string `json:"pollId"`
-	Question string `json:"question"`
-	Answers  []any  `json:"answers"` // texts, or votes
+	Type       string `json:"type"`
+	ID         string `json:"pollId"`
+	Sender     string `json:"senderId,omitempty"`
+	SenderName string `json:"senderName,omitempty"`
+	Voter      string `json:"voterId,omitempty"`
+	VoterName  string `json:"voterName,omitempty"`
+	Question   string `json:"question,omitempty"`
+	Answers    []any  `json:"answers"` // texts, or votes
+}
+
+// sayLegacy tells old clients what one of today has said about a poll, where there
+// are any: as the room would have reflected it.
+func sayLegacy(q *request, v legacyPollRequest) {
+	st := jsonMessage(q.by.Addr(), "", v)
+	st.Type = stanza.Groupchat
+	q.room.Broadcast(st)
+}
+
+func anys[T any](list []T) []any {
+	out := make([]any, len(list))
+	for i, v := range list {
+		out[i] = v
+	}
+	return out
 }
 
 // legacyPoll keeps what old clients tell each other of polls; the room reflects it.

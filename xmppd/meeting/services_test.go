@@ -166,6 +166,10 @@ func TestLegacyPolls(t *testing.T) {
 		got = strings.ReplaceAll(all(c), "&quot;", `"`)
 		assert.Contains(t, got, `{"polls":[{"id":"p","senderId":"aa11bb22","senderName":"Ann","question":"?","answers":[{"name":"A","voters":{}},{"name":"B","voters":{"cc33dd44":"Bob"}}]}],"type":"old-polls"}`)
 		assert.Contains(t, got, `"command":"old-polls"`)
+		// What a client of today says reaches the others, too.
+		c.Send(`<message to="polls.meet.example.com" type="chat"><json-message xmlns=jitmeet>{"type":"polls","command":"answer-poll","pollId":"p","answers":[true,false]}</json-message></message>`)
+		got = strings.ReplaceAll(all(ann), "&quot;", `"`)
+		assert.Contains(t, got, `type="groupchat" from="`+muctest.Room+`/ee55ff66"><json-message xmlns="http://jitsi.org/jitmeet">{"type":"answer-poll","pollId":"p","voterId":"ee55ff66","answers":[true,false]}`)
 	})
 }
 
