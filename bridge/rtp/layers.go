@@ -27,10 +27,17 @@ type layering struct {
 	// frame is the last numbered frame that went out, frames those before it.
 	frame  uint16
 	frames uint64
-	// What was left out last, to see what a gap belongs to.
-	skipped        int64
-	skippedPicture uint32
-	skippedSpatial uint8
+	before previous
+}
+
+// previous is the last packet in order, to see what a gap behind it belongs to.
+type previous struct {
+	ext       int64
+	timestamp uint32
+	frame     uint16
+	spatial   uint8
+	ended     bool
+	passed    bool
 }
 
 // begin starts with a keyframe.
@@ -160,18 +167,31 @@ func (d *downStream) layerPass(p *packet) bool {
 	f := &p.facts
 	l := &d.layers
 	highest := d.seq.highest
-	if l.pass(p, goalOf(d.target, d.encoding, f.Active), p.ext > highest) {
-		return true
-	}
-	if l.skipped == highest && l.skippedPicture == p.timestamp && l.skippedSpatial == f.Spatial {
-		// What is missing between two packets of a frame belongs to it.
-		for n := highest + 1; n < p.ext; n++ {
-			d.seq.drop(n)
-		}
-	}
-	d.seq.drop(p.ext)
+	passed := l.pass(p, goalOf(d.target, d.encoding, f.Active), p.ext > highest)
 	if p.ext > highest {
-		l.skipped, l.skippedPicture, l.skippedSpatial = p.ext, p.timestamp, f.Spatial
+		if l.before.ext == highest && l.gapUnwanted(p, passed) {
+			for n := highest + 1; n < p.ext; n++ {
+				d.seq.drop(n)
+			}
+		}
+		l.before = previous{p.ext, p.timestamp, f.Frame, f.Spatial, f.FrameEnd, passed}
+	}
+	if !passed {
+		d.seq.drop(p.ext)
+	}
+	return passed
+}
+
+// gapUnwanted says whether all that is missing before the packet belongs to a frame that
+// was left out: nobody needs to miss it.
+func (l *layering) gapUnwanted(p *packet, passed bool) bool {
+	f, b := &p.facts, &l.before
+	next := f.Tracked && f.Frame == b.frame+1
+	switch {
+	case f.Frame == b.frame && f.Spatial == b.spatial && p.timestamp == b.timestamp, next && b.ended && !f.FrameStart:
+		return !passed
+	case next && f.FrameStart && !b.ended:
+		return !b.passed
 	}
 	return false
 }
