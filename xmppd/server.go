@@ -126,6 +126,16 @@ func New(cfg Config, log *logrus.Entry, opts Options) (*Server, error) {
 	return s, nil
 }
 
+// Close lets go of what New opened, for a Server that is never Run.
+func (s *Server) Close() {
+	s.cancel()
+	for _, h := range s.rooms {
+		h.Close()
+	}
+	s.services.close()
+	_ = s.db.Close()
+}
+
 // Accounts are the password accounts.
 func (s *Server) Accounts() *account.Accounts { return s.accounts }
 

@@ -85,7 +85,9 @@ type service struct {
 	ready    <-chan struct{} // nil: there is nothing to wait for
 	commands []admin.Command
 	status   func() []string // facts for `ctl status`
+	discard  func()          // lets go of what was opened, if run is never called; may be nil
 
+	begun  bool // run was called
 	cancel context.CancelFunc
 	ended  chan struct{}
 }
@@ -140,10 +142,20 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	defer in.discard()
 	if err := in.prepare(); err != nil {
 		return err
 	}
 	return in.serve(ctx)
+}
+
+// discard lets go of services that were built but never ran.
+func (in *instance) discard() {
+	for _, s := range in.services {
+		if !s.begun && s.discard != nil {
+			s.discard()
+		}
+	}
 }
 
 // settle reads the settings and opens the data directory.
@@ -310,7 +322,7 @@ func (in *instance) control() (*admin.Server, error) {
 func (in *instance) start(ctx context.Context) error {
 	for _, s := range in.services {
 		own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		s.cancel = cancel
+		s.cancel, s.begun = cancel, true
 		go func() {
 			defer close(s.ended)
 			err := s.run(own)

@@ -114,7 +114,7 @@ func (in *instance) buildXMPPD() (*service, error) {
 	commands = append(commands, accountCommands(func(context.Context) (*account.Accounts, func(), error) {
 		return srv.Accounts(), func() {}, nil
 	})...)
-	return &service{run: run, ready: srv.Ready(), commands: commands, status: srv.Status}, nil
+	return &service{run: run, ready: srv.Ready(), commands: commands, status: srv.Status, discard: srv.Close}, nil
 }
 
 // xmppdMetrics shows the server's own numbers.
