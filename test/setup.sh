@@ -10,6 +10,7 @@ wanted() {
 chromium|command -v chromium
 python3-slixmpp|/usr/bin/python3 -c 'import slixmpp'
 nftables|command -v nft || test -x /usr/sbin/nft
+openssl|command -v openssl
 iproute2|command -v ip || test -x /usr/sbin/ip
 nodejs|command -v node
 npm|command -v npm
