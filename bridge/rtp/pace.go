@@ -22,8 +22,6 @@ const (
 	// they no longer do.
 	holdFrom, holdTo = 1000, 800
 	holdTime         = time.Millisecond
-	// busyFrom is the rate from which timers run with every tick; below, soon after a packet.
-	busyFrom = 100
 )
 
 // note counts what a turn found.

@@ -3,6 +3,8 @@ package rtp
 import (
 	"testing"
 	"time"
+
+	"parley/bridge/media"
 )
 
 // TestPace: turns wait only while much comes in, and do not flutter around the bound.
@@ -27,20 +29,30 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// TestQuietTimers: without packets the timers come seldom; a packet brings them back.
+// TestQuietTimers: timers wake nobody unless something waits for them.
 func TestQuietTimers(t *testing.T) {
 	b := newBench(t)
 	p := b.join()
-	b.turn()
+	video := p.AddSource(SourceConfig{Kind: media.Video, Encodings: []media.Encoding{{SSRC: 2000, RTX: 2001}}})
+	b.join().Forward(Forward{Source: video, Target: media.LayerAll})
 	s := b.shard
-	s.nextTick = s.clock
-	b.turn()
-	if wait := s.nextTick - s.clock; wait != quietTick.Microseconds() {
-		t.Errorf("timers are due in %d µs, want %v", wait, quietTick)
+	wait := func() time.Duration {
+		s.nextTick = s.clock
+		b.turn()
+		return s.due().Sub(s.at(s.clock))
 	}
-	b.feed(p, opus(1, 1, 0))
 	b.turn()
-	if wait := s.nextTick - s.clock; wait > tick.Microseconds() {
-		t.Errorf("timers are due in %d µs after a packet, want %v", wait, tick)
+	b.feed(p, vp8(2000, 1, 0, 0, 0, 0, true, true, true))
+	b.turn()
+	if d := wait(); d < quietTick/2 || d > quietTick {
+		t.Errorf("with nothing to do the next turn is due in %v", d)
+	}
+	b.feed(p, vp8(2000, 3, 3000, 1, 1, 0, false, true, true))
+	b.turn()
+	if d := s.due().Sub(s.at(s.clock)); d > tick {
+		t.Errorf("with a packet missing the next turn is due in %v", d)
+	}
+	if d := wait(); d > tick {
+		t.Errorf("with a packet still missing the next turn is due in %v", d)
 	}
 }

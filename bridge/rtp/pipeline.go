@@ -135,6 +135,7 @@ func (s *Shard) repairStage(e *Endpoint, u *upStream, p *packet, b []byte) *upSt
 	if p.kind == media.Video && e.leg.types[p.pt].NACK {
 		if skipped > 0 {
 			u.missing.add(ext, skipped)
+			s.exact = true
 		} else if ext != u.highest {
 			u.missing.found(ext)
 		}

@@ -15,8 +15,8 @@ const (
 	mailboxSize = 1 << 14
 	// receiveBatch is the number of datagrams taken in at once.
 	receiveBatch = 64
-	// tick is how often timers are looked at while packets come, quietTick while nothing
-	// does, idleTick without endpoints.
+	// tick is how often timers are looked at while packets come, quietTick at least, idleTick
+	// without endpoints.
 	tick      = 10 * time.Millisecond
 	quietTick = 100 * time.Millisecond
 	idleTick  = time.Second
@@ -60,7 +60,11 @@ type Shard struct {
 	lost    []uint16
 
 	nextTick, nextPublish int64
-	pace                  pace
+	// exact says that something waits for the next tick; backstop is when timers are looked
+	// at otherwise, if nothing arrives.
+	exact    bool
+	backstop int64
+	pace     pace
 }
 
 // NewShard makes a shard on a link. Run starts it.
@@ -104,12 +108,19 @@ func (s *Shard) Run(ctx context.Context) error {
 	return nil
 }
 
-// due is when the next step is due if nothing arrives.
+// due is when the next step is due if nothing arrives. Packets bring the timers along, so
+// it is rarely moved: a wait's end costs more to move than the timers themselves.
 func (s *Shard) due() time.Time {
-	if len(s.list) == 0 {
+	switch {
+	case len(s.list) == 0:
 		return s.at(s.clock).Add(idleTick)
+	case s.exact:
+		return s.at(s.nextTick)
 	}
-	return s.at(s.nextTick)
+	if quiet := quietTick.Microseconds(); s.backstop-s.clock < quiet/2 {
+		s.backstop = s.clock + quiet
+	}
+	return s.at(s.backstop)
 }
 
 // step is one turn of the loop: take in what is there, carry out commands, forward,
@@ -118,9 +129,7 @@ func (s *Shard) step(until time.Time) {
 	n := s.receive(until)
 	s.clock = time.Since(s.epoch).Microseconds()
 	s.pace.note(n)
-	if s.runCommands() || n > 0 {
-		s.nextTick = min(s.nextTick, s.clock+tick.Microseconds())
-	}
+	s.runCommands()
 	for i := range n {
 		if s.sizes[i] > 0 {
 			s.datagram(i)
@@ -128,7 +137,8 @@ func (s *Shard) step(until time.Time) {
 	}
 	if s.clock >= s.nextTick {
 		s.pace.look(s.clock)
-		s.nextTick = s.clock + s.runTimers().Microseconds()
+		s.nextTick = s.clock + tick.Microseconds()
+		s.exact = s.runTimers()
 	}
 	s.flush()
 }
@@ -205,8 +215,7 @@ func (s *Shard) post(f func()) {
 	s.link.Wake()
 }
 
-// runCommands carries out what was posted and says whether that was anything.
-func (s *Shard) runCommands() bool {
+func (s *Shard) runCommands() {
 	m := &s.mailbox
 	m.mu.Lock()
 	todo := m.pending
@@ -218,7 +227,9 @@ func (s *Shard) runCommands() bool {
 	for _, f := range todo {
 		f()
 	}
-	return len(todo) > 0
+	if len(todo) > 0 {
+		s.exact = true
+	}
 }
 
 // event hands news to whoever listens, or drops it.

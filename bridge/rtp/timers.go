@@ -6,12 +6,9 @@ import (
 	"parley/bridge/media"
 )
 
-// runTimers does what is due, and says when to call it again.
-func (s *Shard) runTimers() time.Duration {
-	next := quietTick
-	if s.pace.rate >= busyFrom {
-		next = tick
-	}
+// runTimers does what is due. It says whether anything waits for the next tick, even if
+// no packet comes.
+func (s *Shard) runTimers() (waiting bool) {
 	publish := s.clock >= s.nextPublish
 	if publish {
 		s.nextPublish = s.clock + publishInterval.Microseconds()
@@ -19,20 +16,18 @@ func (s *Shard) runTimers() time.Duration {
 	}
 	for _, e := range s.list {
 		if e.leg.send != nil {
-			s.endpointTimers(e)
-		}
-		if e.leg.probe.rate > 0 {
-			next = tick
+			waiting = s.endpointTimers(e) || waiting
 		}
 		if publish {
 			s.publishEndpoint(e)
 		}
 	}
-	return next
+	return waiting
 }
 
-func (s *Shard) endpointTimers(e *Endpoint) {
+func (s *Shard) endpointTimers(e *Endpoint) (waiting bool) {
 	l := &e.leg
+	waiting = l.probe.rate > 0
 	if l.twcc.due(s.clock) {
 		s.sendFeedback(e)
 	}
@@ -44,6 +39,7 @@ func (s *Shard) endpointTimers(e *Endpoint) {
 	for _, src := range l.sources {
 		for i := range src.up.keyframe {
 			if src.up.keyframe[i].pending {
+				waiting = true
 				s.askKeyframe(src, i, true)
 			}
 		}
@@ -51,9 +47,13 @@ func (s *Shard) endpointTimers(e *Endpoint) {
 			s.wantKeyframe(d)
 		}
 	}
+	for _, u := range l.order {
+		waiting = waiting || u.missing.count > 0
+	}
 	if l.probe.rate > 0 {
 		s.probe(e)
 	}
+	return waiting
 }
 
 // publishEndpoint makes an endpoint's numbers visible to others.
