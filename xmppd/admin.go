@@ -18,8 +18,8 @@ import (
 )
 
 // administration is what administrators may do with the accounts of one host by XMPP
-// (XEP-0133). Restart, shutdown, a list of the only ones allowed and messages to new
-// accounts are left out: the first two are the operator's, the others nobody uses.
+// (XEP-0133). Restart, shutdown and messages to new accounts are left out: the first
+// two are the operator's, the last nobody uses.
 type administration struct {
 	*Server
 	domain string

@@ -2,6 +2,7 @@ package xmppd
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -124,7 +125,8 @@ func (a *administration) noticeCommands() []adhocCommand {
 	}
 	motd := func() []string { return strings.FieldsFunc(*a.notices.motd.Load(), newline) }
 	nothing := func() []string { return nil }
-	blocked := func() []string { return slices.Sorted(keys(*a.notices.blocked.Load())) }
+	blocked := func() []string { return slices.Sorted(maps.Keys(*a.notices.blocked.Load())) }
+	allowed := func() []string { return slices.Sorted(maps.Keys(*a.notices.allowed.Load())) }
 	return []adhocCommand{
 		{"announce", "Tell everybody who is online", edit("announcement", "text-multi", "What to tell", nothing), a.announce},
 		{"set-motd", "Set the message of the day", edit("motd", "text-multi", "What those who log in are told", nothing), a.setMotd},
@@ -132,22 +134,13 @@ func (a *administration) noticeCommands() []adhocCommand {
 		{"delete-motd", "Delete the message of the day", nil, func(*module.Request, dataform.Values) (*dataform.Form, []byte, string) {
 			return nil, nil, a.problem(a.notices.set(noticeMotd, ""))
 		}},
-		{"edit-blacklist", "Edit the list of blocked addresses", edit("blacklistjids", "jid-multi", "Addresses and domains nobody here talks with", blocked), a.setBlocked},
+		{"edit-blacklist", "Edit the list of blocked addresses", edit("blacklistjids", "jid-multi", "Addresses and domains nobody here talks with", blocked), a.setList("blacklistjids", noticeBlocked)},
+		{"edit-whitelist", "Edit the list of allowed addresses", edit("whitelistjids", "jid-multi", "Addresses and domains people here may talk with besides this server's; empty: all", allowed), a.setList("whitelistjids", noticeAllowed)},
 		{"edit-admin", "Edit the list of administrators", edit("adminjids", "jid-multi", "Administrators", a.adminAddrs), a.setAdmins},
 	}
 }
 
 func newline(r rune) bool { return r == '\n' }
-
-func keys(m map[string]bool) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
-}
 
 // say is a message from the domain to one session.
 func (s *Server) say(to *router.Session, text string) {
@@ -178,22 +171,25 @@ func (a *administration) setMotd(_ *module.Request, v dataform.Values) (*datafor
 	return nil, nil, a.problem(a.notices.set(noticeMotd, text))
 }
 
-func (a *administration) setBlocked(r *module.Request, v dataform.Values) (*dataform.Form, []byte, string) {
-	var list []string
-	for _, text := range v["blacklistjids"] {
-		if text = strings.TrimSpace(text); text == "" {
-			continue
+// setList keeps a list of addresses.
+func (a *administration) setList(field, name string) func(*module.Request, dataform.Values) (*dataform.Form, []byte, string) {
+	return func(r *module.Request, v dataform.Values) (*dataform.Form, []byte, string) {
+		var list []string
+		for _, text := range v[field] {
+			if text = strings.TrimSpace(text); text == "" {
+				continue
+			}
+			x, err := stanza.ParseAddr(text)
+			if err != nil {
+				return nil, nil, text + " is no address."
+			}
+			if name == noticeBlocked && (r.From.Domain() == x.String() || r.From.Bare() == x.Bare()) {
+				return nil, nil, "You would block yourself."
+			}
+			list = append(list, x.String())
 		}
-		x, err := stanza.ParseAddr(text)
-		if err != nil {
-			return nil, nil, text + " is no address."
-		}
-		if r.From.Domain() == x.String() || r.From.Bare() == x.Bare() {
-			return nil, nil, "You would block yourself."
-		}
-		list = append(list, x.String())
+		return nil, nil, a.problem(a.notices.set(name, strings.Join(list, "\n")))
 	}
-	return nil, nil, a.problem(a.notices.set(noticeBlocked, strings.Join(list, "\n")))
 }
 
 // adminAddrs are the administrators that are people.

@@ -143,6 +143,12 @@ func TestNotices(t *testing.T) {
 	a.expect(`id="m"[^>]*><error type="cancel"><not-acceptable`)
 	has(t, root.ask("set", domain, command("edit-blacklist", fields("blacklistjids", domain))), `block yourself`)
 	has(t, root.ask("set", domain, command("edit-blacklist", fields("blacklistjids", ""))), `status="completed"`)
+	has(t, root.ask("set", domain, command("edit-whitelist", fields("whitelistjids", "good.example"))), `status="completed"`)
+	has(t, root.ask("set", domain, command("edit-whitelist", "")), `<value>good.example</value>`)
+	a.say(`<message to='x@other.example' id='m2'><body>x</body></message><message to='x@good.example' id='m3'><body>x</body></message>`)
+	a.expect(`id="m2"[^>]*><error type="cancel"><not-acceptable`)
+	a.expect(`id="m3"[^>]*><error type="cancel"><remote-server-not-found`)
+	has(t, root.ask("set", domain, command("edit-whitelist", fields("whitelistjids", ""))), `status="completed"`)
 
 	// Administrators name others, and are not for ever.
 	has(t, root.ask("set", domain, command("edit-admin", "")), `<value>root@meet.example.com</value>`)

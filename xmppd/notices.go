@@ -18,6 +18,7 @@ type notices struct {
 	motd    atomic.Pointer[string]
 	admins  atomic.Pointer[[]string] // named by other administrators
 	blocked atomic.Pointer[map[string]bool]
+	allowed atomic.Pointer[map[string]bool] // if not empty, only these besides our own
 }
 
 // Names of what is kept.
@@ -25,11 +26,12 @@ const (
 	noticeMotd    = "motd"
 	noticeAdmins  = "admins"
 	noticeBlocked = "blocked"
+	noticeAllowed = "allowed"
 )
 
 func openNotices(ctx context.Context, db *store.Store) (*notices, error) {
 	n := &notices{db: db}
-	for _, name := range []string{noticeMotd, noticeAdmins, noticeBlocked} {
+	for _, name := range []string{noticeMotd, noticeAdmins, noticeBlocked, noticeAllowed} {
 		var text string
 		err := db.Read().QueryRowContext(ctx, `SELECT text FROM notices WHERE name = ?`, name).Scan(&text)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -47,12 +49,16 @@ func (n *notices) publish(name, text string) {
 		n.motd.Store(&text)
 	case noticeAdmins:
 		n.admins.Store(&lines)
-	case noticeBlocked:
+	case noticeBlocked, noticeAllowed:
 		m := make(map[string]bool, len(lines))
 		for _, l := range lines {
 			m[l] = true
 		}
-		n.blocked.Store(&m)
+		if name == noticeBlocked {
+			n.blocked.Store(&m)
+		} else {
+			n.allowed.Store(&m)
+		}
 	}
 }
 
@@ -75,8 +81,16 @@ func (n *notices) set(name, text string) error {
 	return nil
 }
 
-// shuns says whether an address, its account or its domain was blocked by an administrator.
-func (n *notices) shuns(a stanza.Addr) bool {
-	m := *n.blocked.Load()
-	return len(m) > 0 && (m[a.Domain()] || m[a.Bare().String()] || m[a.String()])
+// shuns says whether administrators want nobody to talk with an address: it, its
+// account or its domain was blocked, or is not among those allowed. ours says that the
+// domain is one of this server.
+func (n *notices) shuns(a stanza.Addr, ours func(domain string) bool) bool {
+	listed := func(m map[string]bool) bool {
+		return m[a.Domain()] || m[a.Bare().String()] || m[a.String()]
+	}
+	if m := *n.blocked.Load(); len(m) > 0 && listed(m) {
+		return true
+	}
+	m := *n.allowed.Load()
+	return len(m) > 0 && !a.IsZero() && !listed(m) && !ours(a.Domain())
 }

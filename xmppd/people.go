@@ -84,11 +84,14 @@ func (s *Server) arrived(x *router.Session) {
 	})
 }
 
+// serves says whether a domain is one of this server.
+func (s *Server) serves(domain string) bool { return s.router.Host(domain) != nil }
+
 var errShunned = stanza.Err(stanza.Cancel, stanza.NotAcceptable, "This address is blocked")
 
 // shun keeps what accounts say from the addresses administrators blocked.
 func (s *Server) shun(x *router.Session, st *stanza.Stanza) *stanza.Stanza {
-	if !s.notices.shuns(st.To) {
+	if !s.notices.shuns(st.To, s.serves) {
 		return st
 	}
 	if st.MayBounce() || st.Kind == stanza.Presence && st.Type != stanza.ErrorType {
@@ -100,7 +103,7 @@ func (s *Server) shun(x *router.Session, st *stanza.Stanza) *stanza.Stanza {
 
 // shunned keeps what those say from accounts.
 func (s *Server) shunned(_ *router.Users, st *stanza.Stanza) *stanza.Stanza {
-	if !s.notices.shuns(st.From) {
+	if !s.notices.shuns(st.From, s.serves) {
 		return st
 	}
 	if st.MayBounce() {

@@ -9,8 +9,9 @@
 //
 // The session's unacknowledged stanzas are bounded: when more wait for an
 // acknowledgement the oldest are forgotten, and until the client has acknowledged
-// those it cannot resume.
+// those it cannot resume. Messages an account's session never acknowledged look for
+// another recipient. What a client that says it is inactive need not hear at once
+// waits (XEP-0352), and a session that sends more than it may is read more slowly.
 //
-// SASL2, bind2 and client state indication are left out. Where a stanza goes is
-// decided in xmppd/router.
+// SASL2 and bind2 are left out. Where a stanza goes is decided in xmppd/router.
 package c2s

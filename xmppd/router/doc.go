@@ -1,8 +1,9 @@
 // Package router finds the recipient of a stanza: a host of ours, a bound session
 // on it, a component, or the answer that nobody is there.
 //
-// Each domain has one Host. Users is the Host of a domain people log in to and
-// delivers by RFC 6121 §8; components (xmppd/component) and rooms (xmppd/muc) are
+// Each domain has one Host. Users is the Host of a domain people log in to: it
+// delivers by RFC 6121 §8, keeps subscriptions by its Appendix A, copies to further
+// devices by XEP-0280, and leaves messages for the absent to an Offline; components (xmppd/component) and rooms (xmppd/muc) are
 // Hosts of their own. There are no server-to-server links: another domain is
 // remote-server-not-found.
 //
