@@ -40,7 +40,8 @@ func (in *Inspector) inspectAV1(b, dd []byte, newest bool) (f Facts) {
 	if d.structured {
 		f.KeyframeStart = d.start && t.spatial == 0 && t.refs == 0 && !d.far
 		if newest {
-			size := s.now.sizes[s.now.templates[s.now.count-1].spatial]
+			in.sizes = s.now.sizes
+			size := in.sizes[s.now.templates[s.now.count-1].spatial]
 			f.Width, f.Height = size.Width, size.Height
 		}
 	}

@@ -58,6 +58,8 @@ type Size struct{ Width, Height uint16 }
 type Inspector struct {
 	av1 *dependencies
 	vp9 vp9Layers
+	// sizes are those told last, whatever the codec was.
+	sizes [MaxSpatial]Size
 }
 
 // Inspect looks into one payload. dd is the dependency descriptor of the packet or nil;
@@ -79,13 +81,9 @@ func (in *Inspector) Inspect(c media.Codec, payload, dd []byte, newest bool) Fac
 	}
 }
 
-// Sizes returns the picture sizes of the spatial layers as the last keyframe told them.
-func (in *Inspector) Sizes() [MaxSpatial]Size {
-	if in.av1 != nil {
-		return in.av1.now.sizes
-	}
-	return in.vp9.sizes
-}
+// Sizes returns the picture sizes of the spatial layers as the last keyframe of VP9 or AV1
+// told them.
+func (in *Inspector) Sizes() [MaxSpatial]Size { return in.sizes }
 
 // Inspect looks into one payload of a stream nothing else is known of.
 func Inspect(c media.Codec, payload, dd []byte) Facts {

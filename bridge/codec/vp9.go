@@ -6,7 +6,6 @@ import "encoding/binary"
 type vp9Layers struct {
 	// spatial is the number of spatial layers, 0 while unknown.
 	spatial uint8
-	sizes   [MaxSpatial]Size
 }
 
 // inspectVP9 reads the payload descriptor (RFC 9628, section 4.2).
@@ -54,10 +53,10 @@ func (in *Inspector) inspectVP9(b []byte, newest bool) (f Facts) {
 	f.FrameStart, f.FrameEnd = b[0]&0x08 != 0, b[0]&0x04 != 0
 	f.KeyframeStart = f.FrameStart && !inter && !interLayer && f.Spatial == 0
 	if structure && newest {
-		if at >= len(b) || !in.vp9.read(b[at:]) {
+		if at >= len(b) || !in.vp9.read(b[at:], &in.sizes) {
 			return Facts{}
 		}
-		size := in.vp9.sizes[min(in.vp9.spatial, MaxSpatial)-1]
+		size := in.sizes[min(in.vp9.spatial, MaxSpatial)-1]
 		f.Width, f.Height = size.Width, size.Height
 	}
 	if hasLayer {
@@ -81,9 +80,9 @@ func skipVP9References(b []byte, at int) int {
 	return -1
 }
 
-// read takes in a scalability structure. The description of the picture group behind
-// the sizes tells nothing the packets do not tell themselves.
-func (l *vp9Layers) read(b []byte) bool {
+// read takes in a scalability structure with the sizes it tells. The description of the
+// picture group behind them tells nothing the packets do not tell themselves.
+func (l *vp9Layers) read(b []byte, sizes *[MaxSpatial]Size) bool {
 	layers, hasSizes := int(b[0]>>5)+1, b[0]&0x10 != 0
 	if hasSizes && len(b) < 1+4*layers {
 		return false
@@ -92,11 +91,11 @@ func (l *vp9Layers) read(b []byte) bool {
 	if !hasSizes {
 		return true
 	}
-	l.sizes = [MaxSpatial]Size{}
+	*sizes = [MaxSpatial]Size{}
 	for i := range layers {
 		size := b[1+4*i:]
 		// Of layers beyond the last that is told apart the best counts.
-		l.sizes[min(i, MaxSpatial-1)] = Size{Width: binary.BigEndian.Uint16(size), Height: binary.BigEndian.Uint16(size[2:])}
+		sizes[min(i, MaxSpatial-1)] = Size{Width: binary.BigEndian.Uint16(size), Height: binary.BigEndian.Uint16(size[2:])}
 	}
 	return true
 }

@@ -33,6 +33,11 @@ func (m *layerMeter) count(p *packet) (woke bool) {
 // measureLayer accounts a packet of video.
 func (u *upStream) measureLayer(p *packet) {
 	f := &p.facts
+	if p.codec != u.measured {
+		// Nothing that was known of the layers holds for another codec.
+		u.measured, u.offered, u.whole, u.temporals = p.codec, 0, false, 0
+		u.layers, u.sizes = [codec.MaxSpatial][codec.MaxTemporal]layerMeter{}, [codec.MaxSpatial]codec.Size{}
+	}
 	woke := false
 	switch {
 	case f.Layered:

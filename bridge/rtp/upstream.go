@@ -68,6 +68,8 @@ type upStream struct {
 	quiet  shift
 
 	inspector codec.Inspector
+	// measured is the codec of what was measured.
+	measured media.Codec
 	// offered are the layers the sender keeps up, where the stream tells.
 	offered codec.Cells
 	layers  [codec.MaxSpatial][codec.MaxTemporal]layerMeter
