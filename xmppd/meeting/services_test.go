@@ -378,6 +378,34 @@ func TestLobbyDoors(t *testing.T) {
 	})
 }
 
+// A tenant's meeting has its lobby and its messages under the tenant's addresses.
+func TestTenant(t *testing.T) {
+	play(t, func(t *testing.T) {
+		s := serving(t, nil)
+		s.Router.AddTenants("conference", muctest.Domain, s.Host)
+		const room, lobby = "demo@conference.acme.meet.example.com", "demo@lobby.acme.meet.example.com"
+		f := s.Account(muctest.Focus)
+		f.Send(`<presence to="` + room + `/focus"><x xmlns=muc/></presence>`)
+		ann := s.Login(muctest.Ann, router.Info{Anonymous: true, Room: "demo", Prefix: "acme"})
+		ann.Send(`<presence to="` + room + `/aa11bb22"><x xmlns=muc/></presence>`)
+		f.Send(`<iq type="set" to="` + room + `" id="f1"><query xmlns=muc#admin><item affiliation="owner" jid="ANNBARE"/></query></iq>`)
+		ann.Take()
+		ann.Send(`<message to="avmoderation.meet.example.com"><av_moderation enable="true" mediaType="video"/></message>`)
+		hears(t, ann, `"room":"`+room+`","mediaType":"video","enabled":true,"actor":"`+room+`/aa11bb22"`)
+		ann.Send(strings.ReplaceAll(owner, "ROOM", room) + `<field var="muc#roomconfig_membersonly"><value>1</value></field></x></query></iq>`)
+		ann.Take()
+		bob := s.Login(muctest.Bob, router.Info{Anonymous: true, Room: "demo", Prefix: "acme"})
+		bob.Send(`<presence to="` + room + `/cc33dd44"><x xmlns=muc/><nick xmlns=nick>Bob</nick></presence>`)
+		assert.Contains(t, all(bob), "<lobbyroom>"+lobby+"</lobbyroom>")
+		bob.Send(`<presence to="` + lobby + `/11111111"><x xmlns=muc/><nick xmlns=nick>Bob</nick></presence>`)
+		assert.Contains(t, all(bob), isInside)
+		bob.Send(`<iq type="get" to="lobby.meet.example.com" id="n"><query xmlns=info node="lobbyrooms"/></iq>`)
+		assert.Contains(t, all(bob), "displayname_required")
+		ann.Send(`<message to="` + room + `" id="i"><x xmlns=muc#user><invite to="BOB"/></x></message>`)
+		hears(t, ann, `"value":"`+lobby+`/11111111"`)
+	})
+}
+
 func TestNobodyOpensALobby(t *testing.T) {
 	play(t, func(t *testing.T) {
 		s, _, ann, _ := meet(t, nil)
