@@ -20,7 +20,7 @@ CREATE TABLE offline_messages (
 ) STRICT;
 CREATE INDEX offline_by_owner ON offline_messages (owner, id);
 CREATE TABLE notices (
-    name TEXT PRIMARY KEY, -- motd, admins, blocked
+    name TEXT PRIMARY KEY, -- motd, admins, blocked, allowed
     text TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
