@@ -259,6 +259,7 @@ func TestReceiverFeedbackBecomesAnEvent(t *testing.T) {
 	compound, _ := client.appendFeedback(appendEmptyRR(nil, 5), 5)
 	b.feedRTCP(to, compound)
 	b.turn()
+	b.pass(tick)
 	ev := waitEvent(t, b, EventFeedback)
 	if ev.Endpoint != to.Endpoint || len(ev.Packets) != 10 {
 		t.Fatalf("event is %+v", ev)
@@ -325,6 +326,7 @@ func TestReports(t *testing.T) {
 		SSRC: 2000, LastSequenceNumber: 120, TotalLost: 12,
 	}}}))
 	b.turn()
+	b.pass(tick)
 	ev := waitEvent(t, b, EventReport)
 	if ev.Loss != 0.25 || ev.RTT < 75*time.Millisecond || ev.RTT > 95*time.Millisecond {
 		t.Errorf("report event: loss %v, rtt %v", ev.Loss, ev.RTT)

@@ -15,6 +15,8 @@ const (
 	mailboxSize = 1 << 14
 	// receiveBatch is the number of datagrams taken in at once.
 	receiveBatch = 64
+	// maxReported bounds the reports of receivers that wait for a tick; more go at once.
+	maxReported = 1024
 	// tick is how often timers are looked at while packets come, quietTick at least, idleTick
 	// without endpoints.
 	tick      = 10 * time.Millisecond
@@ -60,6 +62,8 @@ type Shard struct {
 	lost    []uint16
 
 	nextTick, nextPublish int64
+	// reported is what receivers reported since the last tick.
+	reported []Event
 	// exact says that something waits for the next tick; backstop is when timers are looked
 	// at otherwise, if nothing arrives.
 	exact    bool
@@ -82,6 +86,7 @@ func NewShard(cfg Config, link Link) *Shard {
 		rtcpOut:   make([]byte, slotSize),
 		plain:     make([]byte, slotSize),
 		lost:      make([]uint16, 0, maxMissing),
+		reported:  make([]Event, 0, maxReported),
 	}
 	s.mailbox.room.L = &s.mailbox.mu
 	for i := range s.slots {
@@ -138,6 +143,7 @@ func (s *Shard) step(until time.Time) {
 	if s.clock >= s.nextTick {
 		s.pace.look(s.clock)
 		s.nextTick = s.clock + tick.Microseconds()
+		s.tellReported()
 		s.exact = s.runTimers()
 	}
 	s.flush()
@@ -232,15 +238,37 @@ func (s *Shard) runCommands() {
 	}
 }
 
-// event hands news to whoever listens, or drops it.
+// event hands news to whoever listens, or drops it. What receivers report waits for the
+// next tick: there is much of it, from each of them, and every piece alone would wake two
+// goroutines.
 func (s *Shard) event(e *Endpoint, ev Event) {
 	if e.opts.Events == nil {
 		return
 	}
 	ev.Endpoint, ev.At = e, s.at(s.clock)
+	switch ev.Kind {
+	case EventFeedback, EventREMB, EventReport:
+		if len(s.reported) < maxReported {
+			s.reported = append(s.reported, ev)
+			return
+		}
+	}
+	s.tell(&ev)
+}
+
+func (s *Shard) tell(ev *Event) {
 	select {
-	case e.opts.Events <- ev:
+	case ev.Endpoint.opts.Events <- *ev:
 	default:
 		s.stats.now.EventsDropped++
 	}
+}
+
+// tellReported hands over what receivers reported since the last tick.
+func (s *Shard) tellReported() {
+	for i := range s.reported {
+		s.tell(&s.reported[i])
+	}
+	clear(s.reported)
+	s.reported = s.reported[:0]
 }
