@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"parley/internal/wire/ns"
 	"parley/xmppd/stanza"
@@ -112,7 +113,10 @@ func (h *history) pick(w historyWish, usual, most int) []line {
 	chars := 0
 	for from > 0 && len(h.lines)-from < limit {
 		l := h.lines[from-1]
-		chars += l.bytes
+		if w.chars >= 0 {
+			// The characters of whole stanzas count (7.2.13).
+			chars += utf8.RuneCount(l.st.Append(nil, ns.Client))
+		}
 		if (w.chars >= 0 && chars > w.chars) || (!w.since.IsZero() && l.at.Before(w.since)) {
 			break
 		}

@@ -1,6 +1,9 @@
 package muc_test
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // XEP-0045, 10.2: what a change of the configuration does.
 func TestReconfigure(t *testing.T) {
@@ -120,4 +123,37 @@ func TestNicksInPlainRooms(t *testing.T) {
 		s.do("hag", `<presence to="ROOM/OldHag"><show>xa</show><status>gone</status></presence>`, "<show>xa</show>")
 		s.hears("wench", "<show>xa</show>")
 	})
+}
+
+// XEP-0045, 7.2.13: newcomers say how much of the past they want.
+func TestHistoryWishes(t *testing.T) {
+	for _, p := range []struct {
+		name, wish string
+		want       []string
+	}{
+		{"none", ``, []string{"eye of newt", "toe of frog", "wool of bat"}},
+		{"maxstanzas", `<history maxstanzas="2"/>`, []string{"-newt", "toe of frog", "wool of bat"}},
+		{"nothing", `<history maxstanzas="0"/>`, []string{"-newt", "-frog", "-bat", "<subject/>"}},
+		{"maxchars", `<history maxchars="700"/>`, []string{"-newt", "-frog", "wool of bat"}},
+		{"maxchars of whole stanzas", `<history maxchars="200"/>`, []string{"-bat"}},
+		{"seconds", `<history seconds="90"/>`, []string{"-newt", "toe of frog", "wool of bat"}},
+		{"since", `<history since="2000-01-01T00:01:30Z"/>`, []string{"-newt", "-frog", "wool of bat"}},
+		{"since, with another zone", `<history since="2000-01-01T01:01:30.5+01:00"/>`, []string{"-frog", "wool of bat"}},
+		{"the least counts", `<history maxstanzas="3" seconds="30"/>`, []string{"-frog", "wool of bat"}},
+		{"nonsense", `<history maxstanzas="x" since="yesterday"/>`, []string{"eye of newt"}},
+	} {
+		t.Run(p.name, func(t *testing.T) {
+			play(t, func(t *testing.T) {
+				s := plain(t)
+				for _, text := range []string{"eye of newt", "toe of frog", "wool of bat"} {
+					s.send("crone", `<message to="ROOM" type="groupchat" id="m"><body>`+text+`</body></message>`)
+					s.quiet()
+					if text != "wool of bat" {
+						time.Sleep(time.Minute) // the bubble's clock
+					}
+				}
+				s.do("hag", `<presence to="ROOM/secondwitch"><x xmlns=muc>`+p.wish+`</x></presence>`, p.want...)
+			})
+		})
+	}
 }
