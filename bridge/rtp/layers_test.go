@@ -242,7 +242,7 @@ func btoi(b bool) int {
 
 // scaledPlayer checks what a decoder of layers would notice.
 type scaledPlayer struct {
-	t     *testing.T
+	t     testing.TB
 	s     *scaler
 	parts map[int]int
 	seq   uint16
@@ -296,7 +296,7 @@ func (pl *scaledPlayer) reset() {
 }
 
 // newScaler sets a conference of two up.
-func newScaler(t *testing.T, c media.Codec, spatial, temporal int, keyed bool) (*scaler, *Source, *testPeer, *scaledPlayer) {
+func newScaler(t testing.TB, c media.Codec, spatial, temporal int, keyed bool) (*scaler, *Source, *testPeer, *scaledPlayer) {
 	b := newBench(t)
 	from, to := b.join(), b.join()
 	for _, p := range []*testPeer{from, to} {
