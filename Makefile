@@ -7,6 +7,7 @@ SHELL       := /bin/bash
 STATICCHECK_VERSION := v0.8.2
 FUZZTIME            ?= 20s
 BENCHTIME           ?= 1s
+LOADFLAGS           ?=
 
 BIN     := bin/parley
 TOOLS   := bin/tools
@@ -97,9 +98,12 @@ fmt: ## format the Go code
 reference: ## write configs/reference.yaml anew from the code
 	go test ./internal/app -run Reference -update
 
+# Load is put on the XMPP server beside Prosody and a floor, see docs/performance.md;
+# LOADFLAGS=-short is done in two minutes, and BENCHTIME is that of each Go benchmark.
 .PHONY: bench
-bench: ## run the benchmarks
+bench: binary ## run the benchmarks, and load on the XMPP server beside Prosody
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+	go run ./test/load -parley $(BIN) $(LOADFLAGS)
 
 # Every FuzzX of the tree, one after the other, FUZZTIME each.
 .PHONY: fuzz

@@ -120,6 +120,7 @@ var law = map[string]rule{
 	"internal/ctl": {[]string{"internal/admin", "internal/config", "jwtauth"}, "the operator's door speaks words to a socket; it must not start a service by accident"},
 	"cmd/parley":   {[]string{"internal/app", "internal/ctl"}, whyDoor},
 
+	"test/load":    {nil, "the load tool sees a server as its clients do, ours or another's"},
 	"test/e2e":     {[]string{"internal/app", "@words", "internal/wiretest"}, "tests see the product as a stranger does"},
 	"test/interop": {[]string{"internal/app", "@words", "internal/wiretest"}, "tests see the product as a stranger does"},
 }
