@@ -465,9 +465,10 @@ func (r *Room) SetPassword(password string) {
 	r.setConfig(c)
 }
 
-// SetPersistent keeps the room when it is empty, or lets it go again.
+// SetPersistent keeps the room when it is empty, or lets it go again. One that its
+// owner has made persistent stays.
 func (r *Room) SetPersistent(on bool) {
-	r.config.persistent = on
+	r.config.persistent = on || r.stored
 	r.closeIfEmpty("")
 }
 
