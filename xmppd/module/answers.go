@@ -80,7 +80,7 @@ func (s *Service) ExternalServices(list func(r *Request, typ string) []ExternalS
 	}
 }
 
-// credentials answers for one restricted service (XEP-0215, 3.3; xmpp.md §5.5(7)).
+// credentials answers for one service, which may need none (XEP-0215, 3.3; xmpp.md §5.5(7)).
 func credentials(r *Request, space string, list func(r *Request, typ string) []ExternalService) ([]byte, *stanza.Error) {
 	if r.Session == nil {
 		return nil, stanza.Err(stanza.Auth, stanza.Forbidden, "")
@@ -99,7 +99,7 @@ func credentials(r *Request, space string, list func(r *Request, typ string) []E
 	var b stanza.Builder
 	b.Start(space, "credentials")
 	for _, x := range list(r, want.Type) {
-		if x.Host == want.Host && x.Restricted && (want.Port == "" || want.Port == x.Port) {
+		if x.Host == want.Host && (want.Port == "" || want.Port == x.Port) {
 			x.append(&b)
 			found = true
 		}
