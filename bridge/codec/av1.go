@@ -9,7 +9,7 @@ const (
 
 // inspectAV1 reads the dependency descriptor, or without one the aggregation header of
 // the payload (AV1 RTP specification, sections 4.4 and A.8).
-func (in *Inspector) inspectAV1(b, dd []byte, newest bool) (f Facts) {
+func (in *Inspector) inspectAV1(b, dd []byte, at int64) (f Facts) {
 	if len(dd) == 0 {
 		return inspectAV1Payload(b)
 	}
@@ -24,7 +24,7 @@ func (in *Inspector) inspectAV1(b, dd []byte, newest bool) (f Facts) {
 		in.av1 = &dependencies{}
 	}
 	s := in.av1
-	d, ok := s.read(dd, newest)
+	d, ok := s.read(dd, at)
 	if !ok {
 		return Facts{}
 	}
@@ -39,7 +39,7 @@ func (in *Inspector) inspectAV1(b, dd []byte, newest bool) (f Facts) {
 	f.Frame, f.Refs, f.Far = d.frame, t.refs, d.far
 	if d.structured {
 		f.KeyframeStart = d.start && t.spatial == 0 && t.refs == 0 && !d.far
-		if newest {
+		if s.since == at {
 			in.sizes = s.now.sizes
 			size := in.sizes[s.now.templates[s.now.count-1].spatial]
 			f.Width, f.Height = size.Width, size.Height

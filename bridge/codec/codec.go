@@ -62,18 +62,17 @@ type Inspector struct {
 	sizes [MaxSpatial]Size
 }
 
-// Inspect looks into one payload. dd is the dependency descriptor of the packet or nil;
-// newest says that no packet with a greater number was seen before, so that what it tells
-// of the stream's structure is in force from now on. A payload that makes no sense gives
-// no facts.
-func (in *Inspector) Inspect(c media.Codec, payload, dd []byte, newest bool) Facts {
+// Inspect looks into one payload. dd is the dependency descriptor of the packet or nil, at
+// its extended sequence number: what a late packet tells of the stream's structure does
+// not replace what a later one told. A payload that makes no sense gives no facts.
+func (in *Inspector) Inspect(c media.Codec, payload, dd []byte, at int64) Facts {
 	switch c {
 	case media.VP8:
 		return inspectVP8(payload)
 	case media.VP9:
-		return in.inspectVP9(payload, newest)
+		return in.inspectVP9(payload, at)
 	case media.AV1:
-		return in.inspectAV1(payload, dd, newest)
+		return in.inspectAV1(payload, dd, at)
 	case media.H264:
 		return inspectH264(payload)
 	default:
@@ -88,5 +87,5 @@ func (in *Inspector) Sizes() [MaxSpatial]Size { return in.sizes }
 // Inspect looks into one payload of a stream nothing else is known of.
 func Inspect(c media.Codec, payload, dd []byte) Facts {
 	var in Inspector
-	return in.Inspect(c, payload, dd, true)
+	return in.Inspect(c, payload, dd, 0)
 }

@@ -43,6 +43,8 @@ const noCell Cell = 0xFF
 type dependencies struct {
 	now, next structure
 	active    Cells
+	// since is the number of the packet that changed any of it last.
+	since int64
 }
 
 // bitReader reads what never ends: after the last bit come zeros and failed is set.
@@ -221,9 +223,8 @@ type descriptor struct {
 	far        bool
 }
 
-// read parses a descriptor and updates the state if the packet is the newest of its
-// stream. Without a structure that fits, only the mandatory fields are known.
-func (s *dependencies) read(b []byte, newest bool) (d descriptor, ok bool) {
+// read parses a descriptor and updates the state unless a later packet did. Without a structure that fits, only the mandatory fields are known.
+func (s *dependencies) read(b []byte, at int64) (d descriptor, ok bool) {
 	if len(b) < 3 {
 		return d, false
 	}
@@ -267,11 +268,11 @@ func (s *dependencies) read(b []byte, newest bool) (d descriptor, ok bool) {
 		return d, false
 	}
 	d.described = true
-	if newest {
+	if (d.structured || hasActive) && at >= s.since {
 		if d.structured {
 			s.now = s.next
 		}
-		s.active = active
+		s.active, s.since = active, at
 	}
 	return d, true
 }

@@ -35,7 +35,7 @@ func TestChromiumDescriptors(t *testing.T) {
 	s0t0, s0t1, s0t2 := CellOf(0, 0), CellOf(0, 1), CellOf(0, 2)
 	s1t0, s1t1, s1t2 := CellOf(1, 0), CellOf(1, 1), CellOf(1, 2)
 	lower, upper := cells(s0t0, s0t1, s0t2), cells(s1t0, s1t1, s1t2)
-	for _, c := range []struct {
+	for i, c := range []struct {
 		name, dd string
 		want     Facts
 	}{
@@ -73,7 +73,7 @@ func TestChromiumDescriptors(t *testing.T) {
 		{"structure cut short", chromiumL2T3Key[:40], Facts{}},
 	} {
 		dd := unhex(t, c.dd)
-		got := in.Inspect(media.AV1, []byte{0}, dd, true)
+		got := in.Inspect(media.AV1, []byte{0}, dd, int64(i))
 		if got != c.want {
 			t.Errorf("%s:\ngot  %+v\nwant %+v", c.name, got, c.want)
 		}
@@ -82,10 +82,10 @@ func TestChromiumDescriptors(t *testing.T) {
 		t.Errorf("sizes %v", got)
 	}
 	// A structure that comes late does not replace a newer one.
-	if f := in.Inspect(media.AV1, []byte{0}, unhex(t, chromiumL1T3), false); !f.KeyframeStart || f.Needed != lower || f.Width != 0 {
+	if f := in.Inspect(media.AV1, []byte{0}, unhex(t, chromiumL1T3), 1); !f.KeyframeStart || f.Needed != lower || f.Width != 0 {
 		t.Errorf("late keyframe is %+v", f)
 	}
-	if f := in.Inspect(media.AV1, []byte{0}, unhex(t, "c80009"), true); !f.Layered {
+	if f := in.Inspect(media.AV1, []byte{0}, unhex(t, "c80009"), 20); !f.Layered {
 		t.Errorf("frame after a late keyframe is %+v", f)
 	}
 }
@@ -93,7 +93,7 @@ func TestChromiumDescriptors(t *testing.T) {
 func TestVP9Layers(t *testing.T) {
 	var in Inspector
 	two := from(0, 0) &^ from(2, 0)
-	for _, c := range []struct {
+	for i, c := range []struct {
 		name    string
 		payload []byte
 		want    Facts
@@ -117,7 +117,7 @@ func TestVP9Layers(t *testing.T) {
 		{"references without end", []byte{0xFC, 0x04, 0x20, 0x03, 0x03, 0x03}, Facts{}},
 		{"structure cut short", []byte{0xAA, 0x05, 0x10, 7, 0x30, 1, 64}, Facts{}},
 	} {
-		if got := in.Inspect(media.VP9, c.payload, nil, true); got != c.want {
+		if got := in.Inspect(media.VP9, c.payload, nil, int64(i)); got != c.want {
 			t.Errorf("%s:\ngot  %+v\nwant %+v", c.name, got, c.want)
 		}
 	}
@@ -151,11 +151,11 @@ func TestDescriptorsAllocateNothing(t *testing.T) {
 	var in Inspector
 	key, delta := unhex(t, chromiumL2T3Key), unhex(t, "c80009")
 	vp9 := []byte{0xAA, 0x81, 0x02, 0x10, 7, 0x30, 1, 64, 0, 180, 2, 128, 1, 104, 0}
-	in.Inspect(media.AV1, key, key, true)
+	in.Inspect(media.AV1, key, key, 1)
 	if n := testing.AllocsPerRun(100, func() {
-		in.Inspect(media.AV1, key, key, true)
-		in.Inspect(media.AV1, key, delta, true)
-		in.Inspect(media.VP9, vp9, nil, true)
+		in.Inspect(media.AV1, key, key, 1)
+		in.Inspect(media.AV1, key, delta, 2)
+		in.Inspect(media.VP9, vp9, nil, 3)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -170,14 +170,14 @@ func FuzzDescriptors(f *testing.F) {
 	f.Add(false, []byte{0xAA, 0x81, 0x02, 0x10, 7, 0x30, 1, 64, 0, 180, 2, 128, 1, 104, 0}, []byte{0xED, 3, 0x40, 7, 0}, []byte{0xFC, 4, 0x20, 3, 2, 0})
 	f.Fuzz(func(t *testing.T, av1 bool, a, b, c []byte) {
 		var in Inspector
-		inspect := func(x []byte, newest bool) Facts {
+		inspect := func(x []byte, at int64) Facts {
 			if av1 {
-				return in.Inspect(media.AV1, x, x, newest)
+				return in.Inspect(media.AV1, x, x, at)
 			}
-			return in.Inspect(media.VP9, x, nil, newest)
+			return in.Inspect(media.VP9, x, nil, at)
 		}
 		for i, x := range [][]byte{a, b, c} {
-			facts := inspect(x, i != 1)
+			facts := inspect(x, [...]int64{1, 0, 2}[i])
 			switch {
 			case facts.KeyframeStart && !facts.FrameStart:
 				t.Fatal("a keyframe that is no frame")
@@ -190,7 +190,7 @@ func FuzzDescriptors(f *testing.F) {
 			case facts.Active.Best(7, 7) >= MaxSpatial*MaxTemporal:
 				t.Fatal("a cell outside")
 			}
-			if again := inspect(x, i != 1); i != 1 && again != facts && facts != (Facts{}) {
+			if again := inspect(x, [...]int64{1, 0, 2}[i]); i != 1 && again != facts && facts != (Facts{}) {
 				t.Fatalf("%+v the second time %+v", facts, again)
 			}
 			in.Sizes()

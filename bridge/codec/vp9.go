@@ -6,10 +6,12 @@ import "encoding/binary"
 type vp9Layers struct {
 	// spatial is the number of spatial layers, 0 while unknown.
 	spatial uint8
+	// since is the number of the packet with the last structure.
+	since int64
 }
 
 // inspectVP9 reads the payload descriptor (RFC 9628, section 4.2).
-func (in *Inspector) inspectVP9(b []byte, newest bool) (f Facts) {
+func (in *Inspector) inspectVP9(b []byte, number int64) (f Facts) {
 	if len(b) < 2 {
 		return Facts{}
 	}
@@ -52,7 +54,8 @@ func (in *Inspector) inspectVP9(b []byte, newest bool) (f Facts) {
 	}
 	f.FrameStart, f.FrameEnd = b[0]&0x08 != 0, b[0]&0x04 != 0
 	f.KeyframeStart = f.FrameStart && !inter && !interLayer && f.Spatial == 0
-	if structure && newest {
+	if structure && number >= in.vp9.since {
+		in.vp9.since = number
 		if at >= len(b) || !in.vp9.read(b[at:], &in.sizes) {
 			return Facts{}
 		}
@@ -60,7 +63,7 @@ func (in *Inspector) inspectVP9(b []byte, newest bool) (f Facts) {
 		f.Width, f.Height = size.Width, size.Height
 	}
 	if hasLayer {
-		in.vp9.layer(&f, aside, newest)
+		in.vp9.layer(&f, aside)
 	}
 	return f
 }
@@ -103,8 +106,8 @@ func (l *vp9Layers) read(b []byte, sizes *[MaxSpatial]Size) bool {
 // layer says who needs the frame: the qualities of its own spatial layer, and those of
 // the higher ones unless it stands aside, as frames between keyframes do where layers
 // depend on each other at keyframes only.
-func (l *vp9Layers) layer(f *Facts, aside, newest bool) {
-	if newest && l.spatial <= f.Spatial {
+func (l *vp9Layers) layer(f *Facts, aside bool) {
+	if l.spatial <= f.Spatial {
 		l.spatial = f.Spatial + 1
 	}
 	spatial, temporal := int(min(f.Spatial, MaxSpatial-1)), int(min(f.Temporal, MaxTemporal-1))

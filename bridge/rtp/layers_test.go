@@ -33,6 +33,8 @@ type scaler struct {
 	last [4][4]int
 	// lose says which packets get lost on the way to the bridge.
 	lose func(seq uint16) bool
+	// offset is what the template ids begin with.
+	offset int
 }
 
 type scaledFrame struct {
@@ -176,14 +178,13 @@ func (s *scaler) descriptor(f scaledFrame, index, part int) []byte {
 	if !f.key {
 		id += 1 + f.temporal
 	}
-	const offset = 60
-	w.put(6, (id+offset)%64)
+	w.put(6, (id+s.offset)%64)
 	w.put(16, index)
 	structured := f.key && f.spatial == 0 && part == 0
 	w.put(1, btoi(structured))
 	w.put(4, 0b0010)
 	if structured {
-		s.structure(w, offset)
+		s.structure(w)
 	}
 	for _, n := range f.needs {
 		w.put(2, 1)
@@ -193,8 +194,8 @@ func (s *scaler) descriptor(f scaledFrame, index, part int) []byte {
 	return w.b
 }
 
-func (s *scaler) structure(w *bitWriter, offset int) {
-	w.put(6, offset)
+func (s *scaler) structure(w *bitWriter) {
+	w.put(6, s.offset)
 	w.put(5, s.spatial*s.temporal-1)
 	for sp := range s.spatial {
 		w.put(2, 0) // from the keyframe's template to the one of layer 0
@@ -309,7 +310,7 @@ func newScaler(t testing.TB, c media.Codec, spatial, temporal int, keyed bool) (
 	}
 	video := from.AddSource(SourceConfig{Kind: media.Video, Encodings: []media.Encoding{{SSRC: 1000, RTX: 1001}}})
 	b.turn()
-	s := &scaler{b: b, p: from, codec: c, spatial: spatial, temporal: temporal, keyed: keyed, seq: 65500}
+	s := &scaler{b: b, p: from, codec: c, spatial: spatial, temporal: temporal, keyed: keyed, seq: 65500, offset: 60}
 	return s, video, to, &scaledPlayer{t: t, s: s, parts: map[int]int{}}
 }
 
@@ -481,5 +482,33 @@ func TestLossAmongLayersLeavesNoHoles(t *testing.T) {
 	}
 	if pl.gaps != want || pl.frames != 404-want {
 		t.Errorf("%d gaps, %d frames, want %d and %d", pl.gaps, pl.frames, want, 404-want)
+	}
+}
+
+// TestStructureThatComesLate: the packet with the structure is lost and repaired after the
+// rest of its keyframe.
+func TestStructureThatComesLate(t *testing.T) {
+	for _, shape := range scaledShapes[1:3] {
+		s, video, to, pl := newScaler(t, shape.codec, shape.spatial, shape.temporal, true)
+		to.Forward(Forward{Source: video, Target: media.LayerOf(0, 0, 2)})
+		s.play(to, pl, 6, atFirst)
+		// Another shape: the structure known so far fits no more.
+		s.spatial, s.offset = shape.spatial-1, 30
+		pl.loose = true
+		key := s.seq + 1
+		s.lose = func(seq uint16) bool { return seq == key }
+		s.play(to, pl, 3, atFirst)
+		index := len(s.frames) - 3*s.spatial
+		next := s.seq
+		s.seq, s.ts = key, s.ts-2*3000
+		s.b.feed(s.p, s.packet(s.frames[index], index, 0))
+		s.seq, s.ts = next, s.ts+2*3000
+		s.play(to, pl, 4, never)
+		pl.loose = false
+		pl.reset()
+		s.play(to, pl, 40, never)
+		if pl.frames != 40 || pl.pictures[0] != 40 {
+			t.Errorf("%v: %d frames, pictures %v", shape, pl.frames, pl.pictures)
+		}
 	}
 }

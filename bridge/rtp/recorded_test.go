@@ -49,7 +49,7 @@ func readRecording(t *testing.T, name string, c media.Codec) (list []recordedPac
 			t.Fatal(err)
 		}
 		p.marker = marker == 1
-		p.facts = in.Inspect(c, p.head, p.head, true)
+		p.facts = in.Inspect(c, p.head, p.head, int64(len(list)))
 		if !p.facts.Layered {
 			t.Fatalf("packet %d has no layers", p.seq)
 		}

@@ -182,7 +182,7 @@ func (u *upStream) inspect(p *packet, b []byte) {
 	if p.descriptor.size > 0 {
 		dd = b[p.descriptor.at : p.descriptor.at+p.descriptor.size]
 	}
-	p.facts = u.inspector.Inspect(p.codec, b[p.payload:p.end], dd, p.ext == u.highest)
+	p.facts = u.inspector.Inspect(p.codec, b[p.payload:p.end], dd, p.ext)
 }
 
 // upHistory is a ring of the slots of a stream's last packets. It holds a reference to
