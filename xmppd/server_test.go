@@ -464,7 +464,7 @@ func TestPasswordsOverTCP(t *testing.T) {
 
 	bob := w.account("focus", "auth.meet.example.com", "focuspw", "focus")
 	bob.say(`<message to='alice@meet.example.com/home' type='chat' id='m1'><body>hi &amp; "bye"</body></message>`)
-	p.expect(`<message to="alice@meet.example.com/home" type="chat" id="m1" from="focus@auth.meet.example.com/focus"><body>hi &amp; "bye"</body></message>`)
+	p.expect(`<message to="alice@meet.example.com/home" type="chat" id="m1" from="focus@auth.meet.example.com/focus"><body>hi &amp; "bye"</body>(<stanza-id [^>]*/>)?</message>`)
 	p.say(`<message to='nobody@meet.example.com' type='chat' id='m2'><body>x</body></message>`)
 	p.expect(`<message [^>]*type="error" id="m2" from="nobody@meet.example.com"><error type="cancel"><service-unavailable`)
 	p.say(`<message to='x@other.example.org' id='m3'><body>x</body></message>`)
