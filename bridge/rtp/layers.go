@@ -57,15 +57,15 @@ func goalOf(target media.Layer, encoding int, active codec.Cells) codec.Cell {
 	}
 }
 
-// pass says whether a packet is for the receiver. inOrder says that no later one was
-// seen; only those change cells.
-func (l *layering) pass(p *packet, goal codec.Cell, inOrder bool) bool {
+// pass says whether a packet is for a receiver with the target. inOrder says that no
+// later one was seen; only those change cells.
+func (l *layering) pass(p *packet, target media.Layer, inOrder bool) bool {
 	f := &p.facts
 	if inOrder {
 		first := p.timestamp != l.picture
 		l.picture = p.timestamp
 		if f.FrameStart {
-			l.change(f, goal, first)
+			l.change(f, goalOf(target, p.encoding, f.Active), first)
 		}
 	}
 	if !f.Needed.Has(l.cell) {
@@ -167,7 +167,7 @@ func (d *downStream) layerPass(p *packet) bool {
 	f := &p.facts
 	l := &d.layers
 	highest := d.seq.highest
-	passed := l.pass(p, goalOf(d.target, d.encoding, f.Active), p.ext > highest)
+	passed := l.pass(p, d.target, p.ext > highest)
 	if p.ext > highest {
 		if l.before.ext == highest && l.gapUnwanted(p, passed) {
 			for n := highest + 1; n < p.ext; n++ {
