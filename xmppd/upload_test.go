@@ -85,4 +85,8 @@ func TestUpload(t *testing.T) {
 		}
 	}
 	http.DefaultClient.CloseIdleConnections()
+	for range 8 {
+		has(t, a.ask("get", files, wish("tiny", "1")), `<slot `)
+	}
+	has(t, a.ask("get", files, wish("tiny", "1")), `<retry `)
 }

@@ -59,6 +59,10 @@ const (
 	slotTime   = 5 * time.Minute // from the slot to the end of the upload
 	sweepEvery = 10 * time.Minute
 	storeTime  = 10 * time.Second
-	maxName    = 255 // bytes of a file's name
-	maxType    = 127
+	maxWaiting = 8 // slots of one account that nothing was put into yet
+	// maxDailyFiles bounds very small files.
+	maxDailyFiles = 1000
+
+	maxName = 255 // bytes of a file's name
+	maxType = 127
 )

@@ -221,16 +221,20 @@ func (h *Host) reserve(f file, secret string) (wait time.Duration, err error) {
 	defer cancel()
 	now := h.now()
 	err = h.db.Write(ctx, func(tx *sql.Tx) error {
-		var daily, total int64
-		if err := tx.QueryRowContext(ctx, `SELECT coalesce(sum(size), 0) FROM upload_files WHERE owner = ? AND created > ?`,
-			f.owner, now.Add(-24*time.Hour).Unix()).Scan(&daily); err != nil {
+		var daily, total, files, waiting int64
+		if err := tx.QueryRowContext(ctx, `SELECT coalesce(sum(size), 0), count(*), count(*) FILTER (WHERE secret != '' AND created > ?3)
+			FROM upload_files WHERE owner = ?1 AND created > ?2`,
+			f.owner, now.Add(-24*time.Hour).Unix(), now.Add(-slotTime).Unix()).Scan(&daily, &files, &waiting); err != nil {
 			return err
 		}
 		if err := tx.QueryRowContext(ctx, `SELECT coalesce(sum(size), 0) FROM upload_files`).Scan(&total); err != nil {
 			return err
 		}
 		switch {
-		case daily+f.size > h.cfg.MaxDaily:
+		case waiting >= maxWaiting:
+			wait = slotTime
+			return nil
+		case daily+f.size > h.cfg.MaxDaily || files >= maxDailyFiles:
 			wait = 24 * time.Hour
 			return nil
 		case total+f.size > h.cfg.MaxTotal:
