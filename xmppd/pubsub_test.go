@@ -216,6 +216,8 @@ func TestPersonalEventing(t *testing.T) {
 	})
 	b.expect(`<delete node="` + nsTune + `"/>`)
 	has(t, b.ask("get", alice, pub(`<items node='urn:xmpp:bookmarks:1'/>`)), `closed-node`)
+	has(t, a.ask("set", "", pub(`<publish node='storage:bookmarks'>`+item("current", "x")+`</publish>`)), result)
+	has(t, b.ask("get", alice, pub(`<items node='storage:bookmarks'/>`)), `closed-node`) // nobody had asked for that
 
 	// What was published outlives the server.
 	db := w.cfg.Database

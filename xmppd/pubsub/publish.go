@@ -173,7 +173,12 @@ func (r *request) owner() stanza.Addr {
 }
 
 func (s *Service) newNode(service stanza.Addr, name string, creator stanza.Addr, pep bool) *node {
-	return &node{service: service, name: name, creator: creator.Bare().String(), created: s.now(), config: s.defaults(pep)}
+	n := &node{service: service, name: name, creator: creator.Bare().String(), created: s.now(), config: s.defaults(pep)}
+	if pep && (name == ns.Bookmarks || name == ns.Bookmarks2) {
+		// XEP-0402, 5.1 asks clients for this; who forgets it must not show his rooms to all contacts.
+		n.config.Access, n.config.SendLast, n.config.MaxItems = accessWhitelist, lastNever, s.cfg.MaxItems
+	}
+	return n
 }
 
 // room checks that one more node may be made.
