@@ -271,7 +271,7 @@ func (in *instance) serve(ctx context.Context) error {
 	defer stopBackground()
 
 	key, addr := in.cfg.Metrics.of(in.opts.Parts)
-	obs, err := newObserver(key, addr, in.metrics, in.health)
+	obs, err := newObserver(key, addr, in.metrics, in.health, in.cfg.Metrics.Profiles)
 	if err != nil {
 		return explainPort(err)
 	}

@@ -68,6 +68,9 @@ type MetricsConfig struct {
 	Bridge string `yaml:"bridge"`
 	// Web is the listener of `parley web`.
 	Web string `yaml:"web"`
+	// Profiles adds the Go runtime's profiles (/debug/pprof/) to whichever listener
+	// there is. They cost CPU while they are taken and tell much about the process.
+	Profiles bool `yaml:"profiles"`
 }
 
 // of picks the listener of a process that runs parts.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"os"
 	"runtime"
 	"strconv"
@@ -22,7 +23,7 @@ type observer struct {
 }
 
 // newObserver binds addr; an empty one gives no observer.
-func newObserver(key, addr string, set *metrics.Set, health func(context.Context) error) (*observer, error) {
+func newObserver(key, addr string, set *metrics.Set, health func(context.Context) error, profiles bool) (*observer, error) {
 	if addr == "" {
 		return nil, nil
 	}
@@ -44,8 +45,15 @@ func newObserver(key, addr string, set *metrics.Set, health func(context.Context
 		}
 		fmt.Fprintln(w, "OK")
 	})
+	writing := 10 * time.Second
+	if profiles {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+		writing = 2 * time.Minute // a profile is taken while its answer is awaited
+	}
 	return &observer{ln, &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute,
-		WriteTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}}, nil
+		WriteTimeout: writing, MaxHeaderBytes: 16 << 10}}, nil
 }
 
 // run serves until ctx is done.
