@@ -512,3 +512,24 @@ func TestStructureThatComesLate(t *testing.T) {
 		}
 	}
 }
+
+// TestCodecChanges: a sender that goes on in another codec brings other layers.
+func TestCodecChanges(t *testing.T) {
+	s, video, to, pl := newScaler(t, media.AV1, 1, 3, false)
+	to.Forward(Forward{Source: video, Target: media.LayerOf(0, 1, 2)})
+	s.play(to, pl, 40, atFirst)
+	s.codec, s.spatial, s.keyed = media.VP9, 3, true
+	s.play(to, pl, 90, atFirst)
+	if pl.pictures != [4]int{40, 90, 0, 0} {
+		t.Errorf("pictures by spatial layer %v", pl.pictures)
+	}
+	heights := map[int]int{}
+	for _, l := range video.Layers() {
+		if l.Bitrate > 0 {
+			heights[l.Height]++
+		}
+	}
+	if len(heights) != 3 || heights[180] != 3 || heights[360] != 3 || heights[720] != 3 {
+		t.Errorf("layers by height %v", heights)
+	}
+}
