@@ -59,7 +59,7 @@ func (d *Disco) contactForm() []byte {
 }
 
 func (s *Service) hostFeatures(d Disco) []string {
-	return unique(slices.Concat([]string{ns.DiscoInfo, ns.DiscoItems}, s.features, d.Features))
+	return unique(slices.Concat([]string{ns.DiscoInfo, ns.DiscoItems, ns.Caps}, s.features, d.Features))
 }
 
 // Disco answers disco#info and disco#items (XEP-0030, XEP-0115). It is called
