@@ -85,7 +85,7 @@ func TestUpload(t *testing.T) {
 		}
 	}
 	http.DefaultClient.CloseIdleConnections()
-	for range 8 {
+	for range 50 {
 		has(t, a.ask("get", files, wish("tiny", "1")), `<slot `)
 	}
 	has(t, a.ask("get", files, wish("tiny", "1")), `<retry `)

@@ -59,7 +59,7 @@ const (
 	slotTime   = 5 * time.Minute // from the slot to the end of the upload
 	sweepEvery = 10 * time.Minute
 	storeTime  = 10 * time.Second
-	maxWaiting = 8 // slots of one account that nothing was put into yet
+	maxWaiting = 50 // slots of one account that nothing was put into yet
 	// maxDailyFiles bounds very small files.
 	maxDailyFiles = 1000
 
