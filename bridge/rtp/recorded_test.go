@@ -108,7 +108,6 @@ type recordedWatcher struct {
 	seen     map[uint16]bool
 	last     *pionrtp.Packet
 	pictures [4]int
-	offered  codec.Cells
 }
 
 func (w *recordedWatcher) take(p *pionrtp.Packet) {

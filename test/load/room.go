@@ -54,8 +54,7 @@ func fill(l *loop, srv *server, by transport, name string, n int) (*room, error)
 func login(l *loop, srv *server, by transport, n int) ([]*client, error) {
 	var all []*client
 	begun, done := 0, 0
-	var more func()
-	more = func() {
+	more := func() {
 		if begun == n {
 			return
 		}
