@@ -54,7 +54,8 @@ func fill(l *loop, srv *server, by transport, name string, n int) (*room, error)
 func login(l *loop, srv *server, by transport, n int) ([]*client, error) {
 	var all []*client
 	begun, done := 0, 0
-	more := func() {
+	var more func()
+	more = func() {
 		if begun == n {
 			return
 		}
@@ -76,8 +77,7 @@ func login(l *loop, srv *server, by transport, n int) ([]*client, error) {
 // join lets everybody in. It is done when each has heard of each.
 func (r *room) join() error {
 	n, begun, inside, heard := len(r.clients), 0, 0, 0
-	var more func()
-	more = func() {
+	more := func() {
 		if begun < n {
 			c := r.clients[begun]
 			begun++
