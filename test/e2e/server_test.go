@@ -41,6 +41,8 @@ type installation struct {
 	dir   string
 	ports map[string]int
 	extra string // further lines of the configuration
+
+	starts int // how often a process was started
 }
 
 func newInstallation(t *testing.T) *installation {
@@ -52,7 +54,8 @@ func newInstallation(t *testing.T) *installation {
 	return in
 }
 
-// config writes the configuration file.
+// config writes a configuration file of its own for each start: a part that was
+// started before may still be reading its one.
 func (in *installation) config() string {
 	text := fmt.Sprintf(`
 log: {level: debug}
@@ -63,7 +66,8 @@ web: {https_listen: '', http_listen: '127.0.0.1:%d'}
 %s
 `, in.ports["c2s"], in.ports["http"], in.ports["components"], in.ports["media"], in.ports["media-tcp"],
 		in.ports["colibri"], in.ports["web"], in.extra)
-	file := filepath.Join(in.dir, "parley.yaml")
+	in.starts++
+	file := filepath.Join(in.dir, fmt.Sprintf("parley-%d.yaml", in.starts))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		in.t.Fatal(err)
 	}
