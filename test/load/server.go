@@ -126,7 +126,7 @@ xmppd:
 func startProsody(ctx context.Context, dir string) (*server, error) {
 	program, err := exec.LookPath("prosody")
 	if err != nil {
-		return nil, errors.New("the peer prosody is not installed, and a comparison needs it: `make setup`, or `apt-get install prosody`; -peer=false measures without")
+		return nil, errors.New("the peer prosody is not installed, and a comparison needs it: `apt-get install prosody` (and stop the service it starts); -peer=false measures without")
 	}
 	ports, err := freePorts(2)
 	if err != nil {
