@@ -1,6 +1,6 @@
 import { Serial } from '../lib/serial';
 import type { Answer, Offer, Source } from '../xmpp/jingle';
-import { encodingsFor } from './encodings';
+import { encodingsFor, type EncodingSetting } from './encodings';
 import { addSimulcast, readAnswer, readOwnSource, RemoteDescription } from './sdp';
 import type { Line } from './sdp';
 
@@ -35,6 +35,16 @@ function slotOf(name: string): OwnSlot | undefined {
   return slot === 'a0' || slot === 'v0' || slot === 'v1' ? slot : undefined;
 }
 
+// How long a picture goes on being sent as tall as before when less of it is wanted. An encoder
+// that was stopped takes over a second to begin again, and most lulls are short: somebody reloads,
+// or the bridge hears of a new viewer before it hears what the viewer wants.
+const LINGER_MS = 5000;
+
+const tall = (maxHeight: number): number => (maxHeight < 0 ? Infinity : maxHeight);
+
+const settled = (encoding: RTCRtpEncodingParameters, wanted: EncodingSetting | undefined): boolean =>
+  Object.entries(wanted ?? {}).every(([key, value]) => encoding[key as keyof RTCRtpEncodingParameters] === value);
+
 /** Firefox sends what it likes whatever SSRCs its description names: there one layer is the honest announcement. */
 function layersByDescription(): boolean {
   return !navigator.userAgent.includes('Firefox');
@@ -53,6 +63,7 @@ export class PeerSession {
   readonly #serial = new Serial();
   readonly #tracks: Record<OwnSlot, MediaStreamTrack | null>;
   readonly #limits = new Map<OwnSlot, number>();
+  readonly #lowering = new Map<OwnSlot, number>();
   readonly #layers: number[] = [];
   #screenLine: Line | undefined;
   #screenAnnounced = false;
@@ -105,9 +116,19 @@ export class PeerSession {
   restrict(sourceName: string, maxHeight: number): void {
     const slot = slotOf(sourceName);
     if (slot !== undefined && sourceName.startsWith(this.#options.endpointId)) {
-      this.#limits.set(slot, maxHeight);
-      void this.#serial.run(() => this.#applyLimit(slot)).catch((e: unknown) => console.warn('limiting', sourceName, e));
+      window.clearTimeout(this.#lowering.get(slot));
+      const lower = tall(maxHeight) < tall(this.#limits.get(slot) ?? -1);
+      if (lower) {
+        this.#lowering.set(slot, window.setTimeout(() => this.#limit(slot, maxHeight), LINGER_MS));
+      } else {
+        this.#limit(slot, maxHeight);
+      }
     }
+  }
+
+  #limit(slot: OwnSlot, maxHeight: number): void {
+    this.#limits.set(slot, maxHeight);
+    void this.#serial.run(() => this.#applyLimit(slot)).catch((e: unknown) => console.warn('limiting', slot, e));
   }
 
   /** Makes the SCTP bridge channel; usable when the offer had a data content. */
@@ -126,6 +147,7 @@ export class PeerSession {
   close(): void {
     if (!this.#closed) {
       this.#closed = true;
+      this.#lowering.forEach((timer) => window.clearTimeout(timer));
       this.#serial.close();
       this.pc.onconnectionstatechange = null;
       this.pc.close();
@@ -211,6 +233,10 @@ export class PeerSession {
     }
     const height = this.#tracks[slot]?.getSettings().height ?? 720;
     const wanted = encodingsFor(parameters.encodings.length, height, this.#limits.get(slot) ?? -1, slot === 'v1');
+    // Setting what is set already would make the encoder begin anew.
+    if (parameters.encodings.every((encoding, index) => settled(encoding, wanted[index]))) {
+      return;
+    }
     parameters.encodings.forEach((encoding, index) => Object.assign(encoding, wanted[index]));
     await sender.setParameters(parameters);
   }
