@@ -60,6 +60,16 @@ export async function open(browser, url, { devices = true, viewport = { width: 1
     page.lines.push(`${message.type()}: ${message.text()}`);
     if (message.type() === 'error') page.problems.push(message.text());
   });
-  await page.goto(url);
+  await visit(page, url);
   return page;
+}
+
+/** Goes to a page. An interface that came or went a moment ago ends Chromium's requests: then once more. */
+export async function visit(page, url, tries = 5) {
+  try {
+    await page.goto(url);
+  } catch (error) {
+    if (tries === 1 || !/ERR_NETWORK_CHANGED/.test(error.message)) throw error;
+    await visit(page, url, tries - 1);
+  }
 }

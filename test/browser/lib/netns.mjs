@@ -19,8 +19,11 @@ export class Namespace {
     await run('ip', ['netns', 'add', self.name]);
     await run('ip', ['link', 'add', self.link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', self.name]);
     await run('ip', ['addr', 'add', `${self.host}/24`, 'dev', self.link]);
+    // No address of its own making, which would come a second late and make a browser start anew.
+    await run('ip', ['link', 'set', self.link, 'addrgenmode', 'none']);
     await run('ip', ['link', 'set', self.link, 'up']);
     await self.exec('ip', 'addr', 'add', `${self.address}/24`, 'dev', 'eth0');
+    await self.exec('ip', 'link', 'set', 'eth0', 'addrgenmode', 'none');
     await self.exec('ip', 'link', 'set', 'eth0', 'up');
     await self.exec('ip', 'link', 'set', 'lo', 'up');
     await self.exec('ip', 'route', 'add', 'default', 'via', self.host);

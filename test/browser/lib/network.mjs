@@ -19,14 +19,18 @@ export class Network {
     self.bridge = `${self.tag}b`;
     await run('ip', ['link', 'add', self.bridge, 'type', 'bridge']);
     await run('ip', ['addr', 'add', `${self.here}/24`, 'dev', self.bridge]);
+    // No address of its own making, which would come a second late and make a browser start anew.
+    await run('ip', ['link', 'set', self.bridge, 'addrgenmode', 'none']);
     await run('ip', ['link', 'set', self.bridge, 'up']);
     for (const [i, name] of names.entries()) {
       const port = `${self.tag}v${i}`;
       await run('ip', ['netns', 'add', self.space(name)]);
       await run('ip', ['link', 'add', port, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', self.space(name)]);
       await run('ip', ['link', 'set', port, 'master', self.bridge]);
+      await run('ip', ['link', 'set', port, 'addrgenmode', 'none']);
       await run('ip', ['link', 'set', port, 'up']);
       await self.exec(name, 'ip', 'addr', 'add', `${self.at(name)}/24`, 'dev', 'eth0');
+      await self.exec(name, 'ip', 'link', 'set', 'eth0', 'addrgenmode', 'none');
       await self.exec(name, 'ip', 'link', 'set', 'eth0', 'up');
       await self.exec(name, 'ip', 'link', 'set', 'lo', 'up');
     }

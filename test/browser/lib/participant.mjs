@@ -1,5 +1,5 @@
 // A person in a meeting, driven through the page as a person would, and what their browser says of the media.
-import { launch, open } from './browser.mjs';
+import { launch, open, visit } from './browser.mjs';
 import { until } from './wait.mjs';
 
 // Runs in the page before its own scripts: remembers every peer connection and samples decoded
@@ -52,7 +52,7 @@ export class Participant {
     self.browser = await launch({ devices, netns, loopback, flags });
     self.page = await open(self.browser, 'about:blank', { devices, viewport, ...context });
     await self.page.addInitScript(watchMedia);
-    await self.page.goto(url);
+    await visit(self.page, url);
     return self;
   }
 

@@ -36,7 +36,7 @@ export interface CallScreenProps {
 }
 
 /** The banner of the moment: the worst trouble first, none when all is well. */
-export function bannerOf(conference: Conference): BannerInfo | undefined {
+export function bannerOf(conference: Conference, local: LocalMedia): BannerInfo | undefined {
   const link = conference.link.value;
   const retry = { label: t.retryNow, run: () => conference.retryNow() };
   if (link.kind === 'resuming') {
@@ -53,7 +53,8 @@ export function bannerOf(conference: Conference): BannerInfo | undefined {
   }
   switch (conference.media.value) {
     case 'failed':
-      return { code: 'C09', text: t.bannerMediaFailed, action: retry };
+      // Without permission for a device Chromium tries UDP only.
+      return { code: 'C09', text: local.mic.value === null && local.camera.value === null ? t.bannerMediaFailedUdp : t.bannerMediaFailed, action: retry };
     case 'interrupted':
       return { code: 'C11', text: t.bannerInterrupted };
     default:
@@ -142,7 +143,7 @@ export function CallScreen(props: CallScreenProps): JSX.Element {
     <div class={`${css.screen} ${panel === undefined ? '' : css.withPanel}`} data-testid="call">
       <main ref={main} tabIndex={-1} class={css.main} aria-label={t.call}>
         <h1 class="sr-only">{props.room}</h1>
-        <Banner banner={bannerOf(conference)} />
+        <Banner banner={bannerOf(conference, local)} />
         {soundBlocked && (
           <div class={css.sound} role="alert">
             <span>{t.soundBlocked}</span>

@@ -94,6 +94,8 @@ export const en = {
   bannerNoBridge: 'No media server free. You can chat; sound and picture start when one is free.',
   bannerInterrupted: 'Picture interrupted. Restoring the media connection…',
   bannerMediaFailed: 'Sound and picture cannot get through. Likely a firewall between you and the server.',
+  bannerMediaFailedUdp:
+    'Sound and picture cannot get through. Without a microphone or camera allowed, browsers try UDP only, and your network seems to block it. Allow one of them, or use another network.',
   bannerChannel: 'Video quality limited. The control channel to the media server is down; retrying.',
   mediaRefused: 'Your browser refused the media settings. Update it or try another.',
   focusGone: 'The meeting service restarted. Rejoining by itself.',
