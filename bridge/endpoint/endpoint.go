@@ -75,8 +75,7 @@ type Endpoint struct {
 
 	types map[string]allocate.VideoType // as told on the channel, by source name
 
-	levelCursor uint32
-	levels      []rtp.Level
+	levels []rtp.Level
 }
 
 // New makes an endpoint.
@@ -136,7 +135,10 @@ func (e *Endpoint) Feedback(results []rtp.PacketResult, now time.Time) {
 // Levels returns the audio levels since the last call. The slice is reused by the
 // next one.
 func (e *Endpoint) Levels() []rtp.Level {
-	e.levels = e.Leg.Levels(&e.levelCursor, e.levels[:0])
+	e.levels = e.levels[:0]
+	for _, s := range e.Audio {
+		e.levels = s.Track.Levels(&s.levelCursor, e.levels)
+	}
 	return e.levels
 }
 

@@ -31,6 +31,8 @@ type Track interface {
 	PrimarySSRC() uint32
 	// Layers lists what was measured lately, in ascending order.
 	Layers() []media.LayerInfo
+	// Levels appends the audio levels that arrived after the cursor, and moves it.
+	Levels(cursor *uint32, to []rtp.Level) []rtp.Level
 	// RequestKeyframe asks the sender for a keyframe of one encoding.
 	RequestKeyframe(encoding int)
 	// Close removes the source.
@@ -54,8 +56,6 @@ type Leg interface {
 	ForceMute(audio, video bool)
 	// Probe sends that much padding (bit/s) until it is told otherwise.
 	Probe(bitrate int)
-	// Levels appends the audio levels that arrived after the cursor, and moves it.
-	Levels(cursor *uint32, to []rtp.Level) []rtp.Level
 	Stats() rtp.EndpointStats
 	Close()
 }

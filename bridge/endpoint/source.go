@@ -32,7 +32,8 @@ type Source struct {
 	// Started is set once a packet of it arrived.
 	Started bool
 
-	rates map[media.Layer]float64 // bitrates, smoothed by Measure
+	rates       map[media.Layer]float64 // bitrates, smoothed by Measure
+	levelCursor uint32
 }
 
 // smoothing is the weight of a new measurement. Measured bitrates are those of one

@@ -45,6 +45,8 @@ type EndpointOptions struct {
 	// AudioFeedbackSSRC and VideoFeedbackSSRC are the bridge's own SSRCs (jvb-a0,
 	// jvb-v0), constant in a conference.
 	AudioFeedbackSSRC, VideoFeedbackSSRC uint32
+	// Relay says that the peer is another bridge, which sends for many participants.
+	Relay bool
 }
 
 // Forward says what a receiver gets of a source.
@@ -57,6 +59,9 @@ type Forward struct {
 	// A slot that is given to another source goes on with continuous sequence numbers and
 	// timestamps. Zero means the SSRCs of the source's lowest encoding.
 	SSRC, RTX uint32
+	// Whole sends every encoding up to the target as it is, under its own SSRC: for another
+	// bridge, which serves receivers of all kinds with it.
+	Whole bool
 }
 
 // EventKind says what an Event is about.

@@ -70,6 +70,8 @@ type downStream struct {
 	source   *Source
 	out      *outStream
 	target   media.Layer
+	// only is the one encoding of a stream for another bridge, else projected.
+	only int
 
 	// encoding that is being sent, -1 if none; temporal the greatest layer of it.
 	encoding int
@@ -103,6 +105,9 @@ func (d *downStream) stop() { d.encoding = -1 }
 // wanted is the encoding the receiver should get: the target's, or the next lower one
 // that is alive.
 func (d *downStream) wanted(now int64) int {
+	if d.only != projected {
+		return d.only
+	}
 	if d.target == media.LayerNone {
 		return -1
 	}
@@ -119,6 +124,9 @@ func (d *downStream) wanted(now int64) int {
 // decide says what becomes of a packet of the source, and under which numbers it goes
 // out.
 func (d *downStream) decide(p *packet) (v verdict) {
+	if d.only != projected {
+		return d.pass(p)
+	}
 	if d.target == media.LayerNone {
 		return v
 	}
@@ -186,8 +194,7 @@ func (d *downStream) switchTo(p *packet) {
 	d.temporal = maxTemporalOf(d.target, p.encoding)
 	next := o.lastExt + 1
 	if !o.started {
-		// A low start keeps early loss from confusing the receiver's roll-over counter.
-		next = 1<<16 | int64(rand.Uint32()&0x7FFF)
+		next = firstNumber()
 		d.tsDelta = 0
 		o.pictureID, o.tl0 = p.facts.PictureID-1, p.facts.TL0-1
 	} else {
@@ -201,6 +208,10 @@ func (d *downStream) switchTo(p *packet) {
 	d.hasID = false
 	d.layers.begin(p, goalOf(d.target, p.encoding, p.facts.Active))
 }
+
+// firstNumber is where an outgoing stream starts: low, to keep early loss from confusing
+// the receiver's roll-over counter.
+func firstNumber() int64 { return 1<<16 | int64(rand.Uint32()&0x7FFF) }
 
 // spacing guesses how much media time passed since the last packet sent.
 func (d *downStream) spacing(p *packet) uint32 {

@@ -17,7 +17,6 @@ type Endpoint struct {
 	opts  EndpointOptions
 
 	published published
-	levels    levelRing
 
 	// leg is touched by the shard's goroutine only.
 	leg leg
@@ -83,12 +82,6 @@ func (e *Endpoint) ForceMute(audio, video bool) {
 // until it is called again. Zero stops it.
 func (e *Endpoint) Probe(bitrate int) {
 	e.shard.post(func() { e.leg.probe.rate = max(0, bitrate) })
-}
-
-// Levels copies the audio levels that arrived after cursor into dst, oldest first,
-// and moves the cursor. What was overwritten meanwhile (more than 64 packets) is lost.
-func (e *Endpoint) Levels(cursor *uint32, dst []Level) []Level {
-	return e.levels.read(cursor, dst)
 }
 
 // Stats returns a snapshot of the endpoint's counters.

@@ -89,7 +89,8 @@ func (l *leg) prefersPLI(pt uint8) bool {
 
 // wantKeyframe asks for a keyframe a receiver needs to begin or to change its encoding.
 func (s *Shard) wantKeyframe(d *downStream) {
-	if d.source.cfg.Kind != media.Video || d.receiver.leg.send == nil || d.source.owner.leg.send == nil {
+	// Another bridge asks for keyframes by itself.
+	if d.only != projected || d.source.cfg.Kind != media.Video || d.receiver.leg.send == nil || d.source.owner.leg.send == nil {
 		return
 	}
 	wanted := d.wanted(s.clock)

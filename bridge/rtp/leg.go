@@ -25,7 +25,7 @@ type leg struct {
 	streams map[uint32]*upStream
 	// order lists the media streams for reports.
 	order []*upStream
-	downs map[*Source]*downStream
+	downs map[downKey]*downStream
 	outs  map[uint32]*outStream
 	// rtcpSenders are the SSRCs seen in authentic RTCP; the library keeps state for each.
 	rtcpSenders map[uint32]struct{}
@@ -58,6 +58,8 @@ const (
 	// maxOuts bounds the SSRCs an endpoint was ever sent. Their numbers must not be
 	// forgotten while its keys live.
 	maxOuts = 8192
+	// relayFactor is how many times as much another bridge may send and get.
+	relayFactor = 16
 )
 
 func (s *Shard) addEndpoint(e *Endpoint) {
@@ -66,7 +68,7 @@ func (s *Shard) addEndpoint(e *Endpoint) {
 	}
 	e.leg.open = true
 	e.leg.streams = map[uint32]*upStream{}
-	e.leg.downs = map[*Source]*downStream{}
+	e.leg.downs = map[downKey]*downStream{}
 	e.leg.outs = map[uint32]*outStream{}
 	e.leg.rtcpSenders = map[uint32]struct{}{}
 	e.leg.opened = map[uint32]struct{}{}
@@ -83,8 +85,8 @@ func (s *Shard) removeEndpoint(e *Endpoint) {
 	for _, src := range slices.Clone(e.leg.sources) {
 		e.removeSource(src)
 	}
-	for src := range e.leg.downs {
-		e.removeDown(src)
+	for _, d := range e.leg.downs {
+		e.removeDown(d)
 	}
 	e.leg.open = false
 	delete(s.endpoints, e.peer)
@@ -151,7 +153,7 @@ func (e *Endpoint) addSource(src *Source) {
 
 // addStream takes in an SSRC that is new to the endpoint.
 func (e *Endpoint) addStream(u *upStream) *upStream {
-	if u.ssrc == 0 || e.leg.streams[u.ssrc] != nil || len(e.leg.streams) >= maxStreams {
+	if u.ssrc == 0 || e.leg.streams[u.ssrc] != nil || len(e.leg.streams) >= e.maxStreams() {
 		return nil
 	}
 	u.encoding = min(u.encoding, len(u.source.up.streams))
@@ -168,7 +170,7 @@ func (e *Endpoint) removeSource(src *Source) {
 	}
 	src.up.live = false
 	for _, d := range slices.Clone(src.up.downs) {
-		d.receiver.removeDown(src)
+		d.receiver.removeDown(d)
 	}
 	for ssrc, u := range e.leg.streams {
 		if u.source == src {
@@ -186,10 +188,14 @@ func (e *Endpoint) setForward(f Forward) {
 	if !e.leg.open || src == nil || src.owner == e {
 		return
 	}
-	d := e.leg.downs[src]
+	if f.Whole {
+		e.setWhole(f)
+		return
+	}
+	d := e.leg.downs[downKey{src, projected}]
 	if f.Target == media.LayerNone || !src.up.live {
 		if d != nil {
-			e.removeDown(src)
+			e.removeDown(d)
 		}
 		return
 	}
@@ -197,26 +203,36 @@ func (e *Endpoint) setForward(f Forward) {
 		f.SSRC, f.RTX = src.cfg.Encodings[0].SSRC, src.cfg.Encodings[0].RTX
 	}
 	if d != nil && d.out.ssrc != f.SSRC {
-		e.removeDown(src)
+		e.removeDown(d)
 		d = nil
 	}
 	if d == nil {
-		out := e.outStream(f.SSRC, f.RTX)
-		if out == nil {
+		d = e.addDown(&downStream{receiver: e, source: src, only: projected}, f.SSRC, f.RTX)
+		if d == nil {
 			return
 		}
-		if out.down != nil {
-			// The slot goes to another source.
-			e.removeDown(out.down.source)
-		}
-		d = &downStream{receiver: e, source: src, out: out, encoding: -1}
-		out.down = d
-		e.leg.downs[src] = d
-		src.up.downs = append(src.up.downs, d)
 	}
 	d.target = f.Target
 	d.tries, d.wantedAt = 0, 0
 	e.shard.wantKeyframe(d)
+}
+
+// addDown gives a stream its SSRC and its place among the receivers of its source; nil if
+// there is no room for it.
+func (e *Endpoint) addDown(d *downStream, ssrc, rtx uint32) *downStream {
+	out := e.outStream(ssrc, rtx)
+	if out == nil {
+		return nil
+	}
+	if out.down != nil {
+		// The slot goes to another source.
+		e.removeDown(out.down)
+	}
+	d.out, d.encoding = out, -1
+	out.down = d
+	e.leg.downs[downKey{d.source, d.only}] = d
+	d.source.up.downs = append(d.source.up.downs, d)
+	return d
 }
 
 // outStream finds or makes the outgoing stream with an SSRC.
@@ -224,7 +240,7 @@ func (e *Endpoint) outStream(ssrc, rtx uint32) *outStream {
 	if o := e.leg.outs[ssrc]; o != nil {
 		return o
 	}
-	if ssrc == 0 || len(e.leg.outs) >= maxOuts {
+	if ssrc == 0 || len(e.leg.outs) >= e.maxOuts() {
 		return nil
 	}
 	o := &outStream{ssrc: ssrc, rtx: rtx, rtxSeq: e.shard.lowRandom()}
@@ -232,16 +248,27 @@ func (e *Endpoint) outStream(ssrc, rtx uint32) *outStream {
 	return o
 }
 
-// removeDown ends what the endpoint gets of a source. The outgoing stream stays: its
-// numbers go on when its SSRC is used again.
-func (e *Endpoint) removeDown(src *Source) {
-	d := e.leg.downs[src]
-	if d == nil {
-		return
-	}
+// removeDown ends a stream the endpoint gets. The outgoing stream stays: its numbers go on
+// when its SSRC is used again.
+func (e *Endpoint) removeDown(d *downStream) {
+	src := d.source
 	d.out.down, d.out.history = nil, nil
-	delete(e.leg.downs, src)
+	delete(e.leg.downs, downKey{src, d.only})
 	src.up.downs = slices.DeleteFunc(src.up.downs, func(o *downStream) bool { return o == d })
+}
+
+func (e *Endpoint) maxStreams() int {
+	if e.opts.Relay {
+		return relayFactor * maxStreams
+	}
+	return maxStreams
+}
+
+func (e *Endpoint) maxOuts() int {
+	if e.opts.Relay {
+		return relayFactor * maxOuts
+	}
+	return maxOuts
 }
 
 // videoType returns a payload type of video the endpoint knows.

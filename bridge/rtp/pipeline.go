@@ -76,7 +76,7 @@ func (s *Shard) parse(e *Endpoint, p *packet, b []byte, size int) *upStream {
 func (s *Shard) decrypt(e *Endpoint, u *upStream, p *packet, b []byte) bool {
 	s.in(StageDecrypt)
 	if !u.opened {
-		if _, known := e.leg.opened[u.ssrc]; !known && len(e.leg.opened) >= maxStreams {
+		if _, known := e.leg.opened[u.ssrc]; !known && len(e.leg.opened) >= e.maxStreams() {
 			s.drop(StageDecrypt)
 			return false
 		}
@@ -198,7 +198,7 @@ func (s *Shard) audio(e *Endpoint, u *upStream, p *packet, b []byte) bool {
 	level, known := byte(127), p.level.size > 0
 	if known {
 		level = b[p.level.at] & 0x7F
-		e.levels.write(127 - level)
+		u.source.levels.write(127 - level)
 	}
 	if u.quiet.count == 0 {
 		u.quiet.restart(p.ext-seenWindow, p.ext-seenWindow)

@@ -19,7 +19,7 @@ func (s *Shard) rtcp(e *Endpoint, sealed []byte) {
 		return
 	}
 	sender := binary.BigEndian.Uint32(sealed[4:])
-	if _, known := e.leg.rtcpSenders[sender]; !known && len(e.leg.rtcpSenders) >= maxStreams {
+	if _, known := e.leg.rtcpSenders[sender]; !known && len(e.leg.rtcpSenders) >= e.maxStreams() {
 		s.drop(StageDecrypt)
 		return
 	}

@@ -207,7 +207,7 @@ func TestForwardAudioAndVideo(t *testing.T) {
 		t.Errorf("stream starts at %d", v.SequenceNumber)
 	}
 	var cursor uint32
-	if l := from.Levels(&cursor, nil); len(l) != 1 || l[0].Value != 97 {
+	if l := audio.Levels(&cursor, nil); len(l) != 1 || l[0].Value != 97 {
 		t.Errorf("levels are %v", l)
 	}
 }

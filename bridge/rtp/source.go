@@ -13,6 +13,8 @@ type Source struct {
 	cfg   SourceConfig
 
 	layers atomic.Pointer[[]media.LayerInfo]
+	// levels is nil for video.
+	levels *levelRing
 
 	// up is touched by the shard's goroutine only.
 	up upSource
@@ -40,6 +42,15 @@ func (src *Source) Encodings() []media.Encoding { return src.cfg.Encodings }
 // slice is shared and must not be changed.
 func (src *Source) Layers() []media.LayerInfo { return *src.layers.Load() }
 
+// Levels copies the audio levels that arrived after cursor into dst, oldest first,
+// and moves the cursor. What was overwritten meanwhile (more than 64 packets) is lost.
+func (src *Source) Levels(cursor *uint32, dst []Level) []Level {
+	if src.levels == nil {
+		return dst
+	}
+	return src.levels.read(cursor, dst)
+}
+
 // RequestKeyframe asks the sender for a keyframe of one encoding, subject to the rate
 // limits of the source.
 func (src *Source) RequestKeyframe(encoding int) {
@@ -52,8 +63,12 @@ func (src *Source) Close() {
 	src.owner.shard.post(func() { src.owner.removeSource(src) })
 }
 
-// publishDefaults fills in the layers everyone assumes before the first packet.
+// publishDefaults fills in what everyone reads before the first packet: the layers that
+// are assumed, or no audio level yet.
 func (src *Source) publishDefaults() {
+	if src.cfg.Kind == media.Audio {
+		src.levels = new(levelRing)
+	}
 	var layers []media.LayerInfo
 	if src.cfg.Kind == media.Video {
 		for e := range src.cfg.Encodings {

@@ -62,7 +62,6 @@ type Leg struct {
 	history  []endpoint.Forward
 	muted    [2]bool
 	probe    int
-	levels   []rtp.Level
 	stats    rtp.EndpointStats
 	remotes  []transport.Description
 	messages [][]byte
@@ -162,22 +161,16 @@ func (l *Leg) Probing() int {
 	return l.probe
 }
 
-// Hear adds audio levels.
+// Hear adds audio levels to the endpoint's first audio source.
 func (l *Leg) Hear(levels ...uint8) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, v := range levels {
-		l.levels = append(l.levels, rtp.Level{Value: v})
+	for _, t := range l.tracks {
+		if t.Config.Kind == media.Audio {
+			t.Hear(levels...)
+			return
+		}
 	}
-}
-
-// Levels implements endpoint.Leg.
-func (l *Leg) Levels(cursor *uint32, to []rtp.Level) []rtp.Level {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	to = append(to, l.levels[*cursor:]...)
-	*cursor = uint32(len(l.levels))
-	return to
 }
 
 // SetStats sets what Stats returns.
@@ -293,6 +286,7 @@ type Track struct {
 	mu        sync.Mutex
 	layers    []media.LayerInfo
 	keyframes []int
+	levels    []rtp.Level
 	closed    bool
 }
 
@@ -304,6 +298,24 @@ func (t *Track) SetLayers(l ...media.LayerInfo) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.layers = l
+}
+
+// Hear adds audio levels.
+func (t *Track) Hear(levels ...uint8) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, v := range levels {
+		t.levels = append(t.levels, rtp.Level{Value: v})
+	}
+}
+
+// Levels implements endpoint.Track.
+func (t *Track) Levels(cursor *uint32, to []rtp.Level) []rtp.Level {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	to = append(to, t.levels[*cursor:]...)
+	*cursor = uint32(len(t.levels))
+	return to
 }
 
 // Layers implements endpoint.Track.

@@ -1,0 +1,57 @@
+package rtp
+
+import "parley/bridge/media"
+
+// downKey finds what a receiver gets of a source: one stream made of its encodings, or,
+// for another bridge, each encoding by itself.
+type downKey struct {
+	source *Source
+	// only is the encoding sent by itself, projected if the stream is made of all.
+	only int
+}
+
+// projected is downKey.only of a stream made of all encodings.
+const projected = -1
+
+// setWhole starts, changes or stops what another bridge gets of a source: every encoding
+// up to the target's, each as it is.
+func (e *Endpoint) setWhole(f Forward) {
+	src := f.Source
+	top := projected
+	if src.up.live && f.Target != media.LayerNone {
+		top = f.Target.Encoding()
+	}
+	for i, enc := range src.cfg.Encodings {
+		d := e.leg.downs[downKey{src, i}]
+		switch {
+		case i > top && d != nil:
+			e.removeDown(d)
+		case i <= top && d == nil:
+			e.addDown(&downStream{receiver: e, source: src, only: i, target: media.LayerAll}, enc.SSRC, enc.RTX)
+		}
+	}
+}
+
+// pass is the verdict about a packet of an encoding that is sent by itself: only its
+// sequence number is ours, since what was left out before (silence, padding) must not
+// look like loss to the next bridge.
+func (d *downStream) pass(p *packet) (v verdict) {
+	if p.encoding != d.only {
+		return v
+	}
+	if d.encoding < 0 {
+		d.encoding = d.only
+		next := d.out.lastExt + 1
+		if !d.out.started {
+			next = firstNumber()
+		}
+		d.seq.restart(p.ext, next)
+	}
+	var ok bool
+	if v.seq, ok = d.seq.apply(p.ext); !ok || !d.out.claim(v.seq) {
+		return v
+	}
+	v.send, v.marker, v.timestamp = true, p.marker, p.timestamp
+	v.pictureID, v.tl0 = p.facts.PictureID, p.facts.TL0
+	return v
+}
