@@ -79,6 +79,19 @@ type BandwidthConfig struct {
 	AssumedLimit int64 `yaml:"assumed_limit"`
 }
 
+// AudioConfig says whose audio is forwarded.
+type AudioConfig struct {
+	// Loudest forwards only that many of the loudest speakers of a conference at once, which
+	// spares large ones traffic and decoders; 0 forwards everybody.
+	Loudest int `yaml:"loudest"`
+	// AlwaysDominant forwards the dominant speaker also when others are louder.
+	AlwaysDominant bool `yaml:"always_dominant"`
+	// EnergyExpire is how long a speaker who pauses stays among the loudest.
+	EnergyExpire time.Duration `yaml:"energy_expire"`
+	// EnergyAlpha is the weight of a new audio level against those before, in percent.
+	EnergyAlpha int `yaml:"energy_alpha"`
+}
+
 // InactivityConfig says when endpoints and conferences count as gone.
 type InactivityConfig struct {
 	// FirstTransfer is how long a new endpoint may stay silent before it counts as inactive,
@@ -117,8 +130,9 @@ type Config struct {
 	RequireValidAddress bool `yaml:"require_valid_address"`
 	// InitialDrain starts the bridge drained: it serves, but asks not to be chosen.
 	InitialDrain bool `yaml:"initial_drain"`
-	// Video, Bandwidth and Inactivity tune what clients get.
+	// Video, Audio, Bandwidth and Inactivity tune what clients get.
 	Video      VideoConfig      `yaml:"video"`
+	Audio      AudioConfig      `yaml:"audio"`
 	Bandwidth  BandwidthConfig  `yaml:"bandwidth"`
 	Inactivity InactivityConfig `yaml:"inactivity"`
 }
@@ -144,6 +158,7 @@ func DefaultConfig() Config {
 			InitialMaxHeight: 0, DefaultMaxHeight: 180, OnStageHeight: 360, OnStageFPS: 30,
 			Oversend: true, MaxOversend: 500_000, LastN: -1, SSRCLimit: 50,
 		},
+		Audio: AudioConfig{AlwaysDominant: true, EnergyExpire: 150 * time.Millisecond, EnergyAlpha: 50},
 		Bandwidth: BandwidthConfig{
 			Trust: true, Initial: 2_500_000, Min: 30_000, Max: 20_000_000, AssumedLimit: -1,
 		},
@@ -153,6 +168,9 @@ func DefaultConfig() Config {
 		},
 	}
 }
+
+// maxLoudest bounds audio.loudest: the ranking is searched for every packet.
+const maxLoudest = 50
 
 // serverID is what may stand in the path of a bridge channel's address.
 var serverID = regexp.MustCompile(`^[A-Za-z0-9._-]{0,128}$`)
@@ -185,6 +203,12 @@ func (c Config) Validate() error {
 		return errors.New("stats_interval: must be at least 100ms")
 	case c.Video.SSRCLimit < 1:
 		return errors.New("video.ssrc_limit: must be at least 1")
+	case c.Audio.Loudest < 0 || c.Audio.Loudest > maxLoudest:
+		return fmt.Errorf("audio.loudest: must be between 0 and %d", maxLoudest)
+	case c.Audio.EnergyExpire <= 0:
+		return errors.New("audio.energy_expire: must be positive")
+	case c.Audio.EnergyAlpha < 1 || c.Audio.EnergyAlpha > 100:
+		return errors.New("audio.energy_alpha: must be between 1 and 100")
 	case c.Bandwidth.Min < 1 || c.Bandwidth.Initial < c.Bandwidth.Min || c.Bandwidth.Max < c.Bandwidth.Initial:
 		return errors.New("bandwidth: min, initial and max must be positive and ascend")
 	}

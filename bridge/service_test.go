@@ -28,6 +28,9 @@ func TestConfigErrorsNameTheKey(t *testing.T) {
 		"stats_interval:":          func(c *Config) { c.StatsInterval = 0 },
 		"bandwidth:":               func(c *Config) { c.Bandwidth.Min = 0 },
 		"video.ssrc_limit:":        func(c *Config) { c.Video.SSRCLimit = 0 },
+		"audio.loudest:":           func(c *Config) { c.Audio.Loudest = -1 },
+		"audio.energy_expire:":     func(c *Config) { c.Audio.EnergyExpire = 0 },
+		"audio.energy_alpha:":      func(c *Config) { c.Audio.EnergyAlpha = 101 },
 		"inactivity.never_active:": func(c *Config) { c.Inactivity.NeverActive = 0 },
 		"private_listen:":          func(c *Config) { c.PrivateListen = "x" },
 	} {

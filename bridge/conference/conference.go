@@ -31,12 +31,24 @@ type Config struct {
 	Trust            bool // the bandwidth estimate
 	Bandwidth        estimate.Config
 	SCTP             bool
+	Audio            AudioConfig
 
 	FirstTransfer   time.Duration
 	InactiveAfter   time.Duration
 	Expire          time.Duration
 	NeverActive     time.Duration
 	EmptyConference time.Duration
+}
+
+// AudioConfig says whose audio is forwarded.
+type AudioConfig struct {
+	// Loudest is how many of the loudest speakers are forwarded; 0 forwards everybody.
+	Loudest int
+	// AlwaysDominant forwards the dominant speaker beside them.
+	AlwaysDominant bool
+	// EnergyExpire and EnergyAlpha are those of rtp.LoudestConfig.
+	EnergyExpire time.Duration
+	EnergyAlpha  int
 }
 
 // Network makes the legs of endpoints.
@@ -88,6 +100,7 @@ type Conference struct {
 	tracks     map[endpoint.Track]*endpoint.Source
 	identifier *speaker.Identifier
 	recent     speaker.Recent
+	loudest    *rtp.Loudest // nil if everybody is forwarded
 
 	dirty       map[*endpoint.Endpoint]bool // receivers whose video must be decided anew
 	constraints bool                        // the wishes towards senders may have changed
@@ -114,6 +127,9 @@ func newConference(set *Set, id string, req Request, now time.Time) *Conference 
 		identifier: speaker.New(),
 		dirty:      make(map[*endpoint.Endpoint]bool),
 		lastAll:    now, lastReport: now, lastExpiry: now, emptySince: now, fresh: true,
+	}
+	if a := set.cfg.Audio; a.Loudest > 0 {
+		c.loudest = rtp.NewLoudest(rtp.LoudestConfig{Count: a.Loudest, Expire: a.EnergyExpire, Alpha: a.EnergyAlpha})
 	}
 	c.summary.Store(&Summary{})
 	c.loop = loop.New(mailboxSize, c.recovered)

@@ -33,6 +33,7 @@ func (c *Conference) setSources(e *endpoint.Endpoint, specs []endpoint.SourceSpe
 		}
 	}
 	if len(gone)+len(added) > 0 {
+		c.exempt()
 		c.touchAll()
 	}
 }

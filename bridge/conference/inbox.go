@@ -132,6 +132,7 @@ func (c *Conference) audioSubscription(e *endpoint.Endpoint, m *bridgemsg.Receiv
 	}
 	e.Receive.Audio = endpoint.AudioSubscription{All: m.All, Include: m.Include, Exclude: m.Exclude}
 	c.connectAudio(e)
+	c.exempt()
 }
 
 // videoTypes are the words of the channel.

@@ -1,6 +1,7 @@
 package conference
 
 import (
+	"slices"
 	"time"
 
 	"parley/bridge/allocate"
@@ -20,7 +21,7 @@ func (c *Conference) decideSpeaker(now time.Time) {
 		heard := false
 		for _, l := range e.Levels() {
 			c.identifier.Level(e.ID, l.Value, now)
-			heard = heard || l.Value > 0
+			heard = heard || l.Value > 0 && !l.Tossed
 		}
 		if heard {
 			c.audible(e)
@@ -38,9 +39,30 @@ func (c *Conference) speakerChanged(id string) {
 	}
 	c.set.counters.SpeakerChanges.Inc()
 	c.recent.Speak(id)
+	c.exempt()
 	c.broadcast(c.speakerEvent(), everybody)
 	c.touchAll()
 	c.keyframeAhead(e)
+}
+
+// exempt says which audio is forwarded whoever is louder: that of the dominant speaker,
+// and what anybody has asked for by name.
+func (c *Conference) exempt() {
+	if c.loudest == nil {
+		return
+	}
+	for _, e := range c.endpoints {
+		for _, s := range e.Audio {
+			always := c.cfg.Audio.AlwaysDominant && e.ID == c.recent.Dominant()
+			for _, r := range c.endpoints {
+				always = always || slices.Contains(r.Receive.Audio.Include, s.Name)
+			}
+			if s.Always != always {
+				s.Always = always
+				s.Track.Always(always)
+			}
+		}
+	}
 }
 
 // speakerEvent is what clients are told of the speakers, nil if nobody spoke yet.

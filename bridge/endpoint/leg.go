@@ -33,6 +33,8 @@ type Track interface {
 	Layers() []media.LayerInfo
 	// Levels appends the audio levels that arrived after the cursor, and moves it.
 	Levels(cursor *uint32, to []rtp.Level) []rtp.Level
+	// Always forwards audio also when others are louder.
+	Always(bool)
 	// RequestKeyframe asks the sender for a keyframe of one encoding.
 	RequestKeyframe(encoding int)
 	// Close removes the source.
@@ -54,6 +56,8 @@ type Leg interface {
 	AddTrack(rtp.SourceConfig) Track
 	Forward(Track, Forward)
 	ForceMute(audio, video bool)
+	// Rank makes the endpoint's audio compete with that of others.
+	Rank(*rtp.Loudest)
 	// Probe sends that much padding (bit/s) until it is told otherwise.
 	Probe(bitrate int)
 	Stats() rtp.EndpointStats

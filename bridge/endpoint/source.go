@@ -29,6 +29,8 @@ type Source struct {
 	// Told is false until then.
 	Wanted int
 	Told   bool
+	// Always is what the packet path was told: the source is forwarded whoever is louder.
+	Always bool
 	// Started is set once a packet of it arrived.
 	Started bool
 

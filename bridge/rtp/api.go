@@ -121,6 +121,8 @@ type PacketResult struct {
 // Level is one audio level read from a packet: 0 is silence, 127 the loudest.
 type Level struct {
 	Value uint8
+	// Tossed says that the packet was not forwarded because others are louder.
+	Tossed bool
 }
 
 // EndpointStats is a snapshot of one endpoint's counters. Rates are of the last second.
@@ -156,8 +158,16 @@ type Stats struct {
 	// ArenaExhausted counts packets dropped because all slots were in use,
 	// EventsDropped news nobody had room for.
 	ArenaExhausted, EventsDropped uint64
-	Endpoints                     int
+	// Tossed counts the audio packets left out because others were louder, by how loud they
+	// were: each entry stands for sixteen steps of 0 to 127.
+	Tossed [128 / energyBucket]uint64
+	// Recovered counts audio packets that were lost and taken from what a later one repeats.
+	Recovered uint64
+	Endpoints int
 }
+
+// energyBucket is the width of an entry of Stats.Tossed.
+const energyBucket = 16
 
 // StageStats counts the packets of one stage.
 type StageStats struct {

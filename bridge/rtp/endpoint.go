@@ -78,6 +78,12 @@ func (e *Endpoint) ForceMute(audio, video bool) {
 	e.shard.post(func() { e.leg.muted[media.Audio], e.leg.muted[media.Video] = audio, video })
 }
 
+// Rank makes the endpoint's audio compete with that of all others that share the ranking:
+// only the loudest is forwarded. They must be endpoints of one shard.
+func (e *Endpoint) Rank(l *Loudest) {
+	e.shard.post(func() { e.leg.loudest = l })
+}
+
 // Probe sends bitrate (bit/s) of padding on top of the media towards the endpoint,
 // until it is called again. Zero stops it.
 func (e *Endpoint) Probe(bitrate int) {

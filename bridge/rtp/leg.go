@@ -32,6 +32,9 @@ type leg struct {
 	// opened are the SSRCs of authentic RTP, for the same reason.
 	opened map[uint32]struct{}
 
+	// loudest ranks the audio of the conference, nil if all of it is forwarded.
+	loudest *Loudest
+
 	twcc    twccReceiver
 	history twccSender
 	remb    rembState
@@ -169,6 +172,9 @@ func (e *Endpoint) removeSource(src *Source) {
 		return
 	}
 	src.up.live = false
+	if e.leg.loudest != nil {
+		e.leg.loudest.forget(src)
+	}
 	for _, d := range slices.Clone(src.up.downs) {
 		d.receiver.removeDown(d)
 	}

@@ -6,12 +6,15 @@ import "sync/atomic"
 // take what they have not seen.
 type levelRing struct {
 	// words hold the number of the packet above its level, so that a reader sees which one
-	// it got.
+	// it got; the eighth bit says that it was not forwarded.
 	words [64]atomic.Uint64
 	next  atomic.Uint32
 }
 
-func (r *levelRing) write(level uint8) {
+func (r *levelRing) write(level uint8, tossed bool) {
+	if tossed {
+		level |= 0x80
+	}
 	n := r.next.Load()
 	r.words[n%64].Store(uint64(n)<<8 | uint64(level))
 	r.next.Store(n + 1)
@@ -24,7 +27,7 @@ func (r *levelRing) read(cursor *uint32, dst []Level) []Level {
 	}
 	for ; *cursor != end; *cursor++ {
 		if w := r.words[*cursor%64].Load(); uint32(w>>8) == *cursor {
-			dst = append(dst, Level{Value: uint8(w)})
+			dst = append(dst, Level{Value: uint8(w) & 0x7F, Tossed: w&0x80 != 0})
 		}
 	}
 	return dst

@@ -23,8 +23,9 @@ type packet struct {
 	// Extensions: offset and length of the data in the slot, length 0 if absent.
 	level, orientation, transport, descriptor span
 
-	// ext is the extended sequence number in the stream it belongs to.
-	ext int64
+	// ext is the extended sequence number in the stream it belongs to, raw the same before
+	// silence was taken out.
+	ext, raw int64
 	// arrival on the shard's clock, in microseconds.
 	arrival int64
 	kind    media.Kind
@@ -232,6 +233,9 @@ func (p *packet) normalise(b []byte, ids *extensionIDs) bool {
 			at += 4
 		}
 		copy(h[at:], kept[:size])
+		if !video {
+			p.level.at = start + at + 1
+		}
 	}
 	return true
 }

@@ -126,7 +126,7 @@ func (s *Shard) repairStage(e *Endpoint, u *upStream, p *packet, b []byte) *upSt
 		s.drop(StageRepair)
 		return nil
 	}
-	p.ext, p.encoding = ext, u.encoding
+	p.ext, p.raw, p.encoding = ext, ext, u.encoding
 	u.received++
 	u.lastArrival, u.pt = p.arrival, p.pt
 	if !p.repaired {
@@ -193,17 +193,19 @@ func (s *Shard) layersStage(e *Endpoint, u *upStream, p *packet, b []byte) bool 
 	return true
 }
 
-// audio reads the level and leaves out long silence.
+// audio reads the level and leaves out long silence, and who is not among the loudest.
 func (s *Shard) audio(e *Endpoint, u *upStream, p *packet, b []byte) bool {
 	level, known := byte(127), p.level.size > 0
+	soft := false
 	if known {
 		level = b[p.level.at] & 0x7F
-		u.source.levels.write(127 - level)
+		soft = s.tooSoft(e, u.source, 127-level)
+		u.source.levels.write(127-level, soft)
 	}
 	if u.quiet.count == 0 {
 		u.quiet.restart(p.ext-seenWindow, p.ext-seenWindow)
 	}
-	if u.silence(level, known) {
+	if u.silence(level, known) || soft {
 		u.quiet.drop(p.ext)
 		s.drop(StageLayers)
 		return false
@@ -213,11 +215,27 @@ func (s *Shard) audio(e *Endpoint, u *upStream, p *packet, b []byte) bool {
 	return ok && p.payload < p.end
 }
 
+// tooSoft says whether a packet of audio is left out because others are louder.
+func (s *Shard) tooSoft(e *Endpoint, src *Source, loudness uint8) bool {
+	if e.leg.loudest == nil || e.leg.loudest.admits(src, loudness, s.clock) || src.up.always {
+		return false
+	}
+	s.stats.now.Tossed[loudness/energyBucket]++
+	return true
+}
+
 // rewrite lays the header out for everybody and lets each receiver decide.
 func (s *Shard) rewrite(e *Endpoint, u *upStream, p *packet, b []byte) {
 	s.in(StageRewrite)
 	downs := u.source.up.downs
-	if len(downs) == 0 || !p.normalise(b, &e.leg.extensions) {
+	switch {
+	case len(downs) == 0:
+		s.drop(StageRewrite)
+		return
+	case p.codec == media.RED:
+		s.rewriteRED(e, u, p, b)
+		return
+	case !p.normalise(b, &e.leg.extensions):
 		s.drop(StageRewrite)
 		return
 	}
@@ -225,32 +243,37 @@ func (s *Shard) rewrite(e *Endpoint, u *upStream, p *packet, b []byte) {
 		u.history.keep(s.arena, p.slot, p.arrival)
 	}
 	for _, d := range downs {
-		r := d.receiver
-		if r.leg.send == nil {
-			continue
-		}
-		if r.leg.types[p.pt].Codec != p.codec {
-			if d.encoding == p.encoding {
-				d.seq.drop(p.ext)
-			}
-			continue
-		}
-		v := d.decide(p)
-		if v.shown {
-			s.event(r, Event{Kind: EventShown, Source: d.source, Layer: media.LayerOf(p.encoding, 0, 0)})
-		}
-		if !v.send {
-			continue
-		}
-		patch(b, p, &v, d.out.ssrc)
-		if !s.send(r, b, p, false) {
-			continue
-		}
-		if p.kind == media.Video {
-			d.out.remember(s.arena, p, &v)
-		}
-		d.out.sent(p, &v)
+		s.forward(d, p, b)
 	}
+}
+
+// forward sends a packet to one receiver if it is for it.
+func (s *Shard) forward(d *downStream, p *packet, b []byte) {
+	r := d.receiver
+	if r.leg.send == nil {
+		return
+	}
+	if r.leg.types[p.pt].Codec != p.codec {
+		if d.encoding == p.encoding {
+			d.seq.drop(p.ext)
+		}
+		return
+	}
+	v := d.decide(p)
+	if v.shown {
+		s.event(r, Event{Kind: EventShown, Source: d.source, Layer: media.LayerOf(p.encoding, 0, 0)})
+	}
+	if !v.send {
+		return
+	}
+	patch(b, p, &v, d.out.ssrc)
+	if !s.send(r, b, p, false) {
+		return
+	}
+	if p.kind == media.Video {
+		d.out.remember(s.arena, p, &v)
+	}
+	d.out.sent(p, &v)
 }
 
 // send stamps the packet for congestion control and encrypts it into the send queue: the

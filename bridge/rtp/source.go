@@ -58,6 +58,11 @@ func (src *Source) RequestKeyframe(encoding int) {
 	s.post(func() { s.requestKeyframe(src, encoding) })
 }
 
+// Always forwards the source also when others are louder, or lets it compete again.
+func (src *Source) Always(on bool) {
+	src.owner.shard.post(func() { src.up.always = on })
+}
+
 // Close removes the source: its packets are dropped and nobody gets it any more.
 func (src *Source) Close() {
 	src.owner.shard.post(func() { src.owner.removeSource(src) })

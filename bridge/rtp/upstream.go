@@ -28,6 +28,10 @@ type upSource struct {
 	first    bool
 	changed  bool
 	keyframe [media.MaxEncodings]keyframeState
+	// energy is how loud the source was lately, in hundredths; always says that it is
+	// forwarded whoever is louder.
+	energy int
+	always bool
 }
 
 // upStream is one RTP stream an endpoint sends: an encoding, or the repair stream of
@@ -66,6 +70,8 @@ type upStream struct {
 	// silent counts silent packets in a row, quiet closes the gaps of those left out.
 	silent int
 	quiet  shift
+	// restored is the last lost packet that was taken from what a later one repeats.
+	restored int64
 
 	inspector codec.Inspector
 	// measured is the codec of what was measured.
@@ -122,7 +128,7 @@ func (u *upStream) reset(ext int64) {
 	u.base, u.highest = ext, ext
 	u.expectedBefore, u.receivedBefore, u.received = 0, 0, 0
 	u.mark(ext)
-	u.quiet = shift{}
+	u.quiet, u.restored = shift{}, 0
 	for _, d := range u.source.up.downs {
 		if d.encoding == u.encoding {
 			d.stop()

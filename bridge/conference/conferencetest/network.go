@@ -62,6 +62,7 @@ type Leg struct {
 	history  []endpoint.Forward
 	muted    [2]bool
 	probe    int
+	loudest  *rtp.Loudest
 	stats    rtp.EndpointStats
 	remotes  []transport.Description
 	messages [][]byte
@@ -145,6 +146,20 @@ func (l *Leg) Muted() [2]bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.muted
+}
+
+// Rank implements endpoint.Leg.
+func (l *Leg) Rank(r *rtp.Loudest) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.loudest = r
+}
+
+// Ranked tells whether the endpoint's audio competes with that of others.
+func (l *Leg) Ranked() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.loudest != nil
 }
 
 // Probe implements endpoint.Leg.
@@ -286,6 +301,7 @@ type Track struct {
 	mu        sync.Mutex
 	layers    []media.LayerInfo
 	keyframes []int
+	always    bool
 	levels    []rtp.Level
 	closed    bool
 }
@@ -316,6 +332,20 @@ func (t *Track) Levels(cursor *uint32, to []rtp.Level) []rtp.Level {
 	to = append(to, t.levels[*cursor:]...)
 	*cursor = uint32(len(t.levels))
 	return to
+}
+
+// Always implements endpoint.Track.
+func (t *Track) Always(on bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.always = on
+}
+
+// Exempt is what Always was told last.
+func (t *Track) Exempt() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.always
 }
 
 // Layers implements endpoint.Track.

@@ -1,0 +1,282 @@
+package rtp
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+	"time"
+
+	pionrtp "github.com/pion/rtp"
+
+	"parley/bridge/media"
+)
+
+var redTypes = []media.PayloadType{{Number: 112, Kind: media.Audio, Codec: media.RED, ClockRate: 48000}}
+
+// redPacket carries frame seq and repeats the two before it. A frame is three bytes of
+// its number.
+func redPacket(ssrc uint32, seq uint16, level byte) []byte {
+	h := pionrtp.Header{Version: 2, PayloadType: 112, SSRC: ssrc, SequenceNumber: seq, Timestamp: uint32(seq) * 960}
+	_ = h.SetExtension(1, []byte{level})
+	var payload []byte
+	for back := uint16(2); back > 0; back-- {
+		age := int(back) * 960
+		payload = append(payload, 0x80|111, byte(age>>6), byte(age<<2), 3)
+	}
+	payload = append(payload, 111)
+	for back := 2; back >= 0; back-- {
+		payload = append(payload, bytes.Repeat([]byte{byte(seq) - byte(back)}, 3)...)
+	}
+	b, _ := (&pionrtp.Packet{Header: h, Payload: payload}).Marshal()
+	return b
+}
+
+// talker is a peer with one audio source everybody in to gets.
+func (t *testBench) talker(ssrc uint32, to ...*testPeer) (*testPeer, *Source) {
+	p := t.join()
+	src := p.AddSource(SourceConfig{Kind: media.Audio, Encodings: []media.Encoding{{SSRC: ssrc}}})
+	for _, r := range to {
+		r.Forward(Forward{Source: src, Target: media.LayerAll})
+	}
+	return p, src
+}
+
+// TestREDIsUnpackedForWhoDoesNotKnowIt: a receiver with RED gets what was sent; one
+// without gets plain Opus, complete although every third packet was lost.
+func TestREDIsUnpackedForWhoDoesNotKnowIt(t *testing.T) {
+	b := newBench(t)
+	knows, plain := b.join(), b.join()
+	knows.AddPayloadTypes(redTypes...)
+	from, _ := b.talker(1000, knows, plain)
+	from.AddPayloadTypes(redTypes...)
+	b.turn()
+	for seq := uint16(100); seq < 160; seq++ {
+		if seq%3 == 1 && seq > 100 {
+			continue // lost
+		}
+		b.feed(from, redPacket(1000, seq, 30))
+		b.turn()
+	}
+	whole, _ := b.got(knows)
+	if len(whole) != 41 || whole[0].PayloadType != 112 || !bytes.Equal(whole[0].Payload[9:], []byte{98, 98, 98, 99, 99, 99, 100, 100, 100}) {
+		t.Fatalf("the receiver with RED got %d packets, first %v", len(whole), whole[0])
+	}
+	packets, _ := b.got(plain)
+	slices.SortFunc(packets, func(a, b *pionrtp.Packet) int { return int(int16(a.SequenceNumber - b.SequenceNumber)) })
+	for i, p := range packets {
+		frame := byte(p.Timestamp / 960)
+		switch {
+		case p.PayloadType != 111:
+			t.Fatalf("payload type %d", p.PayloadType)
+		case !bytes.Equal(p.Payload, bytes.Repeat([]byte{frame}, 3)):
+			t.Fatalf("packet of frame %d carries %v", frame, p.Payload)
+		case i > 0 && (p.SequenceNumber != packets[i-1].SequenceNumber+1 || p.Timestamp != packets[i-1].Timestamp+960):
+			t.Fatalf("packet %d at %d follows %d at %d", p.SequenceNumber, p.Timestamp, packets[i-1].SequenceNumber, packets[i-1].Timestamp)
+		case frame%3 != 1 && (len(p.GetExtension(1)) != 1 || p.GetExtension(1)[0] != 30):
+			t.Fatalf("the level of frame %d got lost", frame)
+		}
+	}
+	if n := len(packets); n != 60 {
+		t.Errorf("%d frames of 60 arrived", n)
+	}
+	b.pass(time.Second)
+	if n := b.shard.Stats().Recovered; n != 19 {
+		t.Errorf("%d frames were recovered, want 19", n)
+	}
+}
+
+// TestLateOriginalOfARecoveredPacket: who has the frame already does not get it again.
+func TestLateOriginalOfARecoveredPacket(t *testing.T) {
+	b := newBench(t)
+	knows, plain := b.join(), b.join()
+	knows.AddPayloadTypes(redTypes...)
+	from, _ := b.talker(1000, knows, plain)
+	from.AddPayloadTypes(redTypes...)
+	b.turn()
+	for _, seq := range []uint16{100, 102, 101, 103} {
+		b.feed(from, redPacket(1000, seq, 30))
+	}
+	b.turn()
+	if whole, _ := b.got(knows); len(whole) != 4 {
+		t.Errorf("the receiver with RED got %d packets", len(whole))
+	}
+	if packets, _ := b.got(plain); len(packets) != 4 {
+		t.Errorf("the receiver without got %d packets", len(packets))
+	}
+}
+
+// TestBadREDIsDropped: what is no RED payload reaches nobody without RED.
+func TestBadREDIsDropped(t *testing.T) {
+	b := newBench(t)
+	plain := b.join()
+	from, _ := b.talker(1000, plain)
+	from.AddPayloadTypes(redTypes...)
+	b.turn()
+	for i, payload := range [][]byte{{0xFF}, {0x80 | 111, 0, 3, 255, 111, 1}, {112, 1, 2}, {100, 1, 2}, {111}} {
+		p, _ := (&pionrtp.Packet{Header: pionrtp.Header{Version: 2, PayloadType: 112, SSRC: 1000, SequenceNumber: uint16(i)}, Payload: payload}).Marshal()
+		b.feed(from, p)
+	}
+	b.turn()
+	if packets, _ := b.got(plain); len(packets) != 0 {
+		t.Errorf("got %v", packets[0])
+	}
+}
+
+// TestDTXPassesAsItIs: a pause of the sender is a jump of the timestamp, not of the
+// numbers, and comfort noise between passes.
+func TestDTXPassesAsItIs(t *testing.T) {
+	b := newBench(t)
+	to := b.join()
+	from, _ := b.talker(1000, to)
+	b.turn()
+	var want []uint32
+	ts := uint32(9600)
+	for seq := range uint16(12) {
+		ts += 960
+		if seq%4 == 3 {
+			ts += 19 * 960 // 400 ms of nothing
+		}
+		h := pionrtp.Header{Version: 2, PayloadType: 111, SSRC: 1000, SequenceNumber: 500 + seq, Timestamp: ts}
+		_ = h.SetExtension(1, []byte{90})
+		p, _ := (&pionrtp.Packet{Header: h, Payload: []byte{0xF8}}).Marshal()
+		b.feed(from, p)
+		want = append(want, ts)
+	}
+	b.turn()
+	packets, _ := b.got(to)
+	if len(packets) != len(want) {
+		t.Fatalf("got %d packets", len(packets))
+	}
+	for i, p := range packets {
+		if p.Timestamp-packets[0].Timestamp != want[i]-want[0] || p.SequenceNumber != packets[0].SequenceNumber+uint16(i) {
+			t.Errorf("packet %d: number %d, timestamp %d", i, p.SequenceNumber, p.Timestamp)
+		}
+	}
+}
+
+// TestLoudestAreForwarded: of twenty who talk three are heard, the loudest of them, and
+// nobody's stream has holes.
+func TestLoudestAreForwarded(t *testing.T) {
+	b := newBench(t)
+	to := b.join()
+	ranking := NewLoudest(LoudestConfig{Count: 3, Expire: 150 * time.Millisecond, Alpha: 50})
+	var talkers []*testPeer
+	var sources []*Source
+	for i := range 20 {
+		p, src := b.talker(uint32(1000+i), to)
+		p.Rank(ranking)
+		talkers, sources = append(talkers, p), append(sources, src)
+	}
+	b.turn()
+	seq := uint16(0)
+	say := func(rounds int, level func(i int) byte) map[uint32]int {
+		for range rounds {
+			for i, p := range talkers {
+				b.feed(p, opus(uint32(1000+i), seq, level(i)))
+			}
+			seq++
+			b.pass(20 * time.Millisecond)
+		}
+		heard := map[uint32]int{}
+		packets, _ := b.got(to)
+		for _, p := range packets {
+			heard[p.SSRC]++
+		}
+		return heard
+	}
+	byIndex := func(i int) byte { return byte(100 - 2*i) } // the last is the loudest
+	say(20, byIndex)
+	heard := say(50, byIndex)
+	if len(heard) != 3 || heard[1017] != 50 || heard[1018] != 50 || heard[1019] != 50 {
+		t.Fatalf("heard %v", heard)
+	}
+	// Somebody else raises the voice: heard at once, and the softest of the three is not.
+	heard = say(50, func(i int) byte {
+		if i == 4 {
+			return 10
+		}
+		return byIndex(i)
+	})
+	if heard[1004] < 49 || heard[1019] != 50 || heard[1017] > 2 {
+		t.Errorf("heard %v", heard)
+	}
+	// Who is exempt is heard beside them.
+	sources[0].Always(true)
+	if heard = say(20, byIndex); heard[1000] != 20 {
+		t.Errorf("heard %v of who is exempt", heard[1000])
+	}
+	sources[0].Close()
+	b.pass(time.Second)
+	var tossed uint64
+	for _, n := range b.shard.Stats().Tossed {
+		tossed += n
+	}
+	if tossed < 17*100 {
+		t.Errorf("%d packets were counted as left out", tossed)
+	}
+	if len(ranking.ranked) > 3 {
+		t.Errorf("%d places", len(ranking.ranked))
+	}
+}
+
+// TestLoudestComesBackWithoutHoles: what was left out leaves no trace in the numbers.
+func TestLoudestComesBackWithoutHoles(t *testing.T) {
+	b := newBench(t)
+	to := b.join()
+	ranking := NewLoudest(LoudestConfig{Count: 1, Expire: 150 * time.Millisecond, Alpha: 50})
+	first, _ := b.talker(1000, to)
+	second, _ := b.talker(1001, to)
+	first.Rank(ranking)
+	second.Rank(ranking)
+	b.turn()
+	last := map[uint32]uint16{}
+	for seq := range uint16(400) {
+		a, c := byte(20), byte(60)
+		if seq/50%2 == 1 {
+			a, c = c, a
+		}
+		b.feed(first, opus(1000, seq, a))
+		b.feed(second, opus(1001, seq, c))
+		b.pass(20 * time.Millisecond)
+		packets, _ := b.got(to)
+		for _, p := range packets {
+			if before, known := last[p.SSRC]; known && p.SequenceNumber != before+1 {
+				t.Fatalf("%d: number %d follows %d", p.SSRC, p.SequenceNumber, before)
+			}
+			last[p.SSRC] = p.SequenceNumber
+		}
+	}
+	if len(last) != 2 {
+		t.Errorf("heard %v", last)
+	}
+}
+
+func TestREDAndLoudestAllocateNothing(t *testing.T) {
+	b := newBench(t)
+	b.link.keep = false
+	knows, plain := b.join(), b.join()
+	knows.AddPayloadTypes(redTypes...)
+	from, _ := b.talker(1000, knows, plain)
+	from.AddPayloadTypes(redTypes...)
+	from.Rank(NewLoudest(LoudestConfig{Count: 3, Expire: 150 * time.Millisecond, Alpha: 50}))
+	b.turn()
+	for i := range 3000 {
+		if i%3 != 1 {
+			b.feed(from, redPacket(1000, uint16(i), 30))
+		}
+	}
+	in, peers := b.link.in, b.link.from
+	at := 0
+	next := func() {
+		b.link.in, b.link.from = in[at:at+5], peers[at:at+5]
+		at += 5
+		b.shard.nextTick = b.shard.clock + 1e9
+		b.turn()
+	}
+	for range 20 {
+		next()
+	}
+	if n := testing.AllocsPerRun(300, next); n != 0 {
+		t.Errorf("%v allocations for five packets", n)
+	}
+}

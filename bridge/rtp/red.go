@@ -1,0 +1,84 @@
+package rtp
+
+import (
+	"parley/bridge/codec"
+	"parley/bridge/media"
+)
+
+// rewriteRED forwards a packet of redundant audio (RFC 2198): as it is to receivers that
+// know the format, to others what is in it. What the sender's network lost is taken from
+// what the packet repeats.
+//
+// Every header is written right before the data it belongs to, and so over what was sent
+// already: first the whole packet, then its blocks from the oldest on.
+func (s *Shard) rewriteRED(e *Endpoint, u *upStream, p *packet, b []byte) {
+	var blocks [codec.MaxRED]codec.REDBlock
+	n := codec.ReadRED(b[p.payload:p.end], &blocks)
+	if n == 0 || !p.normalise(b, &e.leg.extensions) {
+		s.drop(StageRewrite)
+		return
+	}
+	unpack := false
+	for _, d := range u.source.up.downs {
+		if d.receiver.leg.types[p.pt].Codec == media.RED {
+			s.forward(d, p, b)
+		} else {
+			unpack = true
+		}
+	}
+	if !unpack {
+		return
+	}
+	var level byte
+	if p.level.size > 0 {
+		level = b[p.level.at]
+	}
+	for i := range n - 1 {
+		if at := p.raw - int64(n-1-i); p.raw == u.highest && at > max(u.base, u.restored) && !u.marked(at) {
+			s.restore(e, u, p, b, &blocks[i], at)
+		}
+	}
+	if p.level.size > 0 {
+		b[p.level.at] = level
+	}
+	q := block(p, &blocks[n-1])
+	s.forwardPlain(e, u, &q, p.pt, b)
+}
+
+// restore forwards a lost packet from a block that repeats it.
+func (s *Shard) restore(e *Endpoint, u *upStream, p *packet, b []byte, k *codec.REDBlock, at int64) {
+	q := block(p, k)
+	var ok bool
+	if q.ext, ok = u.quiet.apply(at); !ok || k.Size == 0 {
+		return
+	}
+	// How loud it was nobody knows; the level told is that of the packet that came.
+	q.level, q.marker = span{}, false
+	u.restored = at
+	s.stats.now.Recovered++
+	s.forwardPlain(e, u, &q, p.pt, b)
+}
+
+// block is the packet a block of a RED packet stands for.
+func block(p *packet, k *codec.REDBlock) packet {
+	q := *p
+	q.pt, q.timestamp = k.PT, p.timestamp-k.Age
+	q.payload = p.payload + k.At
+	q.end = q.payload + k.Size
+	return q
+}
+
+// forwardPlain sends what was in a packet of the payload type whole to those who do not
+// know that.
+func (s *Shard) forwardPlain(e *Endpoint, u *upStream, q *packet, whole uint8, b []byte) {
+	q.codec = e.leg.types[q.pt].Codec
+	if e.leg.types[q.pt].Kind != media.Audio || q.codec == media.RED || q.payload == q.end || !q.normalise(b, &e.leg.extensions) {
+		s.drop(StageRewrite)
+		return
+	}
+	for _, d := range u.source.up.downs {
+		if d.receiver.leg.types[whole].Codec != media.RED {
+			s.forward(d, q, b)
+		}
+	}
+}
