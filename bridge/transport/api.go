@@ -73,6 +73,14 @@ type SessionOptions struct {
 	Controlling bool
 	// SCTP makes the session accept a data channel.
 	SCTP bool
+	// OpensChannel makes it open one itself. Towards another bridge, which then accepts.
+	OpensChannel bool
+	// UniquePort gives the session a port of its own. For one of two bridges that may have
+	// several conferences in common.
+	UniquePort bool
+	// Patient sessions outlive an interruption of minutes: the peer is another bridge, and
+	// nobody would ask for a new session at once.
+	Patient bool
 	// PrivateCandidates allows host candidates with private addresses (see
 	// Config.AdvertisePrivateCandidates).
 	PrivateCandidates bool

@@ -14,10 +14,11 @@ const (
 	priorityTCPSrflx = 1<<24*80 + 1<<8*65535 + 255
 )
 
-// candidates lists what we offer: host candidates of all addresses, reflexive ones of
-// all mappings, then the same over TCP.
-func (t *Transport) candidates(private bool) []Candidate {
-	private = private || t.cfg.AdvertisePrivateCandidates
+// candidates lists what we offer to a session's peer: host candidates of all addresses,
+// reflexive ones of all mappings, then the same over TCP.
+func (t *Transport) candidates(s *Session) []Candidate {
+	private := s.opts.PrivateCandidates || t.cfg.AdvertisePrivateCandidates
+	sockets := s.sockets()
 	var list []Candidate
 	add := func(base, addr netip.AddrPort, p Protocol, priority uint32) {
 		c := Candidate{
@@ -36,13 +37,13 @@ func (t *Transport) candidates(private bool) []Candidate {
 		list = append(list, c)
 	}
 	each := func(p Protocol, port func(*udpSocket) uint16, host, srflx uint32) {
-		for _, s := range t.sockets {
+		for _, s := range sockets {
 			base := netip.AddrPortFrom(s.local.Addr(), port(s))
 			if private || !base.Addr().IsPrivate() {
 				add(base, base, p, host)
 			}
 		}
-		for _, s := range t.sockets {
+		for _, s := range sockets {
 			base := netip.AddrPortFrom(s.local.Addr(), port(s))
 			for _, m := range t.cfg.Mappings {
 				if public, ok := m.apply(base); ok && public != base {
@@ -52,7 +53,7 @@ func (t *Transport) candidates(private bool) []Candidate {
 		}
 	}
 	each(UDP, func(s *udpSocket) uint16 { return s.local.Port() }, priorityHost, prioritySrflx)
-	if len(t.listeners) > 0 {
+	if len(t.listeners) > 0 && !s.opts.UniquePort {
 		p := TCP
 		if t.cfg.TCP.SSLTCP {
 			p = SSLTCP

@@ -19,6 +19,8 @@ const (
 	maxMessage = 64 << 10
 	// sctpBuffer bounds what an association holds for us to read.
 	sctpBuffer = 256 << 10
+	// channelLabel names the channel we open towards another bridge.
+	channelLabel = "default"
 	// sctpRTOMax is the greatest retransmission timeout in milliseconds.
 	sctpRTOMax = 3000
 )
@@ -83,7 +85,7 @@ type sctpConn struct{ *dtls.Conn }
 func (c sctpConn) Close() error { return c.SetReadDeadline(time.Unix(1, 0)) }
 
 func (s *Session) serveSCTP(conn *dtls.Conn) {
-	assoc, err := sctp.ServerWithOptions(
+	assoc, err := s.associate(
 		sctp.WithNetConn(sctpConn{conn}),
 		// Writes wait for the peer, so that the queue of SendMessage is what bounds memory.
 		sctp.WithBlockWrite(true),
@@ -99,6 +101,15 @@ func (s *Session) serveSCTP(conn *dtls.Conn) {
 	}
 	defer func() { _ = assoc.Close() }()
 	first := true
+	if s.opts.OpensChannel {
+		channel, err := datachannel.Dial(assoc, 0, &datachannel.Config{Label: channelLabel, LoggerFactory: pionLogs{s.log}})
+		if err != nil {
+			s.log.WithError(err).Debug("data channel did not open")
+			return
+		}
+		first = false
+		s.begin(channel)
+	}
 	for {
 		stream, err := assoc.AcceptStream()
 		if err != nil {
@@ -116,11 +127,32 @@ func (s *Session) serveSCTP(conn *dtls.Conn) {
 			continue
 		}
 		first = false
-		s.t.mu.Lock()
-		if !s.t.closed {
-			s.t.sessionWork.Go(func() { s.serveChannel(channel) })
+		s.begin(channel)
+	}
+}
+
+// associate waits for the peer's association, or asks for it.
+func (s *Session) associate(options ...sctp.AssociationOption) (*sctp.Association, error) {
+	if !s.opts.OpensChannel {
+		server := make([]sctp.ServerOption, len(options))
+		for i, o := range options {
+			server[i] = o
 		}
-		s.t.mu.Unlock()
+		return sctp.ServerWithOptions(server...)
+	}
+	client := make([]sctp.ClientOption, len(options))
+	for i, o := range options {
+		client[i] = o
+	}
+	return sctp.ClientWithOptions(client...)
+}
+
+// begin serves an open channel on a goroutine of its own.
+func (s *Session) begin(channel *datachannel.DataChannel) {
+	s.t.mu.Lock()
+	defer s.t.mu.Unlock()
+	if !s.t.closed {
+		s.t.sessionWork.Go(func() { s.serveChannel(channel) })
 	}
 }
 

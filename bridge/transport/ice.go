@@ -17,6 +17,7 @@ const (
 	keepalive        = 2 * time.Second
 	disconnectedWait = 5 * time.Second
 	failedWait       = 25 * time.Second
+	patientWait      = 10 * time.Minute
 	relayWait        = 800 * time.Millisecond
 )
 
@@ -25,7 +26,7 @@ const (
 func (s *Session) startAgent() error {
 	options := []ice.AgentOption{
 		ice.WithNet(s.t.net),
-		ice.WithUDPMux(udpMux{s.t}),
+		ice.WithUDPMux(udpMux{s}),
 		ice.WithLocalCredentials(s.ufrag, s.pwd),
 		ice.WithCandidateTypes([]ice.CandidateType{ice.CandidateTypeHost}),
 		ice.WithMulticastDNSMode(ice.MulticastDNSModeDisabled),
@@ -33,7 +34,7 @@ func (s *Session) startAgent() error {
 		ice.WithIncludeLoopback(),
 		ice.WithKeepaliveInterval(keepalive),
 		ice.WithDisconnectedTimeout(disconnectedWait),
-		ice.WithFailedTimeout(failedWait),
+		ice.WithFailedTimeout(s.patience()),
 		ice.WithHostAcceptanceMinWait(0),
 		ice.WithSrflxAcceptanceMinWait(0),
 		ice.WithPrflxAcceptanceMinWait(0),
@@ -41,7 +42,7 @@ func (s *Session) startAgent() error {
 		ice.WithLoggerFactory(pionLogs{s.log}),
 	}
 	types := []ice.NetworkType{ice.NetworkTypeUDP4, ice.NetworkTypeUDP6}
-	if len(s.t.listeners) > 0 {
+	if len(s.t.listeners) > 0 && !s.opts.UniquePort {
 		types = append(types, ice.NetworkTypeTCP4, ice.NetworkTypeTCP6)
 		options = append(options, ice.WithTCPMux(tcpMux{s.t}))
 	}
@@ -60,6 +61,14 @@ func (s *Session) startAgent() error {
 		return err
 	}
 	return agent.GatherCandidates()
+}
+
+// patience is how long a lost path may stay lost.
+func (s *Session) patience() time.Duration {
+	if s.opts.Patient {
+		return patientWait
+	}
+	return failedWait
 }
 
 // connect starts the checks.
@@ -140,7 +149,7 @@ func (s *Session) pairSelected(local, remote ice.Candidate) {
 		if err != nil {
 			return
 		}
-		sock := s.t.socketAt(from.Unmap())
+		sock := s.socketAt(from.Unmap())
 		if sock == nil {
 			return
 		}

@@ -42,6 +42,7 @@ type mux struct {
 	sessions map[string]*Session
 	conns    map[connKey]*stunConn
 	routes   map[netip.AddrPort]route
+	owned    map[ownRoute]struct{} // the same for sessions with a port of their own
 
 	// young and old hold transactions by age; they change places every transactionAge.
 	young, old map[transactionID]*stunConn
@@ -53,6 +54,7 @@ func newMux() *mux {
 		sessions: map[string]*Session{},
 		conns:    map[connKey]*stunConn{},
 		routes:   map[netip.AddrPort]route{},
+		owned:    map[ownRoute]struct{}{},
 		young:    map[transactionID]*stunConn{},
 		old:      map[transactionID]*stunConn{},
 	}
@@ -76,6 +78,7 @@ func (m *mux) removeSession(s *Session) {
 		}
 	}
 	for _, a := range s.bound {
+		delete(m.owned, ownRoute{s, a})
 		if m.routes[a].session == s {
 			delete(m.routes, a)
 		}
@@ -110,11 +113,11 @@ func (m *mux) conn(k connKey) (net.PacketConn, error) {
 // openConns makes all connections of a session before its agent asks for them, so that
 // checks that come early find a queue.
 func (t *Transport) openConns(s *Session) {
-	for _, sock := range t.sockets {
+	for _, sock := range s.sockets() {
 		send := func(b []byte, to netip.AddrPort) bool { return sock.sendOne(b, newDestination(sock, to)) }
 		c := newStunConn(s, net.UDPAddrFromAddrPort(sock.local), false, send)
 		t.mux.addConn(connKey{s.ufrag, sock.local.Addr(), false}, c)
-		if len(t.listeners) == 0 {
+		if len(t.listeners) == 0 || s.opts.UniquePort {
 			continue
 		}
 		local := &net.TCPAddr{IP: sock.local.Addr().AsSlice(), Port: t.listeners[0].Addr().(*net.TCPAddr).Port}
@@ -160,6 +163,10 @@ func (m *mux) turn(now time.Time) {
 
 // bind lets an address send media to a session.
 func (m *mux) bind(s *Session, a netip.AddrPort) {
+	if s.opts.UniquePort {
+		m.bindOwn(s, a)
+		return
+	}
 	m.mu.RLock()
 	known := m.routes[a].session == s
 	m.mu.RUnlock()
@@ -182,8 +189,10 @@ func (m *mux) bind(s *Session, a netip.AddrPort) {
 	m.routes[a] = route{peer: s.peer, session: s}
 }
 
-// stunTarget finds the connection a STUN message is for.
-func (m *mux) stunTarget(msg stunMessage, local netip.Addr, tcp bool, from netip.AddrPort) *stunConn {
+// stunTarget finds the connection a STUN message is for; it came over TCP if there is no
+// socket.
+func (m *mux) stunTarget(msg stunMessage, sock *udpSocket, local netip.Addr, from netip.AddrPort) *stunConn {
+	tcp := sock == nil
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if msg.kind == stunRequest {
@@ -194,6 +203,9 @@ func (m *mux) stunTarget(msg stunMessage, local netip.Addr, tcp bool, from netip
 	}
 	if c := m.old[msg.id]; c != nil {
 		return c
+	}
+	if sock != nil && sock.owner != nil {
+		return m.connOf(sock.owner, local, false)
 	}
 	return m.connOf(m.routes[from].session, local, tcp)
 }
@@ -222,7 +234,7 @@ func (m *mux) sessionByUfrag(ufrag []byte) *Session {
 }
 
 // udpMux is the mux as the ICE agent sees it.
-type udpMux struct{ t *Transport }
+type udpMux struct{ s *Session }
 
 // GetConn returns the agent's connection on a local address.
 func (u udpMux) GetConn(ufrag string, addr net.Addr) (net.PacketConn, error) {
@@ -230,7 +242,7 @@ func (u udpMux) GetConn(ufrag string, addr net.Addr) (net.PacketConn, error) {
 	if !ok {
 		return nil, net.InvalidAddrError("not a UDP address")
 	}
-	return u.t.mux.conn(connKey{ufrag, a.AddrPort().Addr().Unmap(), false})
+	return u.s.t.mux.conn(connKey{ufrag, a.AddrPort().Addr().Unmap(), false})
 }
 
 // RemoveConnByUfrag forgets what belongs to an agent that closes; the session has done
@@ -239,8 +251,8 @@ func (u udpMux) RemoveConnByUfrag(string) {}
 
 // GetListenAddresses lists the local addresses.
 func (u udpMux) GetListenAddresses() []net.Addr {
-	addrs := make([]net.Addr, 0, len(u.t.sockets))
-	for _, s := range u.t.sockets {
+	addrs := make([]net.Addr, 0, len(u.s.sockets()))
+	for _, s := range u.s.sockets() {
 		addrs = append(addrs, net.UDPAddrFromAddrPort(s.local))
 	}
 	return addrs

@@ -15,5 +15,5 @@ func (t *Transport) receiveSockets(buffers [][]byte, sizes []int, peers []uint32
 			n += got
 		}
 	}
-	return n
+	return t.receiveOwned(buffers, sizes, peers, ages, n)
 }

@@ -31,9 +31,11 @@ type Session struct {
 	peer       uint32
 	slot       *peerSlot
 	ufrag, pwd string
-	cert       *certificate
-	agent      *ice.Agent
-	dtls       *dtlsConn
+	// own are the session's sockets if it has ports of its own.
+	own   []*udpSocket
+	cert  *certificate
+	agent *ice.Agent
+	dtls  *dtlsConn
 	// started says that the agent has the peer's credentials.
 	started atomic.Bool
 
@@ -75,8 +77,15 @@ func (t *Transport) NewSession(opts SessionOptions) (*Session, error) {
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.dtls = newDTLSConn(s)
+	if opts.UniquePort {
+		if err := s.openOwn(); err != nil {
+			s.cancel()
+			return nil, err
+		}
+	}
 	if err := t.register(s); err != nil {
 		s.cancel()
+		s.dropOwn()
 		return nil, err
 	}
 	if err := s.startAgent(); err != nil {
@@ -146,7 +155,7 @@ func (s *Session) Local() Description {
 	s.mu.Unlock()
 	return Description{
 		Ufrag: s.ufrag, Pwd: s.pwd, Setup: setup,
-		Candidates:   s.t.candidates(s.opts.PrivateCandidates),
+		Candidates:   s.t.candidates(s),
 		Fingerprints: []Fingerprint{s.cert.fingerprint},
 	}
 }
@@ -249,6 +258,7 @@ func (s *Session) takeDown() {
 	if s.agent != nil {
 		_ = s.agent.GracefulClose()
 	}
+	s.dropOwn()
 	t := s.t
 	t.mu.Lock()
 	defer t.mu.Unlock()

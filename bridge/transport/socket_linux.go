@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -68,6 +69,11 @@ func (r *rawAddr) addrPort() netip.AddrPort {
 type udpSocket struct {
 	fd    int
 	local netip.AddrPort
+	// owner is the session the socket belongs to, nil for the shared ones.
+	owner *Session
+	// gate keeps sendOne off a descriptor that is closed, and perhaps another's already.
+	gate sync.RWMutex
+	shut bool
 	// bufRecv and bufSend are the sizes of the kernel's buffers.
 	bufRecv, bufSend int
 
@@ -175,7 +181,15 @@ func (s *udpSocket) setUp(addr netip.AddrPort, buffer int) error {
 	return nil
 }
 
-func (s *udpSocket) close() error { return unix.Close(s.fd) }
+func (s *udpSocket) close() error {
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	if s.shut {
+		return nil
+	}
+	s.shut = true
+	return unix.Close(s.fd)
+}
 
 // timeControl is the control message with the time of a datagram's arrival.
 type timeControl struct {
@@ -330,6 +344,11 @@ func (s *udpSocket) sendOne(b []byte, to *destination) bool {
 	if len(b) == 0 {
 		return false
 	}
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	if s.shut {
+		return false
+	}
 	for {
 		_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(s.fd), uintptr(unsafe.Pointer(&b[0])),
 			uintptr(len(b)), unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(&to.raw.name[0])), uintptr(to.raw.size))
@@ -345,6 +364,7 @@ func (s *udpSocket) sendOne(b []byte, to *destination) bool {
 // runtime's monitor look after it thousands of times a second, which costs more than the
 // media.
 type poller struct {
+	fd   int
 	file *os.File
 	conn syscall.RawConn
 	// until is the deadline in force; only the waiter uses it.
@@ -363,7 +383,7 @@ func newPoller(sockets []*udpSocket) (*poller, error) {
 	}
 	// Files that would block are handed to the runtime's poller.
 	err = errors.Join(err, unix.SetNonblock(fd, true))
-	p := &poller{file: os.NewFile(uintptr(fd), "sockets")}
+	p := &poller{fd: fd, file: os.NewFile(uintptr(fd), "sockets")}
 	if err == nil {
 		err = p.file.SetReadDeadline(time.Time{})
 	}

@@ -18,6 +18,7 @@ func newRawAddr(netip.AddrPort) rawAddr { return rawAddr{} }
 type udpSocket struct {
 	conn             *net.UDPConn
 	local            netip.AddrPort
+	owner            *Session // nil for the shared ones
 	bufRecv, bufSend int
 	last             netip.AddrPort
 	queued           int

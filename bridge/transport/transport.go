@@ -39,6 +39,9 @@ type Transport struct {
 	inbox     inbox
 	certs     certificates
 	stats     counters
+	owned     ownedSockets
+	// filled are the sockets Send has to flush; it belongs to its goroutine.
+	filled []*udpSocket
 
 	// reading belongs to the goroutine in Receive; read is receiveNow as a value, made once.
 	reading reading
@@ -196,20 +199,11 @@ func (t *Transport) closeAll() {
 	for _, s := range t.sockets {
 		_ = s.close()
 	}
+	t.closeRetired()
 	t.wg.Wait()
 	if t.poll != nil {
 		t.poll.close()
 	}
-}
-
-// socketAt finds the socket bound to an address.
-func (t *Transport) socketAt(a netip.Addr) *udpSocket {
-	for _, s := range t.sockets {
-		if s.local.Addr() == a {
-			return s
-		}
-	}
-	return nil
 }
 
 // Stats returns a snapshot of the counters.
@@ -284,21 +278,33 @@ func (t *Transport) Send(peers []uint32, datagrams [][]byte) int {
 			if d.tcp.send(b) {
 				sent++
 			}
-		} else if d.sock.queue(b, d) {
-			sent += d.sock.flush()
+			continue
+		}
+		if d.sock.queued == 0 {
+			t.filled = append(t.filled, d.sock)
+		}
+		if d.sock.queue(b, d) {
+			sent += t.flush(d.sock)
 		}
 	}
-	var messages uint64
-	for _, s := range t.sockets {
+	for _, s := range t.filled {
 		if s.queued > 0 {
-			sent += s.flush()
+			sent += t.flush(s)
 		}
-		messages += s.messages
 	}
+	clear(t.filled)
+	t.filled = t.filled[:0]
 	t.stats.sent.Add(uint64(sent))
 	t.stats.sentBytes.Add(uint64(bytes))
-	t.stats.messages.Store(messages)
 	t.stats.sendDropped.Add(uint64(len(datagrams) - sent))
+	return sent
+}
+
+// flush sends what is queued at a socket.
+func (t *Transport) flush(s *udpSocket) int {
+	before := s.messages
+	sent := s.flush()
+	t.stats.messages.Add(s.messages - before)
 	return sent
 }
 
@@ -325,12 +331,12 @@ func (t *Transport) sortDatagrams(s *udpSocket, buffers [][]byte, sizes []int, p
 			peers[i] = 0
 			continue
 		}
-		r, known := t.mux.routes[s.from(i)]
-		if !known {
+		peer := t.mux.mediaFrom(s, s.from(i))
+		if peer == 0 {
 			sizes[i] = 0
 			garbage++
 		}
-		peers[i] = r.peer
+		peers[i] = peer
 	}
 	t.mux.mu.RUnlock()
 	for i, size := range sizes {
@@ -342,9 +348,9 @@ func (t *Transport) sortDatagrams(s *udpSocket, buffers [][]byte, sizes []int, p
 		case classMedia:
 			continue
 		case classSTUN:
-			t.handleSTUN(b, s.local.Addr(), s.from(i))
+			t.handleSTUN(b, s, s.from(i))
 		case classDTLS:
-			t.handleDTLS(b, s.from(i))
+			t.handleDTLS(b, s, s.from(i))
 		default:
 			garbage++
 		}
@@ -357,13 +363,13 @@ func (t *Transport) sortDatagrams(s *udpSocket, buffers [][]byte, sizes []int, p
 	}
 }
 
-func (t *Transport) handleSTUN(b []byte, local netip.Addr, from netip.AddrPort) {
+func (t *Transport) handleSTUN(b []byte, sock *udpSocket, from netip.AddrPort) {
 	msg, ok := parseSTUN(b)
 	if !ok {
 		t.stats.garbage.Add(1)
 		return
 	}
-	c := t.mux.stunTarget(msg, local, false, from)
+	c := t.mux.stunTarget(msg, sock, sock.local.Addr(), from)
 	if c == nil {
 		t.stats.garbage.Add(1)
 		return
@@ -371,10 +377,8 @@ func (t *Transport) handleSTUN(b []byte, local netip.Addr, from netip.AddrPort) 
 	c.push(b, from)
 }
 
-func (t *Transport) handleDTLS(b []byte, from netip.AddrPort) {
-	t.mux.mu.RLock()
-	s := t.mux.routes[from].session
-	t.mux.mu.RUnlock()
+func (t *Transport) handleDTLS(b []byte, sock *udpSocket, from netip.AddrPort) {
+	s := t.mux.sessionOf(sock, from)
 	if s == nil {
 		t.stats.garbage.Add(1)
 		return
