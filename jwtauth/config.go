@@ -3,6 +3,7 @@ package jwtauth
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"time"
 )
@@ -24,7 +25,8 @@ type Config struct {
 	// installations have it. Such a secret can be guessed from one token.
 	AllowShortSecret bool `yaml:"allow_short_secret"`
 	// Algorithm is the one signature algorithm that is accepted: HS256, HS384 or
-	// HS512 with a secret; RS256, RS384, RS512, ES256 or ES384 with a public key.
+	// HS512 with a secret; RS256, RS384, RS512, PS256, PS384, PS512, ES256 or ES384
+	// with a public key.
 	// Empty means HS256 with a secret and RS256 with a public key.
 	Algorithm string `yaml:"algorithm"`
 	// PublicKeyFile is a PEM file with one public key or certificate.
@@ -32,6 +34,19 @@ type Config struct {
 	// JWKSFile is a file with a JSON web key set; tokens then name their key in
 	// the header kid.
 	JWKSFile string `yaml:"jwks_file"`
+	// JWKSURL is where such a set is fetched, or an object of PEM certificates by kid.
+	// It is fetched again when its answer says it is old, at least once a day.
+	JWKSURL string `yaml:"jwks_url"`
+	// KeyServer is where single keys are fetched when a token names them: the address,
+	// then the SHA-256 of the kid in hexadecimal digits, then ".pem".
+	KeyServer string `yaml:"key_server"`
+	// KeyTimeout is how long one attempt to fetch keys may take; who logs in waits.
+	KeyTimeout time.Duration `yaml:"key_timeout"`
+	// KeyCacheSize is how many keys of the key server are remembered.
+	KeyCacheSize int `yaml:"key_cache_size"`
+	// AllowPlainHTTP lets keys be fetched by http:// from other machines. Whoever sits
+	// on the way can then open every room.
+	AllowPlainHTTP bool `yaml:"allow_plain_http"`
 	// Issuers lists the accepted values of iss; "*" accepts any. Empty: app_id.
 	Issuers []string `yaml:"issuers"`
 	// Audiences lists the accepted values of aud; "*" accepts any. Empty: app_id.
@@ -55,6 +70,8 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		AppID:        "parley",
+		KeyTimeout:   5 * time.Second,
+		KeyCacheSize: 128,
 		Leeway:       60 * time.Second,
 		RequireExp:   true,
 		RequireRoom:  true,
@@ -67,17 +84,8 @@ func (c Config) Validate() error {
 	if c.AppID == "" && (len(c.Issuers) == 0 || len(c.Audiences) == 0) {
 		return errors.New("app_id: must be set, or issuers and audiences")
 	}
-	sources := 0
-	for _, s := range []string{c.Secret, c.PublicKeyFile, c.JWKSFile} {
-		if s != "" {
-			sources++
-		}
-	}
-	switch {
-	case sources == 0:
-		return errors.New("secret: no key is configured: set secret, public_key_file or jwks_file")
-	case sources > 1:
-		return errors.New("secret: set only one of secret, public_key_file and jwks_file")
+	if err := c.validateKeys(); err != nil {
+		return err
 	}
 	if c.Secret != "" && len(c.Secret) < MinSecretBytes && !c.AllowShortSecret {
 		return fmt.Errorf("secret: must have at least %d bytes (allow_short_secret accepts fewer)", MinSecretBytes)
@@ -94,6 +102,47 @@ func (c Config) Validate() error {
 	}
 	if slices.Contains(c.Issuers, "") || slices.Contains(c.Audiences, "") {
 		return errors.New("issuers, audiences: must not contain an empty name")
+	}
+	return nil
+}
+
+// HasKey says that there is something to check tokens with.
+func (c Config) HasKey() bool { return c.Secret != "" || c.HasPublicKey() }
+
+// HasPublicKey says that somebody else makes the tokens.
+func (c Config) HasPublicKey() bool { return c.PublicKeyFile != "" || c.JWKSFile != "" || c.remote() }
+
+// remote says that keys are fetched.
+func (c Config) remote() bool { return c.JWKSURL != "" || c.KeyServer != "" }
+
+func (c Config) validateKeys() error {
+	sources := 0
+	for _, s := range []string{c.Secret, c.PublicKeyFile, c.JWKSFile, c.JWKSURL, c.KeyServer} {
+		if s != "" {
+			sources++
+		}
+	}
+	switch {
+	case sources == 0:
+		return errors.New("secret: no key is configured: set secret, public_key_file, jwks_file, jwks_url or key_server")
+	case sources > 1:
+		return errors.New("secret: set only one of secret, public_key_file, jwks_file, jwks_url and key_server")
+	case c.KeyTimeout < 100*time.Millisecond || c.KeyTimeout > 10*time.Second:
+		return errors.New("key_timeout: must be between 100ms and 10s")
+	case c.KeyCacheSize < 1 || c.KeyCacheSize > 10000:
+		return errors.New("key_cache_size: must be between 1 and 10000")
+	}
+	for _, a := range [][2]string{{"jwks_url", c.JWKSURL}, {"key_server", c.KeyServer}} {
+		if a[1] == "" {
+			continue
+		}
+		u, err := url.Parse(a[1])
+		if err != nil {
+			return fmt.Errorf("%s: is no web address", a[0])
+		}
+		if err := checkKeyURL(u, c.AllowPlainHTTP); err != nil {
+			return fmt.Errorf("%s: %w", a[0], err)
+		}
 	}
 	return nil
 }

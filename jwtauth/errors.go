@@ -8,26 +8,27 @@ type Kind uint8
 
 // The reasons for which a token is refused at log-in.
 const (
-	Missing       Kind = iota + 1 // no token where one is needed
-	Malformed                     // not a JWT, or a claim of the wrong type
-	AlgNone                       // unsigned on purpose
-	WrongAlg                      // another algorithm than ours, HS for RS among them
-	UnknownKey                    // kid missing or not in the key set
-	BadSignature                  // not signed with our key
-	Expired                       // exp is over
-	NotYetValid                   // nbf is still to come
-	NoExpiry                      // exp missing though required
-	WrongIssuer                   // iss missing or not accepted
-	WrongAudience                 // aud missing or not accepted
-	NoRoom                        // room missing though required
-	NoSubject                     // sub missing
+	Missing        Kind = iota + 1 // no token where one is needed
+	Malformed                      // not a JWT, or a claim of the wrong type
+	AlgNone                        // unsigned on purpose
+	WrongAlg                       // another algorithm than ours, HS for RS among them
+	UnknownKey                     // kid missing or not in the key set
+	BadSignature                   // not signed with our key
+	Expired                        // exp is over
+	NotYetValid                    // nbf is still to come
+	NoExpiry                       // exp missing though required
+	WrongIssuer                    // iss missing or not accepted
+	WrongAudience                  // aud missing or not accepted
+	NoRoom                         // room missing though required
+	NoSubject                      // sub missing
+	KeyUnavailable                 // the key could not be fetched
 )
 
 var kindNames = [...]string{
 	Missing: "missing", Malformed: "malformed", AlgNone: "alg-none", WrongAlg: "wrong-algorithm",
 	UnknownKey: "unknown-key", BadSignature: "bad-signature", Expired: "expired", NotYetValid: "not-yet-valid",
 	NoExpiry: "no-expiry", WrongIssuer: "wrong-issuer", WrongAudience: "wrong-audience", NoRoom: "no-room",
-	NoSubject: "no-subject",
+	NoSubject: "no-subject", KeyUnavailable: "key-unavailable",
 }
 
 // String is the label of the kind, such as "expired".
@@ -46,10 +47,21 @@ type Error struct {
 	// Condition is the SASL condition that goes with it: not-allowed, or
 	// not-authorized for two late checks.
 	Condition string
+	// Cause is what stood behind it, for the log; nil where Text says it all.
+	Cause error
 }
 
-// Error names kind and text.
-func (e *Error) Error() string { return "token refused: " + e.Kind.String() + ": " + e.Text }
+// Error names kind, text and cause.
+func (e *Error) Error() string {
+	s := "token refused: " + e.Kind.String() + ": " + e.Text
+	if e.Cause != nil {
+		s += ": " + e.Cause.Error()
+	}
+	return s
+}
+
+// Unwrap is the cause.
+func (e *Error) Unwrap() error { return e.Cause }
 
 // Is makes errors.Is compare kinds only.
 func (e *Error) Is(target error) bool {

@@ -1,6 +1,7 @@
 package jwtauth
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -15,6 +16,7 @@ import (
 	"math/big"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -43,6 +45,9 @@ var algorithms = map[string]algorithm{
 	"RS512": {familyRSA, jwt.SigningMethodRS512},
 	"ES256": {familyECDSA, jwt.SigningMethodES256},
 	"ES384": {familyECDSA, jwt.SigningMethodES384},
+	"PS256": {familyRSA, jwt.SigningMethodPS256},
+	"PS384": {familyRSA, jwt.SigningMethodPS384},
+	"PS512": {familyRSA, jwt.SigningMethodPS512},
 }
 
 func algorithmNames() []string { return slices.Sorted(maps.Keys(algorithms)) }
@@ -52,13 +57,29 @@ const (
 	minRSABits = 2048
 )
 
-// keyring holds the keys of one verifier: one for all tokens, or one per kid.
+// keyring holds the keys of one verifier: one for all tokens, or one per kid, from a
+// file or from a server.
 type keyring struct {
 	single any
 	byID   map[string]any
+	remote *remote
 }
 
-func loadKeys(c Config) (keyring, error) {
+// named says that tokens have to name their key.
+func (k keyring) named() bool { return k.byID != nil || k.remote != nil }
+
+// find is the key of a kid.
+func (k keyring) find(ctx context.Context, kid string, now time.Time) (any, error) {
+	if k.remote != nil {
+		return k.remote.key(ctx, kid, now)
+	}
+	if key := k.byID[kid]; key != nil {
+		return key, nil
+	}
+	return nil, errNoKey
+}
+
+func loadKeys(c Config, report func(Fetch)) (keyring, error) {
 	fam := algorithms[c.algorithm()].family
 	switch {
 	case c.Secret != "":
@@ -76,6 +97,8 @@ func loadKeys(c Config) (keyring, error) {
 			return keyring{}, fmt.Errorf("public_key_file: %s: %w", c.PublicKeyFile, err)
 		}
 		return keyring{single: key}, nil
+	case c.remote():
+		return keyring{remote: newRemote(c, report)}, nil
 	}
 	data, err := readKeyFile(c.JWKSFile)
 	if err != nil {
@@ -179,6 +202,47 @@ func parseJWKS(data []byte, fam family) (map[string]any, error) {
 			return nil, fmt.Errorf("key %d: kid %q is there twice", i, k.Kid)
 		}
 		keys[k.Kid] = key
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("no key in the set goes with the algorithm")
+	}
+	return keys, nil
+}
+
+// maxSetKeys bounds a fetched set.
+const maxSetKeys = 1000
+
+// parseKeySet reads a key set that was fetched: a JSON web key set, or an object of PEM
+// certificates or keys by kid. Such a set is made for many readers, so keys we cannot
+// use are passed over.
+func parseKeySet(data []byte, fam family) (map[string]any, error) {
+	var set map[string]json.RawMessage
+	if err := json.Unmarshal(data, &set); err != nil {
+		return nil, fmt.Errorf("key set: %w", err)
+	}
+	keys := make(map[string]any)
+	take := func(kid string, key any, err error) {
+		if err == nil && kid != "" && len(keys) < maxSetKeys && fits(key, fam) == nil {
+			keys[kid] = key
+		}
+	}
+	var list []jwk
+	if raw, ok := set["keys"]; ok && json.Unmarshal(raw, &list) == nil {
+		for _, k := range list {
+			if k.Use == "enc" || k.Kty != "RSA" && k.Kty != "EC" {
+				continue
+			}
+			key, err := k.public()
+			take(k.Kid, key, err)
+		}
+	} else {
+		for kid, raw := range set {
+			var text string
+			if json.Unmarshal(raw, &text) == nil {
+				key, err := parsePublicPEM([]byte(text))
+				take(kid, key, err)
+			}
+		}
 	}
 	if len(keys) == 0 {
 		return nil, errors.New("no key in the set goes with the algorithm")

@@ -1,6 +1,7 @@
 package jwtauth
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -14,8 +15,8 @@ import (
 // MaxTokenBytes bounds what is looked at: a longer token is malformed.
 const MaxTokenBytes = 16 << 10
 
-// Verifier checks tokens against one configuration. It is never changed and
-// safe for concurrent use.
+// Verifier checks tokens against one configuration. It is safe for concurrent use;
+// nothing in it changes but fetched keys. Close ends it.
 type Verifier struct {
 	cfg    Config
 	alg    string
@@ -23,12 +24,26 @@ type Verifier struct {
 	parser *jwt.Parser
 }
 
-// NewVerifier validates the configuration and reads its key files.
-func NewVerifier(cfg Config) (*Verifier, error) {
+// Option changes how a Verifier works.
+type Option func(*options)
+
+type options struct{ report func(Fetch) }
+
+// ReportFetches has f told of every attempt to fetch keys. It is called from any
+// goroutine.
+func ReportFetches(f func(Fetch)) Option { return func(o *options) { o.report = f } }
+
+// NewVerifier validates the configuration and reads its key files. Keys from a server
+// are fetched later, when Prepare is called or a token needs one.
+func NewVerifier(cfg Config, opts ...Option) (*Verifier, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	keys, err := loadKeys(cfg)
+	var o options
+	for _, opt := range opts {
+		opt(&o)
+	}
+	keys, err := loadKeys(cfg, o.report)
 	if err != nil {
 		return nil, err
 	}
@@ -42,20 +57,36 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 // AllowEmpty tells whether people without a token are let in.
 func (v *Verifier) AllowEmpty() bool { return v.cfg.AllowEmpty }
 
+// Prepare begins to fetch a key set and does not wait for it.
+func (v *Verifier) Prepare(now time.Time) {
+	if v.keys.remote != nil {
+		v.keys.remote.warm(now)
+	}
+}
+
+// Close ends what is being fetched; tokens that need further keys are refused. It may
+// be called twice.
+func (v *Verifier) Close() {
+	if v.keys.remote != nil {
+		v.keys.remote.Close()
+	}
+}
+
 // Verify checks a token, with the current time as an argument, and returns its
 // claims. The error is always an *Error. An empty token where guests are allowed
-// gives nil claims and no error.
+// gives nil claims and no error. It may wait for a key that has to be fetched, once,
+// until ctx ends.
 //
 // The order of the checks and their texts are those web clients have learnt from
 // Prosody's token plug-in; the first failing one counts.
-func (v *Verifier) Verify(token string, now time.Time) (*Claims, error) {
+func (v *Verifier) Verify(ctx context.Context, token string, now time.Time) (*Claims, error) {
 	if token == "" {
 		if v.cfg.AllowEmpty {
 			return nil, nil
 		}
 		return nil, refuse(Missing, "token required")
 	}
-	body, err := v.open(token)
+	body, err := v.open(ctx, token, now)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +104,7 @@ func (v *Verifier) Verify(token string, now time.Time) (*Claims, error) {
 }
 
 // open splits the token, looks at its header, and verifies the signature.
-func (v *Verifier) open(token string) (map[string]any, *Error) {
+func (v *Verifier) open(ctx context.Context, token string, now time.Time) (map[string]any, *Error) {
 	parts := strings.Split(token, ".")
 	if len(token) > MaxTokenBytes || len(parts) != 3 || parts[0] == "" || parts[1] == "" {
 		return nil, refuse(Malformed, "Invalid token")
@@ -90,7 +121,7 @@ func (v *Verifier) open(token string) (map[string]any, *Error) {
 		}
 		return nil, refuse(kind, "Invalid token")
 	}
-	key, err := v.key(header)
+	key, err := v.key(ctx, header, now)
 	if err != nil {
 		return nil, err
 	}
@@ -120,9 +151,10 @@ func (v *Verifier) open(token string) (map[string]any, *Error) {
 	return body, nil
 }
 
-// key chooses the key for a header. With a key set the token has to name it.
-func (v *Verifier) key(header map[string]any) (any, *Error) {
-	if v.keys.byID == nil {
+// key chooses the key for a header. With a key set the token has to name it. The
+// algorithm is compared before anything is fetched.
+func (v *Verifier) key(ctx context.Context, header map[string]any, now time.Time) (any, *Error) {
+	if !v.keys.named() {
 		return v.keys.single, nil
 	}
 	kid := text(header["kid"])
@@ -134,10 +166,20 @@ func (v *Verifier) key(header map[string]any) (any, *Error) {
 		return nil, refuse(Malformed, "'alg' claim is missing")
 	case strings.HasPrefix(alg, "HS"):
 		return nil, refuse(WrongAlg, "'kid' claim only support with RS family")
-	case v.keys.byID[kid] == nil:
-		return nil, refuse(UnknownKey, "could not obtain public key")
+	case alg != v.alg:
+		return nil, nil // is refused before a key is needed
 	}
-	return v.keys.byID[kid], nil
+	key, err := v.keys.find(ctx, kid, now)
+	if err != nil {
+		kind := KeyUnavailable
+		if IsUnknown(err) {
+			kind = UnknownKey
+		}
+		e := refuse(kind, "could not obtain public key")
+		e.Cause = err
+		return nil, e
+	}
+	return key, nil
 }
 
 func (v *Verifier) checkTimes(c *Claims, now time.Time) *Error {

@@ -1,6 +1,7 @@
 package jwtauth
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -134,7 +135,7 @@ func TestVerifyRefusals(t *testing.T) {
 	v := verifier(t)
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			claims, err := v.Verify(c.token, now)
+			claims, err := v.Verify(context.Background(), c.token, now)
 			assert.Nil(t, claims)
 			var e *Error
 			require.ErrorAs(t, err, &e)
@@ -172,21 +173,21 @@ func TestVerifyAccepts(t *testing.T) {
 			if c.config == nil {
 				c.config = func(*Config) {}
 			}
-			_, err := verifier(t, c.config).Verify(hs(t, c.changes...), now)
+			_, err := verifier(t, c.config).Verify(context.Background(), hs(t, c.changes...), now)
 			require.NoError(t, err)
 		})
 	}
 }
 
 func TestVerifyEmptyAllowed(t *testing.T) {
-	claims, err := verifier(t, func(c *Config) { c.AllowEmpty = true }).Verify("", now)
+	claims, err := verifier(t, func(c *Config) { c.AllowEmpty = true }).Verify(context.Background(), "", now)
 	require.NoError(t, err)
 	assert.Nil(t, claims)
 	assert.False(t, claims.IsModerator())
 }
 
 func TestClaims(t *testing.T) {
-	c, err := verifier(t).Verify(hs(t, "context", map[string]any{
+	c, err := verifier(t).Verify(context.Background(), hs(t, "context", map[string]any{
 		"user": map[string]any{
 			"id": "u1", "name": "Ann", "email": "ann@example.com", "avatar": "https://x/a.png", "moderator": "true",
 			"affiliation": "owner", "age": 7, "odd": []int{1},
@@ -236,7 +237,7 @@ func TestIsModerator(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			claims, err := verifier(t).Verify(hs(t, c.changes...), now)
+			claims, err := verifier(t).Verify(context.Background(), hs(t, c.changes...), now)
 			require.NoError(t, err)
 			assert.Equal(t, c.want, claims.IsModerator())
 		})
@@ -244,7 +245,7 @@ func TestIsModerator(t *testing.T) {
 }
 
 func TestFirebaseUser(t *testing.T) {
-	c, err := verifier(t).Verify(hs(t, "user_id", "f1"), now)
+	c, err := verifier(t).Verify(context.Background(), hs(t, "user_id", "f1"), now)
 	require.NoError(t, err)
 	assert.Equal(t, "f1", c.User.ID)
 }
@@ -273,19 +274,19 @@ func TestForgedHMACWithPublicKey(t *testing.T) {
 	file, data := publicPEM(t, &key.PublicKey)
 	v := verifier(t, func(c *Config) { c.Secret = ""; c.PublicKeyFile = file })
 
-	_, err := v.Verify(sign(t, jwt.SigningMethodRS256, key, body()), now)
+	_, err := v.Verify(context.Background(), sign(t, jwt.SigningMethodRS256, key, body()), now)
 	require.NoError(t, err)
 
 	for _, m := range []jwt.SigningMethod{jwt.SigningMethodHS256, jwt.SigningMethodHS384, jwt.SigningMethodHS512} {
-		_, err = v.Verify(sign(t, m, data, body()), now)
+		_, err = v.Verify(context.Background(), sign(t, m, data, body()), now)
 		assert.ErrorIs(t, err, &Error{Kind: WrongAlg}, m.Alg())
 	}
 	// The header lies about the algorithm.
 	forged := sign(t, jwt.SigningMethodHS256, data, body(), "alg", "RS256")
-	_, err = v.Verify(forged, now)
+	_, err = v.Verify(context.Background(), forged, now)
 	assert.ErrorIs(t, err, &Error{Kind: BadSignature})
 	// And the other way round: an RS token where a secret is configured.
-	_, err = verifier(t).Verify(sign(t, jwt.SigningMethodRS256, key, body()), now)
+	_, err = verifier(t).Verify(context.Background(), sign(t, jwt.SigningMethodRS256, key, body()), now)
 	assert.ErrorIs(t, err, &Error{Kind: WrongAlg})
 }
 
@@ -294,7 +295,7 @@ func TestES256File(t *testing.T) {
 	require.NoError(t, err)
 	file, _ := publicPEM(t, &key.PublicKey)
 	v := verifier(t, func(c *Config) { c.Secret = ""; c.PublicKeyFile = file; c.Algorithm = "ES256" })
-	_, err = v.Verify(sign(t, jwt.SigningMethodES256, key, body()), now)
+	_, err = v.Verify(context.Background(), sign(t, jwt.SigningMethodES256, key, body()), now)
 	require.NoError(t, err)
 
 	_, err = NewVerifier(func() Config { c := hs256(); c.Secret = ""; c.PublicKeyFile = file; return c }())
@@ -319,7 +320,7 @@ func TestJWKS(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, data, 0o600))
 
 	rs := verifier(t, func(c *Config) { c.Secret = ""; c.JWKSFile = file })
-	_, err = rs.Verify(sign(t, jwt.SigningMethodRS256, r, body(), "kid", "r1"), now)
+	_, err = rs.Verify(context.Background(), sign(t, jwt.SigningMethodRS256, r, body(), "kid", "r1"), now)
 	require.NoError(t, err)
 	refusals := map[string]string{
 		sign(t, jwt.SigningMethodRS256, r, body()):                                    "'kid' claim is missing",
@@ -332,14 +333,14 @@ func TestJWKS(t *testing.T) {
 		sign(t, jwt.SigningMethodRS256, r, body("iss", "x", "aud", "y"), "kid", "r1"): "invalid 'iss' claim",
 	}
 	for token, text := range refusals {
-		_, err := rs.Verify(token, now)
+		_, err := rs.Verify(context.Background(), token, now)
 		var refused *Error
 		require.ErrorAs(t, err, &refused)
 		assert.Equal(t, text, refused.Text)
 	}
 
 	es := verifier(t, func(c *Config) { c.Secret = ""; c.JWKSFile = file; c.Algorithm = "ES256" })
-	_, err = es.Verify(sign(t, jwt.SigningMethodES256, e, body(), "kid", "e1"), now)
+	_, err = es.Verify(context.Background(), sign(t, jwt.SigningMethodES256, e, body(), "kid", "e1"), now)
 	require.NoError(t, err)
 }
 
@@ -392,7 +393,7 @@ func TestMint(t *testing.T) {
 		Features: map[string]bool{"recording": true}, TTL: time.Hour, NotBefore: now,
 	}, now)
 	require.NoError(t, err)
-	c, err := verifier(t).Verify(token, now)
+	c, err := verifier(t).Verify(context.Background(), token, now)
 	require.NoError(t, err)
 	assert.True(t, c.IsModerator())
 	assert.Equal(t, "Ann", c.User.Name)
@@ -401,7 +402,7 @@ func TestMint(t *testing.T) {
 
 	guest, err := Mint(cfg, Grant{Room: "*", Subject: "meet.example.com", TTL: time.Hour}, now)
 	require.NoError(t, err)
-	c, err = verifier(t).Verify(guest, now)
+	c, err = verifier(t).Verify(context.Background(), guest, now)
 	require.NoError(t, err)
 	assert.False(t, c.IsModerator())
 	assert.Equal(t, No, c.User.Moderator)
@@ -426,7 +427,7 @@ func FuzzVerify(f *testing.F) {
 	v := verifier(f)
 	good := hs(f)
 	f.Fuzz(func(t *testing.T, token string) {
-		c, err := v.Verify(token, now)
+		c, err := v.Verify(context.Background(), token, now)
 		if err == nil && (c == nil || token != good) {
 			// Only tokens signed here can pass, and only the seeds are.
 			t.Fatalf("accepted %q", token)
@@ -445,7 +446,7 @@ func FuzzClaims(f *testing.F) {
 	f.Add([]byte(`{"iss":"parley","aud":["parley"],"sub":"t","room":"%w+-%d*[%a_]","exp":1900000000,"context":{"room":{"regex":"true"}}}`))
 	v := verifier(f)
 	f.Fuzz(func(t *testing.T, claims []byte) {
-		c, err := v.Verify(raw(t, `{"alg":"HS256","typ":"JWT"}`, string(claims)), now)
+		c, err := v.Verify(context.Background(), raw(t, `{"alg":"HS256","typ":"JWT"}`, string(claims)), now)
 		if err != nil {
 			return
 		}

@@ -55,7 +55,7 @@ func (s *Server) assemble(ctx context.Context) error {
 	}
 	var verifier *jwtauth.Verifier
 	if s.cfg.Authentication == ByToken {
-		if verifier, err = jwtauth.NewVerifier(s.cfg.Token); err != nil {
+		if verifier, err = s.newVerifier(); err != nil {
 			return err
 		}
 	}

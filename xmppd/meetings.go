@@ -1,6 +1,8 @@
 package xmppd
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -24,17 +26,42 @@ func (s *Server) meetingConfig() meeting.Config {
 }
 
 // verifierFunc is a sasl.TokenVerifier.
-type verifierFunc func(token string, now time.Time) (*jwtauth.Claims, error)
+type verifierFunc func(ctx context.Context, token string, now time.Time) (*jwtauth.Claims, error)
 
 // Verify calls f.
-func (f verifierFunc) Verify(token string, now time.Time) (*jwtauth.Claims, error) {
-	return f(token, now)
+func (f verifierFunc) Verify(ctx context.Context, token string, now time.Time) (*jwtauth.Claims, error) {
+	return f(ctx, token, now)
+}
+
+// newVerifier makes the one that checks tokens, with keys that may have to be fetched.
+func (s *Server) newVerifier() (*jwtauth.Verifier, error) {
+	v, err := jwtauth.NewVerifier(s.cfg.Token, jwtauth.ReportFetches(s.keysFetched))
+	if err != nil {
+		return nil, fmt.Errorf("token.%w", err)
+	}
+	v.Prepare(time.Now())
+	context.AfterFunc(s.base, v.Close)
+	return v, nil
+}
+
+// keysFetched tells those who run the server how it went with the keys of tokens. That
+// there is no such key is news for who made the token, and told to him.
+func (s *Server) keysFetched(f jwtauth.Fetch) {
+	log := s.log.WithField("url", f.URL)
+	switch {
+	case f.Err == nil:
+		log.WithField("keys", f.Keys).Info("keys of tokens fetched")
+	case jwtauth.IsUnknown(f.Err):
+		log.WithError(f.Err).Info("key of a token is not there")
+	default:
+		log.WithError(f.Err).Warn("keys of tokens cannot be fetched")
+	}
 }
 
 // loginVerifier also asks the rules of meetings whether who shows a token may come yet.
 func (s *Server) loginVerifier(v *jwtauth.Verifier) sasl.TokenVerifier {
-	return verifierFunc(func(token string, now time.Time) (*jwtauth.Claims, error) {
-		c, err := v.Verify(token, now)
+	return verifierFunc(func(ctx context.Context, token string, now time.Time) (*jwtauth.Claims, error) {
+		c, err := v.Verify(ctx, token, now)
 		if err == nil && !s.rules.MayLogIn(c) {
 			return nil, meeting.ErrMayNotCreate
 		}

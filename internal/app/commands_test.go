@@ -108,7 +108,7 @@ func TestTokensWhileNothingRuns(t *testing.T) {
 	cfg.Secret = secrets.TokenSecret
 	v, err := jwtauth.NewVerifier(cfg)
 	require.NoError(t, err)
-	claims, err := v.Verify(strings.TrimSpace(out), time.Now())
+	claims, err := v.Verify(context.Background(), strings.TrimSpace(out), time.Now())
 	require.NoError(t, err)
 	require.True(t, claims.IsModerator())
 

@@ -248,7 +248,7 @@ func (c *Config) deriveSecrets(parts []Part, secrets func() (Secrets, error)) er
 		}
 	}
 	if slices.Contains(parts, XMPPD) {
-		if t := c.tokens(); t.PublicKeyFile == "" && t.JWKSFile == "" {
+		if t := c.tokens(); !t.HasPublicKey() {
 			errs = append(errs, want(&t.Secret, func(s *Secrets) string { return s.TokenSecret }))
 		}
 		c.shareSecrets()

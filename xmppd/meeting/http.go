@@ -30,9 +30,7 @@ type HTTPConfig struct {
 }
 
 // hasSystem says that there is a key to check these tokens with.
-func (c HTTPConfig) hasSystem() bool {
-	return c.System.Secret != "" || c.System.PublicKeyFile != "" || c.System.JWKSFile != ""
-}
+func (c HTTPConfig) hasSystem() bool { return c.System.HasKey() }
 
 // maxHTTPBody bounds a request, and roomTime how long a room may take to answer.
 const (
@@ -60,6 +58,7 @@ func (m *Rules) Routes(sessions func() int) (map[string]http.HandlerFunc, error)
 	if err != nil {
 		return nil, err
 	}
+	context.AfterFunc(m.ctx, v.Close)
 	routes["/end-meeting"] = system(v, http.MethodPost, m.endMeeting)
 	routes["/kick-participant"] = system(v, http.MethodPut, m.kickParticipant)
 	routes["/send-system-chat-message"] = system(v, http.MethodPost, m.systemChat)
@@ -86,7 +85,7 @@ func system(v *jwtauth.Verifier, method string, next func(*http.Request) int) ht
 		}
 		token, ok := bearer(r)
 		if ok {
-			_, err := v.Verify(token, time.Now())
+			_, err := v.Verify(r.Context(), token, time.Now())
 			ok = err == nil
 		}
 		if !ok {
@@ -135,11 +134,11 @@ func (m *Rules) queried(q url.Values, tenant string) (stanza.Addr, bool) {
 }
 
 // mayLearn checks a token for a room.
-func (m *Rules) mayLearn(token string, room stanza.Addr) bool {
+func (m *Rules) mayLearn(ctx context.Context, token string, room stanza.Addr) bool {
 	if m.verifier == nil || token == "" {
 		return false
 	}
-	c, err := m.verifier.Verify(token, time.Now())
+	c, err := m.verifier.Verify(ctx, token, time.Now())
 	if err != nil || c == nil {
 		return false
 	}
@@ -160,7 +159,7 @@ func (m *Rules) sized(r *http.Request) (stanza.Addr, int) {
 	switch {
 	case !ok:
 		return room, http.StatusBadRequest
-	case m.cfg.HTTP.SizeNeedsToken && !m.mayLearn(q.Get("token"), room):
+	case m.cfg.HTTP.SizeNeedsToken && !m.mayLearn(r.Context(), q.Get("token"), room):
 		return room, http.StatusForbidden
 	case q.Get("domain") != "" && label+"."+strings.ToLower(q.Get("domain")) != m.host.Domain():
 		return room, http.StatusNotFound
@@ -266,7 +265,7 @@ func (m *Rules) answerRoomInfo(w http.ResponseWriter, r *http.Request) {
 	case !ok:
 		w.WriteHeader(http.StatusBadRequest)
 		return
-	case m.cfg.HTTP.InfoNeedsToken && !m.mayLearn(token, room):
+	case m.cfg.HTTP.InfoNeedsToken && !m.mayLearn(r.Context(), token, room):
 		w.WriteHeader(http.StatusForbidden)
 		return
 	}

@@ -103,7 +103,7 @@ func enabled(ctx context.Context, a Accounts, name, domain string) error {
 
 // TokenVerifier checks room tokens; jwtauth.Verifier does.
 type TokenVerifier interface {
-	Verify(token string, now time.Time) (*jwtauth.Claims, error)
+	Verify(ctx context.Context, token string, now time.Time) (*jwtauth.Claims, error)
 }
 
 // NewPassword starts PLAIN or a SCRAM mechanism; nil for another name. bindings are
@@ -307,10 +307,10 @@ func NewAnonymous(o AnonymousOptions) Exchange { return &anonymous{o: o} }
 
 func (a *anonymous) Identity() Identity { return a.id }
 
-func (a *anonymous) Next(context.Context, []byte) ([]byte, bool, error) {
+func (a *anonymous) Next(ctx context.Context, _ []byte) ([]byte, bool, error) {
 	a.id = Identity{Name: a.o.Name, Anonymous: true}
 	if a.o.Verifier != nil {
-		claims, err := a.o.Verifier.Verify(a.o.Token, time.Now())
+		claims, err := a.o.Verifier.Verify(ctx, a.o.Token, time.Now())
 		var refused *jwtauth.Error
 		switch {
 		case errors.As(err, &refused):

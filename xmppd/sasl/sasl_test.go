@@ -124,7 +124,7 @@ func FuzzScram(f *testing.F) {
 
 type verifier struct{ err error }
 
-func (v verifier) Verify(token string, _ time.Time) (*jwtauth.Claims, error) {
+func (v verifier) Verify(_ context.Context, token string, _ time.Time) (*jwtauth.Claims, error) {
 	if v.err != nil || token == "" {
 		return nil, v.err
 	}
