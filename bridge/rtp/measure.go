@@ -9,7 +9,8 @@ import (
 type layerMeter struct {
 	rate
 	frames rate
-	last   int64
+	// last is the arrival of the last packet, flow where the source's flowing was then.
+	last, flow int64
 	// timestamp of the last frame, to count frames.
 	timestamp uint32
 	bitrate   int
@@ -17,17 +18,27 @@ type layerMeter struct {
 	active    bool
 }
 
-// count accounts a packet of the layer.
-func (m *layerMeter) count(p *packet) (woke bool) {
+// count accounts a packet of the layer, at the time flowing of its source.
+func (m *layerMeter) count(p *packet, flowing int64) (woke bool) {
+	if woke = !m.active; woke {
+		// The next that is published must tell a rate: a layer without one counts as absent.
+		m.active = true
+		m.begin(p.arrival)
+		m.frames.begin(p.arrival)
+	}
 	m.add(p.end - p.start)
 	if p.timestamp != m.timestamp {
 		m.timestamp = p.timestamp
 		m.frames.add(1)
 	}
-	m.last = p.arrival
-	woke = !m.active
-	m.active = true
+	m.last, m.flow = p.arrival, flowing
 	return woke
+}
+
+// left says whether the layer has ended: nothing came for long, or others of the source
+// went on without it.
+func (m *layerMeter) left(now, flowing int64, alone bool) bool {
+	return now-m.last > layerHold || !alone && flowing-m.flow > siblingHold
 }
 
 // measureLayer accounts a packet of video.
@@ -38,21 +49,21 @@ func (u *upStream) measureLayer(p *packet) {
 		u.measured, u.offered, u.whole, u.temporals = p.codec, 0, false, 0
 		u.layers, u.sizes = [codec.MaxSpatial][codec.MaxTemporal]layerMeter{}, [codec.MaxSpatial]codec.Size{}
 	}
-	woke := false
+	woke, flowing := false, u.source.up.flowing
 	switch {
 	case f.Layered:
 		u.offered, u.whole = f.Active, true
 		u.temporals = max(u.temporals, int(f.Temporal)+1)
 		for c := range codec.Cell(codec.MaxSpatial * codec.MaxTemporal) {
 			if f.Needed.Has(c) && f.Active.Has(c) && c.Temporal() < u.temporals {
-				woke = u.layers[c.Spatial()][c.Temporal()].count(p) || woke
+				woke = u.layers[c.Spatial()][c.Temporal()].count(p, flowing) || woke
 			}
 		}
 	case f.Scalable:
-		woke = u.layers[0][min(f.Temporal, codec.MaxTemporal-1)].count(p)
+		woke = u.layers[0][min(f.Temporal, codec.MaxTemporal-1)].count(p, flowing)
 	case !u.whole:
 		// Only what can be left out counts as a layer; everything else travels whole.
-		woke = u.layers[0][0].count(p)
+		woke = u.layers[0][0].count(p, flowing)
 	}
 	u.source.up.changed = u.source.up.changed || woke
 	if f.Height == 0 {
@@ -121,7 +132,8 @@ func (u *upStream) rollLayers(now int64) (some bool, top int) {
 			if bitrate > 0 {
 				m.bitrate, m.fps = bitrate, float64(frames)/8
 			}
-			if m.active && now-m.last > layerHold {
+			// The upper temporal layers of a quiet screen come and go.
+			if m.active && m.left(now, u.source.up.flowing, t > 0 && u.layers[s][0].active) {
 				m.active, m.bitrate = false, 0
 				u.source.up.changed = true
 			}

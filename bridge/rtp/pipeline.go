@@ -128,7 +128,8 @@ func (s *Shard) repairStage(e *Endpoint, u *upStream, p *packet, b []byte) *upSt
 	}
 	p.ext, p.raw, p.encoding = ext, ext, u.encoding
 	u.received++
-	u.lastArrival, u.pt = p.arrival, p.pt
+	u.source.up.flow(p.arrival)
+	u.lastArrival, u.lastFlow, u.pt = p.arrival, u.source.up.flowing, p.pt
 	if !p.repaired {
 		u.measureJitter(p)
 	}

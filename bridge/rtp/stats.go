@@ -46,6 +46,9 @@ type rate struct {
 	since  int64
 }
 
+// begin forgets everything; what is added counts from now on.
+func (r *rate) begin(now int64) { *r = rate{since: now} }
+
 func (r *rate) add(n int) { r.bytes += uint64(n) }
 
 // roll closes an interval at now (microseconds) and returns bit/s.
@@ -64,5 +67,7 @@ func (r *rate) roll(now int64) int {
 	if span == 0 {
 		return 0
 	}
+	// A rate that has only begun is rather told too low than by its first burst.
+	span = max(span, publishInterval.Microseconds())
 	return int(float64(bytes) * 8e6 / float64(span))
 }

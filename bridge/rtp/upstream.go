@@ -1,6 +1,8 @@
 package rtp
 
 import (
+	"slices"
+
 	"parley/bridge/codec"
 	"parley/bridge/media"
 )
@@ -12,6 +14,11 @@ const (
 	// layerHold is how long a layer counts as active after its last packet. Screens that
 	// stand still send little.
 	layerHold = 3_000_000
+	// siblingHold is the same while other layers of the source go on: then the sender has
+	// left this one out. flowStep is the longest pause that counts as going on, so that a
+	// sender that was kept from sending anything has not left anything out.
+	siblingHold = 700_000
+	flowStep    = 100_000
 	// silentPackets is how many silent audio packets in a row pass; the rest is left out.
 	silentPackets = 3
 	// gapReset is the jump of sequence numbers that means a new beginning, not a loss.
@@ -25,9 +32,12 @@ type upSource struct {
 	// downs are the receivers of the source.
 	downs []*downStream
 	// first says that the first packet was reported.
-	first    bool
-	changed  bool
-	keyframe [media.MaxEncodings]keyframeState
+	first   bool
+	changed bool
+	// newest is the arrival of the source's last packet, flowing for how long it has sent
+	// anything, without the pauses.
+	newest, flowing int64
+	keyframe        [media.MaxEncodings]keyframeState
 	// energy is how loud the source was lately, in hundredths; always says that it is
 	// forwarded whoever is louder.
 	energy int
@@ -63,7 +73,7 @@ type upStream struct {
 	transitBefore                  int64
 	reportNTP                      uint32
 	reportAt                       int64
-	lastArrival                    int64
+	lastArrival, lastFlow          int64
 	lossFraction                   float64
 	clockRate                      uint32
 
@@ -154,7 +164,17 @@ func (u *upStream) measureJitter(p *packet) {
 }
 
 // active says whether the stream carried anything lately.
-func (u *upStream) active(now int64) bool { return u.started && now-u.lastArrival < layerHold }
+func (u *upStream) active(now int64) bool {
+	return u.started && now-u.lastArrival < layerHold && u.source.up.flowing-u.lastFlow < siblingHold
+}
+
+// flow notes that something of the source arrived.
+func (s *upSource) flow(arrival int64) {
+	if s.newest != 0 {
+		s.flowing += max(0, min(arrival-s.newest, flowStep))
+	}
+	s.newest = max(s.newest, arrival)
+}
 
 // silence says whether an audio packet is one of too many silent ones.
 func (u *upStream) silence(level uint8, known bool) bool {
@@ -178,8 +198,17 @@ func (src *Source) publishLayers(now int64) (changed bool) {
 	if len(list) == 0 {
 		return changed
 	}
-	src.layers.Store(&list)
+	if before := src.layers.Swap(&list); before == nil || !sameLayers(*before, list) {
+		changed = true
+	}
 	return changed
+}
+
+// sameLayers says whether two lists name the same layers as active, in the same sizes.
+func sameLayers(a, b []media.LayerInfo) bool {
+	return slices.EqualFunc(a, b, func(a, b media.LayerInfo) bool {
+		return a.Layer == b.Layer && a.Height == b.Height && (a.Bitrate > 0) == (b.Bitrate > 0)
+	})
 }
 
 // inspect looks into a packet of video.
