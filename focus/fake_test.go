@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	roomAddr = "demo@conference.meet.localhost"
 	brewery  = "jvbbrewery@internal.auth.meet.localhost"
-	patience = 10 * time.Second
+	patience = 30 * time.Second
 )
 
 // server is an XMPP server of the smallest kind: two log-ins, rooms, a bridge in the

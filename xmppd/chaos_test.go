@@ -163,7 +163,7 @@ func (g *guest) say(id string) {
 
 // wait reads until something is as wanted.
 func (g *guest) wait(is func(*stanza.Stanza) bool) error {
-	timeout := time.After(6 * patience)
+	timeout := time.After(2 * patience)
 	for {
 		select {
 		case st, ok := <-g.in:

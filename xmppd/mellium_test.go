@@ -21,7 +21,7 @@ import (
 // Somebody else's library logs in over STARTTLS with SCRAM and uses the server.
 func TestMellium(t *testing.T) {
 	w := start(t, func(c *Config) { c.TrustLoopback = false })
-	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
 	if err := w.Accounts().Create(ctx, "bob", "meet.example.com", "pässword"); err != nil {
 		t.Fatal(err)

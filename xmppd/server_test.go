@@ -35,7 +35,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
-	patience = 5 * time.Second
+	patience = 30 * time.Second
 	tokenKey = "0123456789abcdef0123456789abcdef"
 )
 

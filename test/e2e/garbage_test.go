@@ -142,6 +142,9 @@ func mustRefuseBOSH(t *testing.T, srv server, text string) {
 	defer client.CloseIdleConnections()
 	url := fmt.Sprintf("http://127.0.0.1:%d/http-bind", srv.ports["http"])
 	resp, err := client.Post(url, "text/xml", strings.NewReader(text))
+	if ne, ok := err.(net.Error); ok && ne.Timeout() {
+		t.Errorf("no answer to %.60q", text)
+	}
 	if err != nil {
 		return // hung up on an oversized body: also an end
 	}

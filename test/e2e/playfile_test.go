@@ -131,8 +131,9 @@ func parseStatement(line string) (statement, error) {
 	return statement{}, fmt.Errorf("not a statement: %s", line)
 }
 
-// stageTime bounds how long a statement may wait.
-const stageTime = 10 * time.Second
+// stageTime bounds how long a statement may wait. It is long for the sake of slow
+// machines; a statement that is answered takes milliseconds.
+const stageTime = 30 * time.Second
 
 // stage performs a play.
 type stage struct {

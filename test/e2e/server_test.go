@@ -6,18 +6,27 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"go.yaml.in/yaml/v4"
 
 	"parley/internal/app"
+)
+
+// The parts stop within four seconds each; they try again to reach the server within
+// fifteen. Both are trebled, for slow machines.
+const (
+	stopTime  = 60 * time.Second
+	untilTime = 60 * time.Second
 )
 
 // startServer starts Parley with all its parts, or names the server of the environment.
@@ -47,10 +56,9 @@ type installation struct {
 
 func newInstallation(t *testing.T) *installation {
 	in := &installation{t: t, dir: t.TempDir(), ports: map[string]int{}}
-	for _, p := range []string{"c2s", "http", "components", "media-tcp", "colibri", "web"} {
-		in.ports[p] = freePort(t, "tcp")
+	for _, p := range []string{"c2s", "http", "components", "media-tcp", "colibri", "web", "media"} {
+		in.ports[p] = freePort(t)
 	}
-	in.ports["media"] = freePort(t, "udp")
 	return in
 }
 
@@ -103,7 +111,7 @@ func (in *installation) start(parts ...app.Part) *process {
 				if err != nil {
 					in.t.Errorf("%v: %v", parts, err)
 				}
-			case <-time.After(20 * time.Second):
+			case <-time.After(stopTime):
 				in.t.Errorf("%v does not stop", parts)
 			}
 			if in.t.Failed() {
@@ -198,7 +206,7 @@ func (p *process) until(what string, condition func() bool) {
 	p.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(untilTime)
 	for !condition() {
 		select {
 		case <-tick.C:
@@ -206,27 +214,40 @@ func (p *process) until(what string, condition func() bool) {
 			p.ended <- nil
 			p.t.Fatalf("ended before %s: %v\n%s", what, err, p.logs)
 		case <-deadline:
-			p.t.Fatalf("not within 20 s: %s\n%s", what, p.logs)
+			p.t.Fatalf("not within %v: %s\n%s", untilTime, what, p.logs)
 		}
 	}
 }
 
-func freePort(t *testing.T, network string) int {
+// lastPort is the port freePort gave last; each process of tests begins somewhere else.
+var lastPort atomic.Int32
+
+const firstPort, portCount = 20_000, 10_000
+
+func init() { lastPort.Store(int32(rand.IntN(portCount))) }
+
+// freePort returns a port nobody uses, for TCP or UDP, and gives none twice. It is none of
+// those the system hands out (32768 and up): a part that is not started yet, or starts
+// again, would find it taken by somebody's outgoing connection.
+func freePort(t *testing.T) int {
 	t.Helper()
-	if network == "udp" {
-		c, err := net.ListenPacket("udp", ":0")
+	for range portCount {
+		port := firstPort + int(lastPort.Add(1))%portCount
+		addr := fmt.Sprintf(":%d", port)
+		l, err := net.Listen("tcp", addr)
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
-		defer c.Close()
-		return c.LocalAddr().(*net.UDPAddr).Port
+		c, err := net.ListenPacket("udp", addr)
+		_ = l.Close()
+		if err != nil {
+			continue
+		}
+		_ = c.Close()
+		return port
 	}
-	l, err := net.Listen("tcp", ":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no free port")
+	return 0
 }
 
 // output is a buffer several goroutines write.
