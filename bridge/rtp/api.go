@@ -163,6 +163,10 @@ type Stats struct {
 	Tossed [128 / energyBucket]uint64
 	// Recovered counts audio packets that were lost and taken from what a later one repeats.
 	Recovered uint64
+	// Busy is the share of its time the shard worked lately, Transit how long packets took
+	// through it.
+	Busy      float64
+	Transit   Transit
 	Endpoints int
 }
 

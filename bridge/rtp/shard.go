@@ -69,6 +69,7 @@ type Shard struct {
 	exact    bool
 	backstop int64
 	pace     pace
+	work     work
 }
 
 // NewShard makes a shard on a link. Run starts it.
@@ -147,6 +148,7 @@ func (s *Shard) step(until time.Time) {
 		s.exact = s.runTimers()
 	}
 	s.flush()
+	s.work.turn(s, n, time.Since(s.epoch).Microseconds())
 }
 
 // receive offers free slots to the link.

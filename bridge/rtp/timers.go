@@ -12,6 +12,7 @@ func (s *Shard) runTimers() (waiting bool) {
 	publish := s.clock >= s.nextPublish
 	if publish {
 		s.nextPublish = s.clock + publishInterval.Microseconds()
+		s.stats.now.Busy = s.work.look(s.clock)
 		s.stats.publish()
 	}
 	for _, e := range s.list {
