@@ -127,7 +127,9 @@ func (e *Endpoint) Bandwidth(trust bool) int64 {
 func (e *Endpoint) Feedback(results []rtp.PacketResult, now time.Time) {
 	packets := make([]estimate.Packet, len(results))
 	for i, r := range results {
-		packets[i] = estimate.Packet{Sent: r.Sent, Arrived: r.Arrived, Lost: r.Arrived < 0, Size: r.Size}
+		packets[i] = estimate.Packet{
+			Sent: r.Sent, Arrived: r.Arrived, Lost: r.Arrived < 0, Late: r.Late, Probe: r.Probe, Size: r.Size,
+		}
 	}
 	e.Estimator.Feedback(packets, now)
 }

@@ -15,7 +15,9 @@ type Packet struct {
 	Sent    time.Time
 	Arrived time.Duration // the receiver's clock; only differences mean something
 	Lost    bool
-	Size    int // bytes
+	Late    bool // it arrived after all: an earlier message told it was lost
+	Probe   bool // it was sent to probe
+	Size    int  // bytes
 }
 
 // Usage is what the delay says about the path.
@@ -48,8 +50,9 @@ const (
 	provedHeadroom  = 1.5
 	provedOffset    = 10_000
 
-	lossFree = 0.02
-	lossHigh = 0.10
+	// Of receivers that only report loss.
+	reportFree = 0.02
+	reportHigh = 0.10
 )
 
 // Estimator holds the estimate for one receiver.
@@ -57,7 +60,10 @@ type Estimator struct {
 	cfg Config
 
 	delay *detector
+	queue queue
 	flow  flow
+	loss  lossModel
+	probe prober
 
 	byDelay, byLoss float64
 	remb            int64 // the receiver's own word, 0 if it gave none
@@ -68,10 +74,7 @@ type Estimator struct {
 	lastChange time.Time
 	lastLoss   time.Time
 	overuse    time.Time // begin of the present overuse, zero if there is none
-
-	lossPackets, lossLost int
-	loss                  float64
-	lossSince             time.Time
+	lost       float64   // share of packets, lately
 }
 
 // New returns an estimator that knows nothing yet.
@@ -102,18 +105,33 @@ func (e *Estimator) Feedback(packets []Packet, now time.Time) {
 		return
 	}
 	e.feedback = true
-	usage := e.delay.state
+	judged := false
 	for _, p := range packets {
-		e.lossPackets++
-		if p.Lost {
-			e.lossLost++
-			continue
+		judged = e.loss.add(p) || judged
+		if !p.Lost {
+			e.delay.packet(p)
+			e.queue.add(p)
 		}
-		usage = e.delay.packet(p)
 	}
 	e.flow.add(packets)
-	e.control(usage, now)
-	e.settleLoss(now)
+	e.control(e.usage(), now)
+	if judged {
+		e.settleLoss(now)
+	}
+	e.settleProbe(now)
+}
+
+// usage is what the delay says. That it grows means nothing while there is no queue: then
+// the receiver's machine was busy.
+func (e *Estimator) usage() Usage {
+	standing := e.queue.standing()
+	switch {
+	case standing >= chokesFrom && e.delay.state == Normal:
+		return Overuse
+	case standing < standsFrom && e.delay.state == Overuse:
+		return Normal
+	}
+	return e.delay.state
 }
 
 // Report takes in the loss and round trip time of a receiver report. The loss is
@@ -123,7 +141,7 @@ func (e *Estimator) Report(loss float64, rtt time.Duration, now time.Time) {
 		e.rtt = rtt
 	}
 	if !e.feedback {
-		e.lossBased(math.Max(0, math.Min(loss, 1)), now)
+		e.reported(math.Max(0, math.Min(loss, 1)), now)
 	}
 }
 
@@ -149,6 +167,7 @@ func (e *Estimator) control(usage Usage, now time.Time) {
 		if e.lastChange.IsZero() || since >= max(e.rtt, decreasePause) || e.overuse.Equal(now) {
 			e.decrease(now)
 			e.lastChange = now
+			e.probe.steppedBack(now)
 		}
 	case Underuse:
 		e.overuse = time.Time{}
@@ -189,31 +208,41 @@ func (e *Estimator) increase(since time.Duration) {
 	e.byDelay = math.Min(math.Min(next, limit), float64(e.cfg.Max))
 }
 
-// settleLoss judges the loss of the last half second of feedback.
+// settleLoss moves the loss-based estimate after an observation.
 func (e *Estimator) settleLoss(now time.Time) {
-	if e.lossSince.IsZero() {
-		e.lossSince = now
-	}
-	if now.Sub(e.lossSince) < 500*time.Millisecond || e.lossPackets < 20 {
+	since := e.sinceLoss(now)
+	e.lost = e.loss.loss()
+	if limit := e.loss.limit(); limit < e.byLoss {
+		if limit < float64(e.Bitrate()) {
+			e.probe.steppedBack(now)
+		}
+		e.byLoss = math.Max(limit, float64(e.cfg.Min))
 		return
 	}
-	e.lossBased(float64(e.lossLost)/float64(e.lossPackets), now)
-	e.lossPackets, e.lossLost, e.lossSince = 0, 0, now
+	e.relax(since)
 }
 
-func (e *Estimator) lossBased(loss float64, now time.Time) {
-	since := min(now.Sub(e.lastLoss), time.Second)
-	e.lastLoss, e.loss = now, loss
+// reported is the same for receivers that tell nothing but the share they lost.
+func (e *Estimator) reported(loss float64, now time.Time) {
+	since := e.sinceLoss(now)
+	e.lost = loss
 	switch {
-	case loss > lossHigh:
-		e.byLoss = math.Min(e.byLoss, float64(e.Bitrate())) * (1 - 0.5*loss)
-		if proved := e.flow.arrivalRate(); proved > 0 {
-			e.byLoss = math.Max(e.byLoss, proved*decreaseFactor)
-		}
-		e.byLoss = math.Max(e.byLoss, float64(e.cfg.Min))
-	case loss < lossFree:
-		e.byLoss = math.Min(e.byLoss*math.Pow(growthPerSecond, since.Seconds())+1000, float64(e.cfg.Max))
+	case loss > reportHigh:
+		e.byLoss = math.Max(float64(e.Bitrate())*(1-0.5*loss), float64(e.cfg.Min))
+	case loss < reportFree:
+		e.relax(since)
 	}
+}
+
+func (e *Estimator) sinceLoss(now time.Time) time.Duration {
+	since := min(now.Sub(e.lastLoss), time.Second)
+	e.lastLoss = now
+	return since
+}
+
+// relax lets the loss-based estimate grow.
+func (e *Estimator) relax(since time.Duration) {
+	e.byLoss = math.Min(e.byLoss*math.Pow(growthPerSecond, since.Seconds())+1000, float64(e.cfg.Max))
 }
 
 // Snapshot is the state of an estimator, for debugging output.
@@ -224,6 +253,7 @@ type Snapshot struct {
 	REMB    int64   `json:"remb,omitempty"`
 	Proved  int64   `json:"arrival_rate"`
 	Lost    float64 `json:"loss"`
+	Queue   float64 `json:"queue_ms"`
 	Usage   string  `json:"usage"`
 	RTT     float64 `json:"rtt_ms"`
 }
@@ -232,7 +262,8 @@ type Snapshot struct {
 func (e *Estimator) Snapshot() Snapshot {
 	return Snapshot{
 		Bitrate: e.Bitrate(), Delay: int64(e.byDelay), Loss: int64(e.byLoss), REMB: e.remb,
-		Proved: int64(e.flow.arrivalRate()), Lost: e.loss, Usage: e.delay.state.String(),
-		RTT: float64(e.rtt) / float64(time.Millisecond),
+		Proved: int64(e.flow.arrivalRate()), Lost: e.lost, Usage: e.usage().String(),
+		Queue: ms(e.queue.standing()),
+		RTT:   float64(e.rtt) / float64(time.Millisecond),
 	}
 }

@@ -17,19 +17,33 @@ type flow struct {
 
 func (f *flow) add(packets []Packet) {
 	for _, p := range packets {
+		if p.Late {
+			f.correct(p)
+			continue
+		}
 		// A receiver's clock that jumps back makes older arrivals meaningless.
 		if n := len(f.packets); n > 0 && !p.Lost && p.Arrived < f.packets[n-1].Arrived-time.Second {
 			f.packets = f.packets[:0]
 		}
 		f.packets = append(f.packets, p)
 	}
-	newest := f.packets[len(f.packets)-1].Sent
+	newest := f.newest()
 	drop := 0
 	for drop < len(f.packets) && newest.Sub(f.packets[drop].Sent) > flowWindow {
 		drop++
 	}
 	drop = max(drop, len(f.packets)-flowLimit)
 	f.packets = append(f.packets[:0], f.packets[drop:]...)
+}
+
+// correct takes a packet for arrived that was reported as lost.
+func (f *flow) correct(p Packet) {
+	for i := range f.packets {
+		if q := &f.packets[i]; q.Lost && q.Sent.Equal(p.Sent) && q.Size == p.Size {
+			*q = p
+			return
+		}
+	}
 }
 
 // spans returns the bytes and the time from the first to the last, once as sent
@@ -65,6 +79,37 @@ func (f *flow) arrivalRate() float64 {
 	}
 	// Sparse traffic is measured over the window it was sparse in.
 	return float64(bytes*8) / math.Max(span.Seconds(), flowWindow.Seconds()/2)
+}
+
+// newest is when the last packet known of was sent.
+func (f *flow) newest() time.Time {
+	if len(f.packets) == 0 {
+		return time.Time{}
+	}
+	return f.packets[len(f.packets)-1].Sent
+}
+
+// rates returns how fast everything was sent from the first to the last probing packet
+// after a moment, and how fast it arrived; false if too little is known.
+func (f *flow) rates(after time.Time) (sent, arrived float64, ok bool) {
+	first, last := -1, -1
+	for i, p := range f.packets {
+		if p.Probe && !p.Sent.Before(after) {
+			if first < 0 {
+				first = i
+			}
+			last = i
+		}
+	}
+	if last-first+1 < probePackets || first < 0 {
+		return 0, 0, false
+	}
+	part := flow{packets: f.packets[first : last+1]}
+	sentBytes, arrivedBytes, sending, arriving := part.spans()
+	if sending < probeSpan || arrivedBytes == 0 {
+		return 0, 0, false
+	}
+	return float64(sentBytes*8) / sending.Seconds(), float64(arrivedBytes*8) / max(arriving, sending/2).Seconds(), true
 }
 
 // squeezed tells whether packets arrive markedly slower than they were sent.

@@ -114,8 +114,9 @@ type PacketResult struct {
 	Arrived time.Duration
 	// Size in bytes of the RTP packet.
 	Size int
-	// Probe says that the packet was padding or a retransmission sent to probe.
-	Probe bool
+	// Probe says that the packet was padding or a retransmission sent to probe, Late that it
+	// arrived after it had been reported as not received.
+	Probe, Late bool
 }
 
 // Level is one audio level read from a packet: 0 is silence, 127 the loudest.

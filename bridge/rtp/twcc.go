@@ -206,8 +206,8 @@ type sentRecord struct {
 	at   int64
 	size uint16
 	seq  uint16
-	// open: sent and not yet reported as received.
-	open, probe bool
+	// open: sent and not yet reported as received; lost: reported as lost.
+	open, lost, probe bool
 }
 
 func (h *twccSender) next(now int64, size int, probe bool) uint16 {
@@ -235,14 +235,19 @@ func (s *Shard) feedback(e *Endpoint, body []byte) {
 			return
 		}
 		at := time.Duration(-1)
-		if received {
+		switch {
+		case received:
 			r.open = false
 			at = time.Duration(arrived) * time.Microsecond
+		case r.lost:
+			return
+		default:
+			r.lost = true
 		}
 		if results == nil {
 			results = make([]PacketResult, 0, 64)
 		}
-		results = append(results, PacketResult{Sent: s.at(r.at), Arrived: at, Size: int(r.size), Probe: r.probe})
+		results = append(results, PacketResult{Sent: s.at(r.at), Arrived: at, Size: int(r.size), Probe: r.probe, Late: received && r.lost})
 	})
 	if ok && len(results) > 0 {
 		s.event(e, Event{Kind: EventFeedback, Packets: results})
