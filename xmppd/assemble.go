@@ -244,6 +244,9 @@ func (s *Server) roomHosts(ctx context.Context, verifier *jwtauth.Verifier) erro
 		return err
 	}
 	context.AfterFunc(s.base, s.rules.Close)
+	if err := s.guardFocus(); err != nil {
+		return err
+	}
 	brewery, err := s.roomHost(ctx, s.cfg.BreweryDomain, s.cfg.Brewery)
 	if err != nil {
 		return err

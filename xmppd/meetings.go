@@ -33,6 +33,20 @@ func (f verifierFunc) Verify(ctx context.Context, token string, now time.Time) (
 	return f(ctx, token, now)
 }
 
+// guardFocus has conference requests ask the rules of meetings first.
+func (s *Server) guardFocus() error {
+	domain := s.rules.FocusDomain()
+	focus := s.router.Host(domain)
+	if focus == nil {
+		if s.cfg.Meeting.Reservations.URL != "" {
+			return fmt.Errorf("meeting.reservations: the focus %s is neither among components nor client_proxies", domain)
+		}
+		return nil
+	}
+	s.router.Remove(domain, focus)
+	return s.router.Add(domain, s.rules.FocusGate(focus))
+}
+
 // newVerifier makes the one that checks tokens, with keys that may have to be fetched.
 func (s *Server) newVerifier() (*jwtauth.Verifier, error) {
 	v, err := jwtauth.NewVerifier(s.cfg.Token, jwtauth.ReportFetches(s.keysFetched))

@@ -75,6 +75,8 @@ type Config struct {
 	CloseRoomTimeout time.Duration `yaml:"close_room_timeout"`
 	// Statistics are told when CloseRoom has ended a room.
 	Statistics StatisticsConfig `yaml:"statistics"`
+	// Reservations asks another server whether and how long a meeting may be held.
+	Reservations ReservationConfig `yaml:"reservations"`
 	// HTTP is what the server tells and does by HTTP.
 	HTTP HTTPConfig `yaml:"http"`
 	// TranscriberPrefixes are how addresses begin from which subtitles are accepted.
@@ -98,6 +100,7 @@ func DefaultConfig() Config {
 		Identity:          true,
 		LobbyNeedsName:    true,
 		HTTP:              HTTPConfig{InfoNeedsToken: true, System: system},
+		Reservations:      defaultReservations(),
 		HostsModerate:     true,
 		ModeratorsLobby:   true,
 		CloseRoomTimeout:  20 * time.Second,
@@ -142,6 +145,12 @@ func (c Config) Validate() error {
 		return fmt.Errorf("close_room_timeout: %s is not between 1s and 1h", c.CloseRoomTimeout)
 	case (c.WaitForHost || c.TokenModeration && c.ModeratorsLobby) && !c.Services.Lobby:
 		return fmt.Errorf("services.lobby: is needed by wait_for_host and moderators_lobby")
+	}
+	if err := c.Reservations.validate(); err != nil {
+		return fmt.Errorf("reservations.%w", err)
+	}
+	if c.Reservations.Lobby && !c.Services.Lobby {
+		return fmt.Errorf("services.lobby: is needed by reservations.lobby")
 	}
 	if c.HTTP.hasSystem() {
 		if err := c.HTTP.System.Validate(); err != nil {

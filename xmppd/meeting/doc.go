@@ -10,7 +10,8 @@
 // Beside it the services of xmpp.md chapter 6, each a desk: a domain of its own,
 // announced by the main domain, that occupants write to and that answers from its
 // own address. Lobbies and breakout rooms are rooms of further hosts, with rules of
-// their own. Visitors, Rayo and Jibri filters, and reservations are left out.
+// their own. In front of the focus's domain stands the gate that asks another server for
+// reservations. Visitors and federated rooms are left out.
 //
 // The rules keep their state in the room (muc.Room.Value, stateOf), so it belongs to
 // the room's goroutine and ends with the room. Only what rooms know of each other

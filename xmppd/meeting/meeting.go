@@ -3,6 +3,7 @@ package meeting
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,9 @@ type Rules struct {
 	cancel     context.CancelFunc
 	background sync.WaitGroup
 	reports    chan struct{} // a token for each report under way
+	web        *http.Client  // of what is asked by HTTP
+
+	reservations *reservations // nil unless switched on
 
 	// The services that others of them need; nil where they are switched off.
 	metadata, breakoutDesk  *desk
@@ -53,7 +57,7 @@ func Install(host *muc.Host, cfg Config, verifier *jwtauth.Verifier, log *logrus
 		return nil, fmt.Errorf("meetings: %w", err)
 	}
 	m := &Rules{cfg: cfg, host: host, verifier: verifier, rt: host.Router(), focus: stanza.MustAddr(cfg.focusAddr()), log: log,
-		where: &whereabouts{rooms: make(map[stanza.Addr][]*muc.Room)}, reports: make(chan struct{}, maxReports)}
+		where: &whereabouts{rooms: make(map[stanza.Addr][]*muc.Room)}, reports: make(chan struct{}, maxReports), web: &http.Client{}}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	if err := m.installRooms(); err != nil {
 		return nil, err
@@ -77,6 +81,7 @@ func Install(host *muc.Host, cfg Config, verifier *jwtauth.Verifier, log *logrus
 	m.installWaitForHost(h)
 	m.installTokenModeration(h)
 	m.installCloseRoom(h)
+	m.installReservations(h)
 	if err := m.installServices(); err != nil {
 		m.Close()
 		return nil, err
@@ -99,11 +104,16 @@ func (m *Rules) Hosts() []*muc.Host {
 // called twice.
 func (m *Rules) Close() {
 	m.cancel()
+	m.reservations.close()
 	m.background.Wait()
+	m.web.CloseIdleConnections()
 	for _, h := range m.Hosts() {
 		h.Close()
 	}
 }
+
+// FocusDomain is where conference requests go.
+func (m *Rules) FocusDomain() string { return m.focus.Domain() }
 
 // Stats are the numbers of the rules. It may be called from any goroutine.
 func (m *Rules) Stats() Stats {
@@ -128,7 +138,9 @@ func account(s *router.Session) bool {
 // healthPrefix begins the names of rooms in which a focus tests itself.
 const healthPrefix = "__jicofo-health-check"
 
-func isHealthRoom(r *muc.Room) bool { return strings.HasPrefix(r.Addr().Local(), healthPrefix) }
+func isHealthRoom(r *muc.Room) bool { return isHealthNode(r.Addr().Local()) }
+
+func isHealthNode(node string) bool { return strings.HasPrefix(node, healthPrefix) }
 
 // hasFocus says that the focus is in the room.
 func (m *Rules) hasFocus(r *muc.Room) bool { return r.Occupant(m.cfg.FocusNick) != nil }

@@ -49,6 +49,12 @@ func (r *Room) open() {
 	}
 }
 
+// Locate is the name under which the host keeps a room, and the address people know it
+// by; false for an address that is none of a room here.
+func (h *Host) Locate(room stanza.Addr) (node string, addr stanza.Addr, ok bool) {
+	return h.locate(room)
+}
+
 // Wire is the address under which people know a room that is named by an address
 // of this host: rooms of tenants have a domain of their own.
 func (h *Host) Wire(room stanza.Addr) stanza.Addr {

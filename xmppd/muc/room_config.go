@@ -465,6 +465,13 @@ func (r *Room) SetPassword(password string) {
 	r.setConfig(c)
 }
 
+// SetMaxOccupants says how many may be inside; 0 is any number.
+func (r *Room) SetMaxOccupants(n int) {
+	c := r.config
+	c.maxUsers = n
+	r.setConfig(c)
+}
+
 // SetPersistent keeps the room when it is empty, or lets it go again. One that its
 // owner has made persistent stays.
 func (r *Room) SetPersistent(on bool) {
