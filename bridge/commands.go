@@ -14,6 +14,7 @@ func (s *Service) Commands() []admin.Command {
 	return []admin.Command{
 		{Name: "bridge status", Help: "what the bridge carries now", Run: s.runStatus},
 		{Name: "bridge show", Usage: "[CONFERENCE]", Help: "conferences of the bridge, or the whole state of one, as JSON", Run: s.runShow},
+		{Name: "bridge shutdown", Usage: "graceful|now", Help: "end the bridge when its conferences are over, or move them and end it", Run: s.runShutdown},
 		{Name: "bridge drain", Usage: "on|off", Help: "ask the focus to choose other bridges, or to choose this one again", Run: s.runDrain},
 	}
 }
@@ -50,6 +51,15 @@ func (s *Service) runShow(_ context.Context, args []string, _ io.Reader, out io.
 		return fmt.Errorf("there is no conference %s", args[0])
 	}
 	return admin.Usagef("bridge show takes at most one conference")
+}
+
+func (s *Service) runShutdown(_ context.Context, args []string, _ io.Reader, out io.Writer) error {
+	if len(args) != 1 || (args[0] != "graceful" && args[0] != "now") {
+		return admin.Usagef("bridge shutdown graceful|now")
+	}
+	s.Shutdown(args[0] == "graceful")
+	_, err := fmt.Fprintf(out, "%d participants are still here\n", s.endpointCount())
+	return err
 }
 
 func (s *Service) runDrain(_ context.Context, args []string, _ io.Reader, out io.Writer) error {

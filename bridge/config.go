@@ -128,6 +128,10 @@ type Config struct {
 	StatsInterval time.Duration `yaml:"stats_interval"`
 	// RequireValidAddress makes a bridge without a public address unhealthy.
 	RequireValidAddress bool `yaml:"require_valid_address"`
+	// Load says how the load is measured and what is done when there is too much.
+	Load LoadConfig `yaml:"load"`
+	// Shutdown says how the bridge goes when it is told to.
+	Shutdown ShutdownConfig `yaml:"shutdown"`
 	// InitialDrain starts the bridge drained: it serves, but asks not to be chosen.
 	InitialDrain bool `yaml:"initial_drain"`
 	// Video, Audio, Bandwidth and Inactivity tune what clients get.
@@ -154,6 +158,8 @@ func DefaultConfig() Config {
 		},
 		SCTP:          true,
 		StatsInterval: 5 * time.Second,
+		Load:          defaultLoad(),
+		Shutdown:      ShutdownConfig{Limit: 24 * time.Hour, Delay: time.Minute},
 		Video: VideoConfig{
 			InitialMaxHeight: 0, DefaultMaxHeight: 180, OnStageHeight: 360, OnStageFPS: 30,
 			Oversend: true, MaxOversend: 500_000, LastN: -1, SSRCLimit: 50,
@@ -212,7 +218,12 @@ func (c Config) Validate() error {
 	case c.Bandwidth.Min < 1 || c.Bandwidth.Initial < c.Bandwidth.Min || c.Bandwidth.Max < c.Bandwidth.Initial:
 		return errors.New("bandwidth: min, initial and max must be positive and ascend")
 	}
-	return c.Inactivity.validate()
+	for _, err := range []error{c.Load.validate(), c.Shutdown.validate(), c.Inactivity.validate()} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c InactivityConfig) validate() error {

@@ -10,6 +10,9 @@ import (
 )
 
 // privateRoutes are the addresses of the operator's HTTP server.
+//
+// Nobody logs in there: who reaches the address may do everything. Pages that a browser on
+// the same machine shows must not, so requests that change something are refused to them.
 func (s *Service) privateRoutes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /about/health", s.serveHealth)
@@ -22,10 +25,24 @@ func (s *Service) privateRoutes() http.Handler {
 	})
 	mux.HandleFunc("POST /colibri/drain/enable", func(http.ResponseWriter, *http.Request) { s.Drain(true) })
 	mux.HandleFunc("POST /colibri/drain/disable", func(http.ResponseWriter, *http.Request) { s.Drain(false) })
+	if s.cfg.Shutdown.REST {
+		mux.HandleFunc("POST /colibri/shutdown", s.serveShutdown)
+	}
+	mux.HandleFunc("POST /colibri/muc-client/add", s.serveAddClient)
+	mux.HandleFunc("POST /colibri/muc-client/remove", s.serveRemoveClient)
+	mux.HandleFunc("GET /colibri/muc-client/list", s.serveClients)
+	mux.HandleFunc("GET /metrics", s.serveMetrics)
 	mux.HandleFunc("GET /debug", s.serveDebug)
+	mux.HandleFunc("GET /debug/stats/jvb/transit-stats", s.serveTransit)
 	mux.HandleFunc("GET /debug/{conference}", s.serveDebugConference)
 	mux.HandleFunc("GET /debug/{conference}/{endpoint}", s.serveDebugEndpoint)
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Header.Get("Origin") != "" {
+			http.Error(w, "not for pages", http.StatusForbidden)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // Drain asks the focus to choose other bridges, or to choose this one again. What runs
@@ -36,6 +53,24 @@ func (s *Service) Drain(on bool) {
 		s.announce()
 	}
 }
+
+// serveShutdown starts the way out: {"graceful-shutdown": true}, or false for at once.
+func (s *Service) serveShutdown(w http.ResponseWriter, r *http.Request) {
+	var ask struct {
+		Graceful *bool `json:"graceful-shutdown"`
+	}
+	if !decodeBody(w, r, &ask) {
+		return
+	}
+	if ask.Graceful == nil {
+		http.Error(w, "graceful-shutdown must be true or false", http.StatusBadRequest)
+		return
+	}
+	s.Shutdown(*ask.Graceful)
+}
+
+// maxBody bounds what a request to the private address may carry.
+const maxBody = 64 << 10
 
 func (s *Service) serveHealth(w http.ResponseWriter, _ *http.Request) {
 	if err := s.Healthy(); err != nil {
@@ -64,17 +99,18 @@ type debugLoad struct {
 	State   string  `json:"state"`
 	Stress  float64 `json:"stress"`
 	Reducer bool    `json:"reducer_enabled"`
+	LastN   int     `json:"last_n"`
 }
 
 func (s *Service) serveDebug(w http.ResponseWriter, r *http.Request) {
 	full := r.URL.Query().Get("full") == "true"
 	state := debugState{
-		Time: time.Now().UTC(), ShutdownState: "RUNNING", Drain: s.drain.Load(),
-		Load:        debugLoad{State: "NOT_OVERLOADED", Stress: round(s.stats.rates().stress)},
+		Time: time.Now().UTC(), ShutdownState: s.shutdown.now().String(), Drain: s.drain.Load(),
+		Load: debugLoad{
+			State: "NOT_OVERLOADED", Stress: round(s.stats.rates().stress), Reducer: s.cfg.Load.Reduce,
+			LastN: int(s.reduced.Load()),
+		},
 		Conferences: make(map[string]conference.View),
-	}
-	if s.conferences.Stopping() {
-		state.ShutdownState = "GRACEFUL_SHUTDOWN"
 	}
 	if state.Load.Stress >= 1 {
 		state.Load.State = "OVERLOADED"
@@ -119,6 +155,21 @@ func (s *Service) serveDebugEndpoint(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	http.Error(w, "no such endpoint", http.StatusNotFound)
+}
+
+// serveTransit shows how long packets take through the bridge.
+func (s *Service) serveTransit(w http.ResponseWriter, _ *http.Request) {
+	h := s.network.shard.Stats().Transit
+	buckets := make(map[string]uint64)
+	for i, n := range h {
+		if n > 0 {
+			buckets["<= "+h.Bound(i).String()] = n
+		}
+	}
+	ms := func(q float64) float64 { return float64(h.Quantile(q)) / float64(time.Millisecond) }
+	writeJSON(w, map[string]any{"e2e_packet_delay": map[string]any{"rtp": map[string]any{
+		"count": h.Count(), "p50_ms": ms(0.5), "p99_ms": ms(0.99), "p999_ms": ms(0.999), "buckets": buckets,
+	}}})
 }
 
 func writeJSON(w http.ResponseWriter, v any) {

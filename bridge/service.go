@@ -53,12 +53,16 @@ type Service struct {
 	channels    *channel.Server
 	conferences *conference.Set
 	handler     *signal.Handler
-	connections []*connection
+	connections connections
+	random      string // what makes our names unique
 	stats       *collector
 	private     http.Handler
 
-	ready chan struct{}
-	drain atomic.Bool
+	ready    chan struct{}
+	drain    atomic.Bool
+	shutdown *shutdown
+	reducer  *reducer     // of the goroutine of publish
+	reduced  atomic.Int32 // the limit it has set, for others to read
 
 	wg sync.WaitGroup // what Run started
 
@@ -85,9 +89,12 @@ func New(cfg Config, log *logrus.Entry, opts Options) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, log: log, opts: opts, transport: t,
-		ready: make(chan struct{}), servers: make(map[*http.Server]struct{}),
+		random: random, ready: make(chan struct{}), servers: make(map[*http.Server]struct{}),
 	}
 	s.drain.Store(cfg.InitialDrain)
+	s.shutdown = newShutdown(cfg.Shutdown, s.endpointCount, s.lifeChanged)
+	s.reducer = newReducer(cfg.Load)
+	s.reduced.Store(allocate.Unlimited)
 	s.network = newNetwork(t, cfg.PacketPath)
 	s.channels = channel.NewServer(s.channelConfig(), log)
 	s.conferences = conference.NewSet(cfg.conference(), s.network, s.channels, log)
@@ -97,7 +104,8 @@ func New(cfg Config, log *logrus.Entry, opts Options) (*Service, error) {
 		if err != nil {
 			return nil, fmt.Errorf("xmpp[%d].%w", i, err)
 		}
-		s.connections = append(s.connections, c)
+		c.id = fmt.Sprintf("xmpp%d", i)
+		s.connections.list = append(s.connections.list, c)
 	}
 	s.stats = newCollector(s)
 	if opts.Metrics != nil {
@@ -125,7 +133,7 @@ func (c Config) conference() conference.Config {
 			MaxVideo: allocate.Unlimited, AssumedBandwidth: c.Bandwidth.AssumedLimit,
 		},
 		InitialMaxHeight: v.InitialMaxHeight, DefaultMaxHeight: v.DefaultMaxHeight,
-		LastN: v.LastN, SSRCLimit: v.SSRCLimit,
+		LastN: v.LastN, LastNOf: c.Load.lastNOf, SSRCLimit: v.SSRCLimit,
 		Trust:     c.Bandwidth.Trust,
 		Bandwidth: estimate.Config{Initial: c.Bandwidth.Initial, Min: c.Bandwidth.Min, Max: c.Bandwidth.Max},
 		SCTP:      c.SCTP,
@@ -139,8 +147,8 @@ func (c Config) conference() conference.Config {
 	}
 }
 
-// Run binds the sockets and serves until ctx is done; then it tells everybody and
-// closes. A port that is taken is an error at once.
+// Run binds the sockets and serves until ctx is done, or Shutdown was called and carried
+// out; then it tells everybody and closes. A port that is taken is an error at once.
 func (s *Service) Run(ctx context.Context) error {
 	listeners, err := s.listen()
 	if err != nil {
@@ -158,21 +166,36 @@ func (s *Service) Run(ctx context.Context) error {
 	for l, h := range listeners {
 		s.wg.Go(func() { _ = s.serve(l, h) })
 	}
-	for _, c := range s.connections {
-		s.wg.Go(func() { _ = c.client.Run(control) })
-	}
+	s.connections.run(control, &s.wg)
 	s.wg.Go(func() { s.publish(control) })
 	close(s.ready)
 	s.log.WithField(logx.Name, s.cfg.WebSocket.ServerID).Info("bridge is up")
 
-	<-ctx.Done()
+	gone := s.shutdown.run(ctx)
+	if !gone {
+		s.linger()
+	}
 	s.stop()
 	stopControl()
 	s.wg.Wait()
 	stopMedia()
 	s.network.transport.Wake()
 	mediaWork.Wait()
-	return s.transport.Close()
+	err = s.transport.Close()
+	if gone && err == nil {
+		err = ErrShutdown
+	}
+	return err
+}
+
+// linger lets conferences end by themselves before the bridge is stopped from outside.
+func (s *Service) linger() {
+	if s.cfg.Shutdown.OnSignal == 0 {
+		return
+	}
+	s.conferences.Stop()
+	s.shutdown.enter(gracefulShutdown)
+	s.shutdown.wait(context.Background(), s.cfg.Shutdown.OnSignal, s.cfg.Shutdown.MinEndpoints, s.shutdown.askForced)
 }
 
 // listen binds everything; the error names the address and the key.
@@ -235,7 +258,7 @@ func (s *Service) stop() {
 	defer cancel()
 	s.conferences.Stop()
 	var leaving sync.WaitGroup
-	for _, c := range s.connections {
+	for _, c := range s.connections.all() {
 		leaving.Go(func() { c.leave(ctx) })
 	}
 	leaving.Wait()
@@ -272,7 +295,7 @@ func (s *Service) ServeHTTP(l net.Listener) error { return s.serve(l, s.HTTPHand
 
 // Connected tells whether the bridge is logged in to every XMPP server, and in its rooms.
 func (s *Service) Connected() bool {
-	for _, c := range s.connections {
+	for _, c := range s.connections.all() {
 		if !c.up() {
 			return false
 		}

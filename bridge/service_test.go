@@ -3,6 +3,7 @@ package bridge
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -28,6 +29,13 @@ func TestConfigErrorsNameTheKey(t *testing.T) {
 		"stats_interval:":          func(c *Config) { c.StatsInterval = 0 },
 		"bandwidth:":               func(c *Config) { c.Bandwidth.Min = 0 },
 		"video.ssrc_limit:":        func(c *Config) { c.Video.SSRCLimit = 0 },
+		"load.cpu_limit:":          func(c *Config) { c.Load.CPULimit = 0 },
+		"load.packet_limit:":       func(c *Config) { c.Load.PacketLimit = -1 },
+		"load.reduce_above:":       func(c *Config) { c.Load.ReduceBelow = 0.99 },
+		"load.reduce_after:":       func(c *Config) { c.Load.ReducePause = 0 },
+		"load.last_n_limits[0]:":   func(c *Config) { c.Load.LastNLimits = []LastNLimit{{}} },
+		"shutdown.limit:":          func(c *Config) { c.Shutdown.Limit = -1 },
+		"shutdown.delay:":          func(c *Config) { c.Shutdown.Delay = -1 },
 		"audio.loudest:":           func(c *Config) { c.Audio.Loudest = -1 },
 		"audio.energy_expire:":     func(c *Config) { c.Audio.EnergyExpire = 0 },
 		"audio.energy_alpha:":      func(c *Config) { c.Audio.EnergyAlpha = 101 },
@@ -101,6 +109,38 @@ func TestPrivateRoutes(t *testing.T) {
 	}
 }
 
+// TestShutdownOverREST: refused unless switched on, strict, and the end of an empty bridge.
+func TestShutdownOverREST(t *testing.T) {
+	cfg := testConfig()
+	cfg.Shutdown.REST = true
+	s, err := New(cfg, logx.Discard(), Options{Dial: noDial})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Run(t.Context()) }()
+	<-s.Ready()
+	post := func(body string) int {
+		w := httptest.NewRecorder()
+		s.PrivateHandler().ServeHTTP(w, httptest.NewRequest("POST", "/colibri/shutdown", strings.NewReader(body)))
+		return w.Code
+	}
+	for _, bad := range []string{"", "{}", "no", `{"graceful-shutdown":1}`, strings.Repeat(" ", 1<<20)} {
+		if code := post(bad); code != 400 {
+			t.Errorf("%.20q: %d", bad, code)
+		}
+	}
+	if code := post(`{"graceful-shutdown": true}`); code != 200 {
+		t.Errorf("answered %d", code)
+	}
+	if err := await(t, "the end", done); !errors.Is(err, ErrShutdown) {
+		t.Errorf("ended with %v", err)
+	}
+	if w := s.shutdown.now(); w != shuttingDown {
+		t.Errorf("ended in %v", w)
+	}
+}
+
 func TestHealthWantsAPublicAddress(t *testing.T) {
 	h := newHall(t, func(c *Config) { c.RequireValidAddress = true })
 	if err := h.service.Healthy(); err == nil {
@@ -119,10 +159,7 @@ func TestCommandsAndMetrics(t *testing.T) {
 	}
 	for _, c := range s.Commands() {
 		var out bytes.Buffer
-		args := []string{}
-		if c.Name == "bridge drain" {
-			args = []string{"on"}
-		}
+		args := map[string][]string{"bridge drain": {"on"}, "bridge shutdown": {"graceful"}}[c.Name]
 		if err := c.Run(t.Context(), args, nil, &out); err != nil {
 			t.Errorf("%s: %v", c.Name, err)
 		}

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"parley/bridge/conference"
 	"parley/bridge/rtp"
 	"parley/bridge/transport"
@@ -15,18 +17,15 @@ import (
 	"parley/internal/wire/colibri"
 )
 
-// Load is the share of the machine's processors the process used, as part of the
-// loadLimit that counts as full.
 const (
-	loadLimit       = 0.9
-	stressJump      = 0.1 // a change of the load the focus hears of at once
-	sampleInterval  = time.Second
-	participantLoad = 0.01
+	stressJump     = 0.1 // a change of the load the focus hears of at once
+	sampleInterval = time.Second
 )
 
 // collector turns the bridge's counters into statistics.
 type collector struct {
-	s *Service
+	s           *Service
+	participant participantLoad // of the goroutine that samples
 
 	mu   sync.Mutex // guards what follows
 	last sample
@@ -38,21 +37,43 @@ type sample struct {
 	at      time.Time
 	cpu     time.Duration
 	network transport.Stats
+	// busy and total are those of the whole machine, told says whether they are known.
+	busy, total time.Duration
+	told        bool
 }
 
 // rates are per second, over the time between two samples.
 type rates struct {
 	bitsDown, bitsUp, packetsDown, packetsUp float64
-	stress                                   float64
+	stress, participant                      float64
+	used                                     usage
 }
 
 func newCollector(s *Service) *collector {
-	return &collector{s: s, last: sample{at: time.Now(), cpu: processorTime()}}
+	return &collector{s: s, last: takeSample(transport.Stats{}), rate: rates{participant: defaultParticipant}}
+}
+
+func takeSample(n transport.Stats) sample {
+	now := sample{at: time.Now(), cpu: processorTime(), network: n}
+	now.busy, now.total, now.told = machineTime()
+	return now
+}
+
+// usageSince is what was used between two samples.
+func (now sample) usageSince(last sample, path float64) usage {
+	wall := now.at.Sub(last.at).Seconds()
+	u := usage{machine: -1, process: processors(now.cpu-last.cpu, wall), path: path}
+	if total := now.total - last.total; now.told && last.told && total > 0 {
+		u.machine = float64(now.busy-last.busy) / float64(total)
+	}
+	return u
 }
 
 // sample measures the load and the rates since the last call.
 func (c *collector) sample() rates {
-	now := sample{at: time.Now(), cpu: processorTime(), network: c.s.transport.Stats()}
+	now := takeSample(c.s.transport.Stats())
+	endpoints := c.s.endpointCount()
+	path := c.s.network.shard.Stats().Busy
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if d := now.at.Sub(c.last.at).Seconds(); d > 0 {
@@ -62,8 +83,12 @@ func (c *collector) sample() rates {
 			bitsUp:      float64(now.network.BytesSent-before.BytesSent) * 8 / d,
 			packetsDown: float64(now.network.DatagramsReceived-before.DatagramsReceived) / d,
 			packetsUp:   float64(now.network.DatagramsSent-before.DatagramsSent) / d,
-			stress:      (now.cpu - c.last.cpu).Seconds() / d / float64(runtime.GOMAXPROCS(0)) / loadLimit,
+			used:        now.usageSince(c.last, path),
 		}
+		load, u := c.s.cfg.Load, &c.rate.used
+		u.packets = c.rate.packetsDown + c.rate.packetsUp
+		c.rate.stress = load.stress(*u)
+		c.rate.participant = c.participant.add(max(u.process, u.path)/load.CPULimit, endpoints)
 		c.last = now
 	}
 	return c.rate
@@ -89,6 +114,7 @@ func (s *Service) publish(ctx context.Context) {
 		case <-ticker.C:
 		}
 		r := s.stats.sample()
+		s.shed(r)
 		if time.Since(published) < s.cfg.StatsInterval && math.Abs(r.stress-stress) <= stressJump {
 			continue
 		}
@@ -97,9 +123,25 @@ func (s *Service) publish(ctx context.Context) {
 	}
 }
 
+// shed takes pictures away while the packet path has no time left.
+func (s *Service) shed(r rates) {
+	forwarded := 0
+	for _, c := range s.conferences.List() {
+		forwarded = max(forwarded, c.Summary().Forwarded)
+	}
+	before := s.reducer.limit
+	limit := s.reducer.next(r.used.path, forwarded, time.Now())
+	if limit == before {
+		return
+	}
+	s.reduced.Store(int32(limit))
+	s.conferences.Reduce(limit)
+	s.log.WithFields(logrus.Fields{"last_n": limit, "busy": round(r.used.path)}).Warn("pictures are limited for the load; -1 is no limit")
+}
+
 // announce sends the statistics to every brewery now.
 func (s *Service) announce() {
-	for _, c := range s.connections {
+	for _, c := range s.connections.all() {
 		for _, r := range c.rooms {
 			if err := r.SetPresence(s.stats.presence()); err != nil {
 				s.log.WithError(err).Debug("statistics not sent")
@@ -148,6 +190,7 @@ func (c *collector) all() []stat {
 	stats := c.state()
 	stats = append(stats, conferenceStats(total, len(list), largest, inactive)...)
 	stats = append(stats, c.totals()...)
+	stats = append(stats, c.relayStats()...)
 	return append(stats, c.xmpp()...)
 }
 
@@ -156,13 +199,13 @@ func (c *collector) state() []stat {
 	stats := []stat{
 		{colibri.StatHealthy, s.Healthy() == nil},
 		{colibri.StatDrain, s.drain.Load()},
-		{colibri.StatGraceful, s.conferences.Stopping()},
-		{colibri.StatShuttingDown, false},
+		{colibri.StatGraceful, s.shutdown.now() == gracefulShutdown},
+		{colibri.StatShuttingDown, s.shutdown.now() == shuttingDown},
 		{colibri.StatVersion, s.opts.Version},
 		{colibri.StatTimestamp, time.Now().UTC().Format("2006-01-02 15:04:05.000")},
 		{colibri.StatColibri2, true},
 		{colibri.StatStress, round(r.stress)},
-		{colibri.StatMeanStress, participantLoad},
+		{colibri.StatMeanStress, round(r.participant)},
 		{"threads", int64(runtime.NumGoroutine())},
 		{"bit_rate_download", int64(r.bitsDown / 1000)},
 		{"bit_rate_upload", int64(r.bitsUp / 1000)},
@@ -210,8 +253,27 @@ func conferenceStats(t conference.Summary, conferences, largest, inactive int) [
 		{"outgoing_loss", out},
 		{"overall_loss", round((in + out) / 2)},
 		{"rtt_aggregate", mean(float64(t.RTTSum)/float64(time.Millisecond), t.RTTCount)},
+		{"endpoints_with_spurious_remb", int64(t.SpuriousREMB)},
+	}
+}
+
+// relayStats lists what goes between bridges.
+func (c *collector) relayStats() []stat {
+	return []stat{
 		{"octo_conferences", int64(0)},
 		{"octo_endpoints", int64(0)},
+		{"octo_receive_bitrate", int64(0)},
+		{"octo_send_bitrate", int64(0)},
+		{"octo_receive_packet_rate", int64(0)},
+		{"octo_send_packet_rate", int64(0)},
+		{"total_relays", int64(0)},
+		{"relays_ice_failed", int64(0)},
+		{"dtls_failed_relays", int64(0)},
+		{"num_relays_no_msg_transport_after_delay", int64(0)},
+		{"total_packets_received_octo", int64(0)},
+		{"total_packets_sent_octo", int64(0)},
+		{"total_bytes_received_octo", int64(0)},
+		{"total_bytes_sent_octo", int64(0)},
 	}
 }
 
@@ -242,6 +304,8 @@ func (c *collector) totals() []stat {
 		{"total_data_channel_messages_sent", num(&w.DataSent)},
 		{"total_colibri_web_socket_messages_received", num(&w.SocketReceived)},
 		{"total_colibri_web_socket_messages_sent", num(&w.SocketSent)},
+		{"total_video_stream_milliseconds_received", num(&m.VideoMilliseconds)},
+		{"tcc_unmatched_feedback", num(&m.Unmatched)},
 		{"total_keyframes_received", num(&m.Keyframes)},
 		{"total_layering_changes_received", num(&m.LayerChanges)},
 		{"total_dominant_speaker_changes", num(&m.SpeakerChanges)},
@@ -252,7 +316,7 @@ func (c *collector) totals() []stat {
 
 func (c *collector) xmpp() []stat {
 	var clients, connected, rooms, joined int64
-	for _, x := range c.s.connections {
+	for _, x := range c.s.connections.all() {
 		clients++
 		if x.client.Connected() {
 			connected++
@@ -330,6 +394,8 @@ func (c *collector) attachPackets(set *metrics.Set) {
 		name, help string
 		value      func(transport.Stats) uint64
 	}{
+		{"datagrams_sent", "Datagrams sent over UDP and TCP.", func(s transport.Stats) uint64 { return s.DatagramsSent }},
+		{"messages_sent", "What the kernel was given for those over UDP; one carries several to one receiver.", func(s transport.Stats) uint64 { return s.MessagesSent }},
 		{"garbage_received", "Datagrams that were none of ours.", func(s transport.Stats) uint64 { return s.Garbage }},
 		{"send_dropped", "Datagrams a socket had no room for.", func(s transport.Stats) uint64 { return s.SendDropped }},
 		{"ice_succeeded", "ICE sessions that connected.", func(s transport.Stats) uint64 { return s.ICESucceeded }},

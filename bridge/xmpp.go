@@ -9,9 +9,11 @@ import (
 
 // connection is one way to an XMPP server: a login, and the brewery rooms in it.
 type connection struct {
+	id     string
 	cfg    XMPPConfig
 	client *xmppclient.Client
 	rooms  []*xmppclient.Room
+	cancel context.CancelFunc // ends the client's Run; nil before; connections.mu guards it
 }
 
 // connect prepares a connection; its client's Run makes it.

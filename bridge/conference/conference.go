@@ -27,11 +27,14 @@ type Config struct {
 	InitialMaxHeight int
 	DefaultMaxHeight int
 	LastN            int
-	SSRCLimit        int
-	Trust            bool // the bandwidth estimate
-	Bandwidth        estimate.Config
-	SCTP             bool
-	Audio            AudioConfig
+	// LastNOf is the limit for a conference with that many video sources, nil if there are
+	// none.
+	LastNOf   func(sources int) int
+	SSRCLimit int
+	Trust     bool // the bandwidth estimate
+	Bandwidth estimate.Config
+	SCTP      bool
+	Audio     AudioConfig
 
 	FirstTransfer   time.Duration
 	InactiveAfter   time.Duration
@@ -233,6 +236,7 @@ func (c *Conference) handleEvent(ev endpoint.Event, now time.Time) {
 		c.bandwidthMoved(e, before)
 	case rtp.EventREMB:
 		before := e.Estimator.Bitrate()
+		e.SpuriousREMB = e.SpuriousREMB || e.TransportCC
 		e.Estimator.REMB(int64(min(ev.Bitrate, 1<<40)))
 		c.bandwidthMoved(e, before)
 	case rtp.EventReport:

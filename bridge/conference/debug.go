@@ -14,7 +14,8 @@ import (
 type Summary struct {
 	Endpoints, Active, Inactive, Visitors   int
 	SendingAudio, SendingVideo, ReceiveOnly int
-	Oversending, Suspended                  int
+	Oversending, Suspended, SpuriousREMB    int
+	Forwarded                               int // the most pictures anybody gets; Add takes the greater
 	BitrateDown, BitrateUp                  int // bit/s, as the bridge sees it: received, sent
 	RTTSum                                  time.Duration
 	RTTCount                                int
@@ -33,6 +34,8 @@ func (s *Summary) Add(o Summary) {
 	s.ReceiveOnly += o.ReceiveOnly
 	s.Oversending += o.Oversending
 	s.Suspended += o.Suspended
+	s.SpuriousREMB += o.SpuriousREMB
+	s.Forwarded = max(s.Forwarded, o.Forwarded)
 	s.BitrateDown += o.BitrateDown
 	s.BitrateUp += o.BitrateUp
 	s.RTTSum += o.RTTSum
@@ -74,6 +77,8 @@ func (c *Conference) summarize() {
 		count(&s.ReceiveOnly, st.BitrateReceived == 0)
 		count(&s.Oversending, e.Receive.Result.Oversending)
 		count(&s.Suspended, len(e.Receive.Result.Suspended) > 0)
+		count(&s.SpuriousREMB, e.SpuriousREMB)
+		s.Forwarded = max(s.Forwarded, len(e.Receive.Forwarded))
 		s.BitrateDown += st.BitrateReceived
 		s.BitrateUp += st.BitrateSent
 		if st.RTT > 0 {

@@ -200,8 +200,13 @@ func (o *offering) to(e *endpoint.Endpoint) []allocate.Source {
 // decide chooses what video a receiver gets, and makes it so.
 func (c *Conference) decide(e *endpoint.Endpoint, o *offering) {
 	cfg := c.cfg.Allocate
-	cfg.MaxVideo = allocate.EffectiveLastN(c.cfg.LastN, c.slotLimit(e))
-	result := allocate.Allocate(o.to(e), e.Receive.Settings, e.Bandwidth(c.cfg.Trust), cfg)
+	offered := o.to(e)
+	bySize := allocate.Unlimited
+	if c.cfg.LastNOf != nil {
+		bySize = c.cfg.LastNOf(len(offered) + 1)
+	}
+	cfg.MaxVideo = allocate.EffectiveLastN(c.cfg.LastN, bySize, int(c.set.reduced.Load()), c.slotLimit(e))
+	result := allocate.Allocate(offered, e.Receive.Settings, e.Bandwidth(c.cfg.Trust), cfg)
 	e.Receive.Result = result
 
 	if e.Receive.Video != nil {

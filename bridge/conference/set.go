@@ -12,6 +12,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"parley/bridge/allocate"
 	"parley/bridge/channel"
 	"parley/internal/logx"
 	"parley/internal/metrics"
@@ -25,7 +26,7 @@ type Counters struct {
 	NoChannel                                                   metrics.Counter
 	Disconnected, Reconnected                                   metrics.Counter
 	SpeakerChanges, KeyframesAhead, KeyframesAheadSkipped       metrics.Counter
-	Keyframes, LayerChanges                                     metrics.Counter
+	Keyframes, LayerChanges, VideoMilliseconds, Unmatched       metrics.Counter
 	Messages, BadMessages, UnknownMessages, EventsDropped       metrics.Counter
 }
 
@@ -37,6 +38,7 @@ type Set struct {
 	log      *logrus.Entry
 	counters Counters
 	stopping atomic.Bool
+	reduced  atomic.Int32 // last-N while there is too much load, allocate.Unlimited if there is not
 
 	ctx    context.Context // ends every conference; made by NewSet, ended by Close
 	cancel context.CancelFunc
@@ -50,9 +52,22 @@ type Set struct {
 // NewSet makes an empty set.
 func NewSet(cfg Config, net Network, channels *channel.Server, log *logrus.Entry) *Set {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Set{
+	s := &Set{
 		cfg: cfg, net: net, channels: channels, log: log, ctx: ctx, cancel: cancel,
 		byMeeting: make(map[string]*Conference), byID: make(map[string]*Conference),
+	}
+	s.reduced.Store(allocate.Unlimited)
+	return s
+}
+
+// Reduce bounds the video sources everybody gets, beside all other limits;
+// allocate.Unlimited takes the bound away.
+func (s *Set) Reduce(lastN int) {
+	if s.reduced.Swap(int32(lastN)) == int32(lastN) {
+		return
+	}
+	for _, c := range s.List() {
+		c.offer(c.touchAll) // one that is too busy decides anew soon, anyway
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"parley/bridge/endpoint"
+	"parley/bridge/rtp"
 	"parley/internal/logx"
 	"parley/internal/wire/bridgemsg"
 )
@@ -15,14 +16,13 @@ func (c *Conference) watch(now time.Time) {
 		return
 	}
 	for _, e := range c.endpoints {
-		last := e.LastHeard(e.Leg.Stats())
+		stats := e.Leg.Stats()
+		last := e.LastHeard(stats)
 		if c.lifeless(e, last, now) {
 			c.removeEndpoint(e, "nothing was heard of it")
 			continue
 		}
-		for _, s := range e.Video {
-			s.Measure()
-		}
+		c.countMedia(e, stats)
 		c.connectivity(e, last, now)
 		c.channelMissing(e, now)
 	}
@@ -42,6 +42,17 @@ func (c *Conference) watch(now time.Time) {
 		c.report()
 	}
 	c.summarize()
+}
+
+// countMedia takes in what an endpoint sent since the last time.
+func (c *Conference) countMedia(e *endpoint.Endpoint, stats rtp.EndpointStats) {
+	for _, s := range e.Video {
+		if s.Measure() {
+			c.set.counters.VideoMilliseconds.Add(uint64(watchInterval / time.Millisecond))
+		}
+	}
+	c.set.counters.Unmatched.Add(stats.FeedbackUnmatched - e.Unmatched)
+	e.Unmatched = stats.FeedbackUnmatched
 }
 
 // lifeless tells whether an endpoint is to be expired. One that is connected but has

@@ -46,6 +46,9 @@ type Endpoint struct {
 	SCTP         bool
 	Capabilities Capabilities
 
+	// Remote endpoints are on another bridge: Leg is that of the relay to it, Session and
+	// Channel are nil, and nothing is sent to them from here.
+	Remote  bool
 	Session Session
 	Leg     Leg
 	Channel Sender
@@ -73,6 +76,11 @@ type Endpoint struct {
 	Active     bool      // as told to the others
 	Complained bool      // of a missing channel
 
+	// SpuriousREMB says that it estimates its bandwidth although it was asked for feedback;
+	// Unmatched counts the feedback about packets nobody remembers, as far as it was told.
+	SpuriousREMB bool
+	Unmatched    uint64
+
 	types map[string]allocate.VideoType // as told on the channel, by source name
 
 	levels []rtp.Level
@@ -87,6 +95,11 @@ func New(o Options) *Endpoint {
 		Estimator: estimate.New(o.Bandwidth),
 		Created:   o.Now, Active: true,
 	}
+}
+
+// NewRemote makes an endpoint of another bridge, whose media comes over the leg to that.
+func NewRemote(id, statsID string, leg Leg, now time.Time) *Endpoint {
+	return &Endpoint{ID: id, StatsID: statsID, Remote: true, Leg: leg, Created: now, Active: true}
 }
 
 // AddPayloadTypes adds to what the endpoint can send and get.

@@ -45,6 +45,8 @@ type Track interface {
 type Forward struct {
 	Target    media.Layer
 	SSRC, RTX uint32
+	// Whole sends every encoding up to the target as it is, for another bridge.
+	Whole bool
 }
 
 // Leg is the endpoint's place in the packet path. Values are comparable. Changes
@@ -103,5 +105,5 @@ func (l leg) Forward(t Track, f Forward) {
 	if !ok {
 		return // a track of another packet path cannot be ours
 	}
-	l.Endpoint.Forward(rtp.Forward{Source: src, Target: f.Target, SSRC: f.SSRC, RTX: f.RTX})
+	l.Endpoint.Forward(rtp.Forward{Source: src, Target: f.Target, SSRC: f.SSRC, RTX: f.RTX, Whole: f.Whole})
 }

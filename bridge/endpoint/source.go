@@ -42,8 +42,9 @@ type Source struct {
 // second and jump with every keyframe; decisions need a calmer view.
 const smoothing = 0.2
 
-// Measure takes in what the packet path measured lately. Call it at a steady pace.
-func (s *Source) Measure() {
+// Measure takes in what the packet path measured lately, and says whether there was any
+// of it. Call it at a steady pace.
+func (s *Source) Measure() bool {
 	if s.rates == nil {
 		s.rates = make(map[media.Layer]float64)
 	}
@@ -58,6 +59,7 @@ func (s *Source) Measure() {
 			s.rates[l.Layer] = float64(l.Bitrate)
 		}
 	}
+	return len(s.rates) > 0
 }
 
 // Candidate shows the source to the allocation.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"parley/bridge"
 	"parley/internal/admin"
 	"parley/internal/logx"
 	"parley/internal/metrics"
@@ -85,6 +86,7 @@ type service struct {
 	ready    <-chan struct{} // nil: there is nothing to wait for
 	commands []admin.Command
 	status   func() []string // facts for `ctl status`
+	patience time.Duration   // how long run may take to return beyond what every part may
 	discard  func()          // lets go of what was opened, if run is never called; may be nil
 
 	begun  bool // run was called
@@ -295,6 +297,10 @@ func (in *instance) serve(ctx context.Context) error {
 		case <-ctx.Done():
 			in.log.Info("stopping; once more to stop at once")
 		case err = <-in.failed:
+			if errors.Is(err, bridge.ErrShutdown) {
+				in.log.Info("the bridge was told to go")
+				err = nil
+			}
 		}
 	}
 	in.stop()
@@ -364,7 +370,7 @@ func (in *instance) stop() {
 		s.cancel()
 		select {
 		case <-s.ended:
-		case <-time.After(partGrace):
+		case <-time.After(partGrace + s.patience):
 			in.log.WithField(logx.Part, s.part).Warn("part takes long to stop; going on without it")
 		}
 	}

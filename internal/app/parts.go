@@ -91,7 +91,7 @@ func (in *instance) buildBridge() (*service, error) {
 	if l := in.links[nearBridge]; l != nil {
 		run = beside(b.Run, func(context.Context) error { return b.ServeHTTP(l) }, l.Close)
 	}
-	return &service{run: run, ready: b.Ready(), commands: b.Commands(), status: func() []string {
+	return &service{run: run, ready: b.Ready(), commands: b.Commands(), patience: b.Patience(), status: func() []string {
 		return []string{"server id " + b.ServerID(), "media on udp port " + strconv.Itoa(in.cfg.Bridge.Media.Port)}
 	}}, nil
 }
