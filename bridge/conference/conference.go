@@ -234,6 +234,7 @@ func (c *Conference) handleEvent(ev endpoint.Event, now time.Time) {
 		before := e.Estimator.Bitrate()
 		e.Feedback(ev.Packets, ev.At)
 		c.bandwidthMoved(e, before)
+		c.probe(e, ev.At)
 	case rtp.EventREMB:
 		before := e.Estimator.Bitrate()
 		e.SpuriousREMB = e.SpuriousREMB || e.TransportCC

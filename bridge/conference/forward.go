@@ -224,7 +224,6 @@ func (c *Conference) decide(e *endpoint.Endpoint, o *offering) {
 		}
 		e.Set(s, f)
 	}
-	e.Leg.Probe(probeRate(result, e.Bandwidth(c.cfg.Trust)))
 	c.tellForwarded(e, result.Forwarded())
 }
 
@@ -233,14 +232,6 @@ func (c *Conference) slotLimit(e *endpoint.Endpoint) int {
 		return allocate.Unlimited
 	}
 	return c.cfg.SSRCLimit
-}
-
-// probeRate is how much padding would show whether the next layers fit.
-func probeRate(r allocate.Result, bandwidth int64) int {
-	if bandwidth < 0 || r.Ideal <= r.Target {
-		return 0
-	}
-	return int(max(0, min(r.Ideal-r.Target, bandwidth-r.Target, math.MaxInt32)))
 }
 
 // bandwidthMoved asks for a new decision when the estimate went somewhere.

@@ -60,8 +60,8 @@ type Leg interface {
 	ForceMute(audio, video bool)
 	// Rank makes the endpoint's audio compete with that of others.
 	Rank(*rtp.Loudest)
-	// Probe sends that much padding (bit/s) until it is told otherwise.
-	Probe(bitrate int)
+	// Probe sends that much padding (bit/s) for a time.
+	Probe(bitrate int, d time.Duration)
 	Stats() rtp.EndpointStats
 	Close()
 }

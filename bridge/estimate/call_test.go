@@ -50,6 +50,9 @@ type call struct {
 	sent     []estimate.Packet
 	at       []time.Duration // when each was read
 	nextFB   time.Duration
+	probe    float64 // rate of the padding
+	owed     float64 // bits of it
+	probing  time.Duration
 	heights  map[int]time.Duration
 	low      int64
 }
@@ -95,20 +98,23 @@ var cameraLayers = []struct {
 
 func (c *call) run(d time.Duration) {
 	for end := c.now + d; c.now < end; {
-		estimate := float64(c.e.Bitrate())
+		have := float64(c.e.Bitrate())
 		c.low = min(c.low, c.e.Bitrate())
 		height, rate := 0, 0.0
 		for _, l := range cameraLayers {
-			if l.rate < estimate {
+			if l.rate < have {
 				height, rate = l.height, l.rate
 			}
 		}
-		ideal := cameraLayers[len(cameraLayers)-1].rate
-		pad := min(ideal-rate, estimate-rate)
+		if total, ok := c.e.Try(int64(cameraLayers[len(cameraLayers)-1].rate), time.Unix(0, 0).Add(c.now)); ok {
+			c.probe, c.probing = max(float64(total)-rate, 0.2*float64(total)), c.now+estimate.ProbeTime
+		}
 		c.heights[height] += 40 * time.Millisecond
 		c.frame(rate / 25)
 		for i := range 4 { // padding every 10 ms
-			c.pad(pad/100, c.now+time.Duration(i)*10*time.Millisecond)
+			if at := c.now + time.Duration(i)*10*time.Millisecond; at < c.probing {
+				c.pad(c.probe/100, at)
+			}
 		}
 		c.send(100, c.now+3*time.Millisecond)
 		c.send(100, c.now+23*time.Millisecond)
@@ -127,8 +133,9 @@ func (c *call) frame(bits float64) {
 }
 
 func (c *call) pad(bits float64, at time.Duration) {
-	for ; bits > 8*280; bits -= 8 * 280 {
+	for c.owed += bits; c.owed > 8*280; c.owed -= 8 * 280 {
 		c.send(280, at)
+		c.sent[len(c.sent)-1].Probe = true
 	}
 }
 
@@ -227,5 +234,37 @@ func TestPicturesOnBadNetworks(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A path that narrows to 300 kbit/s for half a minute and widens again.
+func TestThrottledAndLifted(t *testing.T) {
+	for seed := range uint64(10) {
+		call := newCall(seed)
+		call.link.jitter = 3 * time.Millisecond
+		until := func(height int, most time.Duration) time.Duration {
+			begin := call.now
+			for call.now-begin < most {
+				clear(call.heights)
+				if call.run(40 * time.Millisecond); call.heights[height] > 0 {
+					break
+				}
+			}
+			return call.now - begin
+		}
+		call.run(10 * time.Second)
+		call.link.rate = 300e3
+		down := until(180, 20*time.Second)
+		clear(call.heights)
+		call.run(30*time.Second - down)
+		kept := call.heights[180]
+		call.link.rate = 5e6
+		up := until(720, 60*time.Second)
+		clear(call.heights)
+		call.run(30 * time.Second)
+		t.Logf("seed %d: down after %v, %v of %v there, up after %v, then %v", seed, down, kept, 30*time.Second-down, up, call.heights)
+		if down > 3*time.Second || up > 15*time.Second || kept < 28*time.Second-down || len(call.heights) != 1 {
+			t.Errorf("seed %d: down after %v, up after %v; pictures afterwards %v", seed, down, up, call.heights)
+		}
 	}
 }

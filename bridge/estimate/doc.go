@@ -7,11 +7,11 @@
 // Input is the transport-wide feedback of the receiver, or, for receivers without
 // it, their REMB and receiver reports.
 //
-// Two things differ from the draft, both because a bridge usually sends far less
-// than the path could carry. An overuse signal while the receiver got what was
-// sent at the pace it was sent lowers the estimate a little instead of to the
-// measured rate. And growth is bounded by what has been proved by packets that
-// arrived, so that padding (see Probe in bridge/rtp) is what opens the next layer.
+// Three things differ from the draft, because a bridge usually sends far less than the path
+// could carry, to people whose machines are busy. A growing delay counts only while a queue
+// stands, that is, while even the luckiest packet waits. Loss counts only if a limit of the
+// path explains it better than a path that loses at any rate. And growth is bounded by what
+// has been proved by packets that arrived, so that probes (see Try) open the next layer.
 //
 // Everything is a function of what is handed in; there is no clock. An Estimator
 // belongs to the goroutine of its conference.

@@ -2,6 +2,7 @@ package rtp
 
 import (
 	"slices"
+	"time"
 
 	"github.com/pion/srtp/v3"
 
@@ -84,10 +85,10 @@ func (e *Endpoint) Rank(l *Loudest) {
 	e.shard.post(func() { e.leg.loudest = l })
 }
 
-// Probe sends bitrate (bit/s) of padding on top of the media towards the endpoint,
-// until it is called again. Zero stops it.
-func (e *Endpoint) Probe(bitrate int) {
-	e.shard.post(func() { e.leg.probe.rate = max(0, bitrate) })
+// Probe sends bitrate (bit/s) of padding on top of the media towards the endpoint, for so
+// long or until it is called again.
+func (e *Endpoint) Probe(bitrate int, d time.Duration) {
+	e.shard.post(func() { e.shard.startProbe(e, bitrate, d) })
 }
 
 // Stats returns a snapshot of the endpoint's counters.

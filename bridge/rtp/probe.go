@@ -1,6 +1,9 @@
 package rtp
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"time"
+)
 
 const (
 	// probeBurst bounds the packets of one tick of probing.
@@ -11,7 +14,9 @@ const (
 
 // probeState is the padding sent on top of the media.
 type probeState struct {
-	rate int
+	// rate in bit/s until a moment of the shard's clock; 0 if there is none.
+	rate  int
+	until int64
 	// owed is what has not been sent yet, in bits; last when it was counted.
 	owed float64
 	last int64
@@ -23,19 +28,28 @@ type probeState struct {
 // padding on the bridge's own stream.
 func (s *Shard) probe(e *Endpoint) {
 	pr := &e.leg.probe
-	if pr.last != 0 {
-		pr.owed += float64(pr.rate) * float64(min(s.clock-pr.last, 100_000)) / 1e6
-	}
-	pr.last = s.clock
+	now := min(s.clock, pr.until)
+	pr.owed += float64(pr.rate) * float64(now-pr.last) / 1e6
+	pr.last = now
 	pr.owed = min(pr.owed, probeBurst*8*1200)
 	for n := 0; n < probeBurst && pr.owed >= 8*paddingSize; n++ {
 		before := s.queuedBytes()
 		if !s.probeMedia(e) && !s.probePadding(e) {
 			pr.owed = 0
-			return
+			break
 		}
 		pr.owed -= 8 * float64(max(paddingSize, s.queuedBytes()-before))
 	}
+	if now == pr.until {
+		pr.rate = 0
+	}
+}
+
+// startProbe begins to send padding.
+func (s *Shard) startProbe(e *Endpoint, rate int, d time.Duration) {
+	pr := &e.leg.probe
+	pr.rate, pr.until = max(0, rate), s.clock+d.Microseconds()
+	pr.owed, pr.last = 0, s.clock
 }
 
 func (s *Shard) queuedBytes() int { return int(s.stats.now.BytesSent) }

@@ -428,9 +428,9 @@ func TestSendersWithoutFeedbackGetREMB(t *testing.T) {
 func TestProbing(t *testing.T) {
 	b := newBench(t)
 	to := b.join()
-	to.Probe(500_000)
+	to.Probe(500_000, time.Second)
 	bytes := 0
-	for range 100 {
+	for range 200 {
 		b.pass(10 * time.Millisecond)
 		packets, _ := b.got(to)
 		for _, p := range packets {

@@ -163,13 +163,13 @@ func (l *Leg) Ranked() bool {
 }
 
 // Probe implements endpoint.Leg.
-func (l *Leg) Probe(bitrate int) {
+func (l *Leg) Probe(bitrate int, _ time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.probe = bitrate
 }
 
-// Probing is the rate of padding.
+// Probing is the rate of the last padding asked for.
 func (l *Leg) Probing() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

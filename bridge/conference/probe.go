@@ -1,0 +1,23 @@
+package conference
+
+import (
+	"time"
+
+	"parley/bridge/endpoint"
+	"parley/bridge/estimate"
+)
+
+// leastPadding is the share of a probe that is padding even if the media alone would fill it.
+const leastPadding = 0.2
+
+// probe has padding sent when it is time to see whether a receiver can take more.
+func (c *Conference) probe(e *endpoint.Endpoint, now time.Time) {
+	r := &e.Receive.Result
+	if e.Bandwidth(c.cfg.Trust) < 0 || r.Ideal <= r.Target {
+		return
+	}
+	if rate, ok := e.Estimator.Try(r.Ideal, now); ok {
+		padding := max(rate-int64(e.Leg.Stats().BitrateSent), int64(leastPadding*float64(rate)))
+		e.Leg.Probe(int(padding), estimate.ProbeTime)
+	}
+}

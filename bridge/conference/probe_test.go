@@ -1,0 +1,45 @@
+package conference_test
+
+import (
+	"testing"
+	"time"
+
+	"parley/bridge/endpoint"
+	"parley/bridge/media"
+	"parley/bridge/rtp"
+)
+
+// TestProbingAfterAFall: what a receiver tells of single packets lowers its picture, and
+// once its path is quiet padding finds out what else it carries.
+func TestProbingAfterAFall(t *testing.T) {
+	meet(t, func(m *meeting) {
+		a, b := m.join("a"), m.join("b")
+		a.Track(1).SetLayers(threeLayers()...)
+		b.Say(`{"colibriClass":"ReceiverVideoConstraints","lastN":-1,"onStageSources":["a-v0"],"constraints":{"a-v0":{"maxHeight":720}}}`)
+		m.settle()
+		arrived := time.Duration(0)
+		tell := func(n int, pause time.Duration) {
+			packets := make([]rtp.PacketResult, n)
+			for i := range packets {
+				arrived += pause
+				packets[i] = rtp.PacketResult{Sent: time.Now(), Arrived: arrived, Size: 1000}
+				time.Sleep(10 * time.Millisecond)
+			}
+			b.Event(endpoint.Event{Kind: rtp.EventFeedback, Packets: packets, At: time.Now()})
+			m.settle()
+		}
+		for range 20 {
+			tell(10, 40*time.Millisecond)
+		}
+		if got := b.Gets(a.Track(1)).Target; got != media.LayerOf(0, 0, 2) || b.Probing() != 0 {
+			t.Fatalf("b gets layer %v and padding of %d on a path of 200 kbit/s, want 180 lines", got, b.Probing())
+		}
+		arrived -= 6 * time.Second // the queue is gone
+		for range 100 {
+			if tell(10, 10*time.Millisecond); b.Probing() > 0 {
+				return
+			}
+		}
+		t.Fatal("nobody finds out whether the path carries more")
+	})
+}
