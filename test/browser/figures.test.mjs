@@ -56,7 +56,7 @@ test('from the click on join to the first decoded remote frame', async (t) => {
     const times = await bob.page.waitForFunction(() => {
       const { joinClicked, joined, mediaConnected, firstRemoteFrame } = window.parley.times;
       return firstRemoteFrame ? { joined: joined - joinClicked, connected: mediaConnected - joinClicked, frame: firstRemoteFrame - joinClicked } : false;
-    }, undefined, { timeout: 30_000 }).then((handle) => handle.jsonValue());
+    }).then((handle) => handle.jsonValue());
     waits.push(times);
     await bob.leave();
     await ann.sees([]);
@@ -73,7 +73,7 @@ test('cost of a call of four', async (t) => {
   const names = ['Ann', 'Bob', 'Cyd', 'Dan'];
   const all = [];
   for (const name of names) all.push(await (await arrive('four', name)).join());
-  await Promise.all(all.map((p) => p.receives(names.filter((n) => n !== p.name), { timeout: 60_000 })));
+  await Promise.all(all.map((p) => p.receives(names.filter((n) => n !== p.name))));
   const received = async () => {
     let packets = 0;
     for (const p of all) for (const r of await p.reports()) if (r.type === 'inbound-rtp') packets += r.packetsReceived;

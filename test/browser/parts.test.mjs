@@ -26,7 +26,6 @@ test('four processes; the bridge is killed and comes back without a page reload'
   await parts.run('bridge');
   const back = Date.now();
   const frames = (await bob.media()).video.Ann?.frames ?? 0;
-  await bob.page.evaluate(() => window.mediaWatch.reset());
   await Promise.all([bob.resumes('Ann', 30_000), ann.resumes('Bob', 30_000)]);
   t.diagnostic(`media was back ${Date.now() - back} ms after the bridge was started again (wanted: 10 s; had ${frames} frames before)`);
   assertSteady(t, 'Bob afterwards', await bob.watch(['Ann'], 5_000));
@@ -34,5 +33,5 @@ test('four processes; the bridge is killed and comes back without a page reload'
   await parts.kill('focus');
   await parts.run('focus');
   const cyd = await join('Cyd');
-  await Promise.all([cyd.receives(['Ann', 'Bob'], { timeout: 45_000 }), ann.receives(['Bob', 'Cyd'], { timeout: 45_000 })]);
+  await Promise.all([cyd.receives(['Ann', 'Bob']), ann.receives(['Bob', 'Cyd'])]);
 });

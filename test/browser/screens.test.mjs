@@ -62,10 +62,10 @@ test('front, pre-join, and a call of two and four with chat', async () => {
   await picture(ann.page, 'alone');
   const bob = await arrive('Bob Keller');
   await bob.join();
-  await ann.receives(['Bob Keller'], { timeout: 60_000 });
+  await ann.receives(['Bob Keller']);
   await picture(ann.page, 'call-2');
   for (const name of ['Cyd Moreau', 'Dan Osei']) await (await arrive(name)).join();
-  await ann.receives(['Bob Keller', 'Cyd Moreau', 'Dan Osei'], { timeout: 60_000 });
+  await ann.receives(['Bob Keller', 'Cyd Moreau', 'Dan Osei']);
   await picture(ann.page, 'call-4');
   await bob.say('Shall we begin? The agenda is in the invitation.');
   await ann.say('Yes — everybody is here.');
@@ -98,7 +98,7 @@ test('refused links', async () => {
     if (!await refused.isVisible()) {
       await page.getByTestId('prejoin-name').fill('Mallory');
       await join.click();
-      await refused.waitFor({ timeout: 15_000 });
+      await refused.waitFor();
     }
     sentences.add(await refused.innerText());
     await picture(page, `refused-${code}`);

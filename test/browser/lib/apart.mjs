@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { BINARY } from './server.mjs';
 import { Network } from './network.mjs';
 import { token } from './token.mjs';
-import { until } from './wait.mjs';
+import { atEnd, owned } from './cleanup.mjs';
+import { until, PATIENCE } from './wait.mjs';
 
 const run = promisify(execFile);
 const secret = () => randomBytes(32).toString('base64url');
@@ -18,10 +19,11 @@ export class Apart {
   /** Prepares the machines; `run` starts a part on its own. */
   static async create() {
     const self = new Apart();
-    self.net = await Network.create('xmppd', 'focus', 'bridge', 'web');
-    self.dir = await mkdtemp(join(tmpdir(), 'parley-apart-'));
     self.processes = new Map();
     self.logs = {};
+    self.net = await Network.create('xmppd', 'focus', 'bridge', 'web');
+    self.dir = await mkdtemp(join(tmpdir(), 'parley-apart-'));
+    atEnd(() => self.destroy());
     await self.configure();
     return self;
   }
@@ -80,8 +82,8 @@ web:
   link(room, claims = {}) { return `${this.base}/${room}?jwt=${token(this.tokenSecret, room, claims)}`; }
 
   run(part) {
-    const child = spawn('ip', ['netns', 'exec', this.net.space(part), BINARY, part,
-      '--data', join(this.dir, part), '--config', join(this.dir, `${part}.yaml`)], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = owned(spawn('ip', ['netns', 'exec', this.net.space(part), BINARY, part,
+      '--data', join(this.dir, part), '--config', join(this.dir, `${part}.yaml`)], { stdio: ['ignore', 'pipe', 'pipe'] }));
     this.logs[part] ??= '';
     const hear = (chunk) => { this.logs[part] += chunk; };
     child.stdout.on('data', hear);
@@ -99,7 +101,7 @@ web:
   }
 
   /** Waits for a line in a part's log. */
-  says(part, text, timeout = 30_000) {
+  says(part, text, timeout = PATIENCE) {
     return until(`${part} says ${text}`, () => this.logs[part].includes(text), Boolean, timeout)
       .catch((error) => { throw new Error(`${error.message}\n${this.story()}`); });
   }

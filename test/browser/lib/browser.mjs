@@ -1,9 +1,11 @@
 // Headless Chromium with fake devices, one process per participant.
 import { chromium } from 'playwright-core';
-import { writeFile, chmod, mkdtemp } from 'node:fs/promises';
+import { writeFile, chmod, mkdtemp, rm } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { atEnd } from './cleanup.mjs';
+import { PATIENCE } from './wait.mjs';
 
 const EXECUTABLE = process.env.PARLEY_CHROMIUM ?? '/usr/bin/chromium';
 
@@ -27,18 +29,22 @@ export async function launch({ devices = true, netns, loopback = false, flags = 
   const args = [...FLAGS, ...flags];
   if (devices) args.push('--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream');
   if (loopback) args.push('--allow-loopback-in-peer-connection');
-  return chromium.launch({
+  const browser = await chromium.launch({
     executablePath: netns ? await inNamespace(netns) : EXECUTABLE,
     args,
     headless: true,
     ignoreDefaultArgs: ['--mute-audio'],
     chromiumSandbox: false,
+    timeout: PATIENCE,
   });
+  browser.once('disconnected', atEnd(() => browser.close()));
+  return browser;
 }
 
 // The browser is driven through a pipe, so it may live in another network namespace than the test.
 async function inNamespace(netns) {
   const dir = await mkdtemp(join(tmpdir(), 'parley-ns-'));
+  atEnd(() => rm(dir, { recursive: true, force: true }));
   const path = join(dir, 'chromium');
   await writeFile(path, `#!/bin/sh\nexec ip netns exec ${netns} ${EXECUTABLE} "$@"\n`);
   await chmod(path, 0o755);
@@ -52,6 +58,7 @@ export async function open(browser, url, { devices = true, viewport = { width: 1
     permissions: devices ? ['camera', 'microphone'] : [],
     ...context,
   });
+  ctx.setDefaultTimeout(PATIENCE);
   const page = await ctx.newPage();
   page.problems = [];
   page.lines = [];

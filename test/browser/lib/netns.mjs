@@ -1,21 +1,54 @@
 // A network namespace as a second host: one veth pair to this machine, rules by nftables.
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { promisify } from 'node:util';
+import { atEnd } from './cleanup.mjs';
 
+process.env.PATH += ':/usr/sbin:/sbin'; // where ip and nft are, also for those whose path leaves that out
 const run = promisify(execFile);
 let count = 0;
+
+/**
+ * Why this machine has no network namespaces for us, in one sentence; undefined where it has. Tests that need them are
+ * skipped with it: inside a container, it is not for us to change that.
+ */
+export async function noNamespaces() {
+  if (process.getuid() !== 0) return 'network namespaces need root: run the tests as root';
+  const name = `parley${process.pid}probe`;
+  try {
+    await sweep();
+    await run('ip', ['netns', 'add', name]);
+    await run('ip', ['netns', 'exec', name, 'nft', 'table inet probe { }']);
+  } catch (error) {
+    return `this machine lets nobody make network namespaces with a packet filter (${error.message.trim().split('\n').pop()})`;
+  } finally {
+    await run('ip', ['netns', 'del', name]).catch(() => {});
+  }
+}
+
+/** Removes what test processes that were killed have left: names begin with the number of a process that is gone. */
+export async function sweep() {
+  const { stdout } = await run('ip', ['-o', 'link', 'show']);
+  const links = [...stdout.matchAll(/^\d+: (p[vn]?(\d+)[xn]\d+b?)[@:]/gm)];
+  const names = (await run('ip', ['netns', 'list'])).stdout.split('\n').map((line) => line.split(' ')[0]);
+  const spaces = names.map((name) => /^p(?:arley)?(\d+)(?:x\d+|n\d+-\w+|probe)$/.exec(name)).filter(Boolean);
+  const gone = (pid) => !existsSync(`/proc/${pid}`);
+  for (const [name, pid] of spaces) if (gone(pid)) await run('ip', ['netns', 'del', name]).catch(() => {});
+  for (const [, name, pid] of links) if (gone(pid)) await run('ip', ['link', 'del', name]).catch(() => {});
+}
 
 export class Namespace {
   /** Makes a namespace whose only way out is a link to this machine at `this.host`. */
   static async create() {
-    if (process.getuid() !== 0) throw new Error('network namespaces need root: run the tests as root');
+    await sweep();
     const self = new Namespace();
     const n = (process.pid % 200) + 20;
     const id = count++;
     self.name = `parley${process.pid}x${id}`;
-    self.link = `pv${process.pid % 10000}x${id}`;
+    self.link = `pv${process.pid}x${id}`;
     self.host = `10.${n}.${id}.1`;
     self.address = `10.${n}.${id}.2`;
+    atEnd(() => self.destroy());
     await run('ip', ['netns', 'add', self.name]);
     await run('ip', ['link', 'add', self.link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', self.name]);
     await run('ip', ['addr', 'add', `${self.host}/24`, 'dev', self.link]);

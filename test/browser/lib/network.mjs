@@ -1,6 +1,8 @@
 // Several network namespaces on one switch, as machines in a rack; this machine is plugged in, too.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { atEnd } from './cleanup.mjs';
+import { sweep } from './netns.mjs';
 
 const run = promisify(execFile);
 let count = 0;
@@ -8,15 +10,16 @@ let count = 0;
 export class Network {
   /** Makes a namespace for every name; `at(name)` is its address, `here` is this machine's. */
   static async create(...names) {
-    if (process.getuid() !== 0) throw new Error('network namespaces need root: run the tests as root');
+    await sweep();
     const self = new Network();
     const id = count++;
     const third = (process.pid % 200) + 20;
     self.names = names;
     self.prefix = `10.${200 + id}.${third}`;
     self.here = `${self.prefix}.1`;
-    self.tag = `p${process.pid % 100_000}n${id}`;
+    self.tag = `p${process.pid}n${id}`;
     self.bridge = `${self.tag}b`;
+    atEnd(() => self.destroy());
     await run('ip', ['link', 'add', self.bridge, 'type', 'bridge']);
     await run('ip', ['addr', 'add', `${self.here}/24`, 'dev', self.bridge]);
     // No address of its own making, which would come a second late and make a browser start anew.

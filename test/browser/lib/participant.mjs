@@ -1,9 +1,11 @@
 // A person in a meeting, driven through the page as a person would, and what their browser says of the media.
 import { launch, open, visit } from './browser.mjs';
-import { until } from './wait.mjs';
+import { until, PATIENCE } from './wait.mjs';
 
-// Runs in the page before its own scripts: remembers every peer connection and samples decoded
-// frames four times a second, so that a gap is seen even when nobody asks at that moment.
+// Runs in the page before its own scripts: remembers every peer connection and samples the decoded frames of every
+// person's tile four times a second, so that a gap is seen even when nobody asks at that moment. A person may get a new
+// track meanwhile (the meeting began anew). A gap is made of samples that found no new frame since the one before: on a
+// machine so slow that the page sleeps between two samples, what was decoded meanwhile still counts.
 function watchMedia() {
   const connections = [];
   const Original = window.RTCPeerConnection;
@@ -13,10 +15,17 @@ function watchMedia() {
       connections.push(this);
     }
   };
-  const seen = new Map(); // track id → { frames, at, longest, since }
+  let seen = new Map(); // name → { track, last, frames, gap, longest }
+  let began = performance.now();
+  let sampled = began;
+  let busy = false;
   window.mediaWatch = {
-    reset() { seen.clear(); },
-    frames: () => Object.fromEntries(seen),
+    /** Begins to watch these people. */
+    reset(names) {
+      seen = new Map(names.map((name) => [name, { track: null, last: 0, frames: 0, gap: 0, longest: 0 }]));
+      began = sampled = performance.now();
+    },
+    result: () => ({ ms: sampled - began, people: Object.fromEntries(seen) }),
     async reports() {
       const out = [];
       for (const pc of connections) {
@@ -26,21 +35,28 @@ function watchMedia() {
       return out;
     },
   };
-  setInterval(async () => {
+  const sample = async () => {
+    const into = seen;
+    const reports = await window.mediaWatch.reports();
+    if (into !== seen) return; // begun anew meanwhile
     const now = performance.now();
-    for (const r of await window.mediaWatch.reports()) {
-      if (r.type !== 'inbound-rtp' || r.kind !== 'video') continue;
-      const known = seen.get(r.trackIdentifier);
-      if (!known) {
-        seen.set(r.trackIdentifier, { frames: r.framesDecoded ?? 0, first: r.framesDecoded ?? 0, since: now, at: now, longest: 0 });
-      } else if ((r.framesDecoded ?? 0) !== known.frames) {
-        known.longest = Math.max(known.longest, now - known.at);
-        known.frames = r.framesDecoded;
-        known.at = now;
-      } else {
-        known.longest = Math.max(known.longest, now - known.at);
-      }
+    const tiles = [...document.querySelectorAll('[data-testid="tile"][data-kind="person"]')];
+    for (const [name, known] of into) {
+      const track = tiles.find((tile) => tile.dataset.name === name)?.querySelector('video')?.srcObject?.getVideoTracks()[0]?.id ?? null;
+      const frames = reports.find((r) => r.type === 'inbound-rtp' && r.kind === 'video' && r.trackIdentifier === track)?.framesDecoded ?? 0;
+      const fresh = track === known.track ? frames - known.last : 0; // of a new track, the first sample is where it begins
+      known.frames += Math.max(0, fresh);
+      known.gap = fresh > 0 ? 0 : known.gap + now - sampled;
+      known.longest = Math.max(known.longest, known.gap);
+      known.track = track;
+      known.last = frames;
     }
+    sampled = now;
+  };
+  setInterval(() => {
+    if (busy) return;
+    busy = true;
+    sample().finally(() => { busy = false; });
   }, 250);
 }
 
@@ -57,7 +73,7 @@ export class Participant {
   }
 
   /** Fills in the name and joins; resolves when the call page is there. */
-  async join({ timeout = 30_000 } = {}) {
+  async join({ timeout = PATIENCE } = {}) {
     await this.page.getByTestId('prejoin-name').fill(this.name, { timeout });
     await this.page.getByTestId('prejoin-join').click({ timeout });
     await this.page.getByTestId('toolbar-leave').waitFor({ timeout });
@@ -76,7 +92,7 @@ export class Participant {
   }
 
   /** Waits until exactly these names have tiles. */
-  sees(names, timeout = 20_000) {
+  sees(names, timeout = PATIENCE) {
     const wanted = [...names].sort().join();
     return until(`${this.name} sees ${wanted}`, () => this.tiles(),
       (tiles) => tiles.map((t) => t.name).sort().join() === wanted, timeout);
@@ -97,7 +113,7 @@ export class Participant {
   }
 
   /** Waits until video of every named person is being decoded and `audio` people are heard. */
-  receives(names, { audio = names.length, timeout = 30_000 } = {}) {
+  receives(names, { audio = names.length, timeout = PATIENCE } = {}) {
     return until(`${this.name} receives ${names.join()}`, () => this.media(),
       (m) => names.every((n) => (m.video[n]?.frames ?? 0) > 0) && m.audio >= audio, timeout);
   }
@@ -107,14 +123,12 @@ export class Participant {
    * longest time without a new frame (ms).
    */
   async watch(names, ms = 10_000) {
-    await this.page.evaluate(() => window.mediaWatch.reset());
+    await this.page.evaluate((who) => window.mediaWatch.reset(who), names);
     await this.page.waitForTimeout(ms);
-    const [tiles, frames] = await Promise.all([this.tiles(), this.page.evaluate(() => window.mediaWatch.frames())]);
+    const seen = await this.page.evaluate(() => window.mediaWatch.result());
     return Object.fromEntries(names.map((name) => {
-      const seen = frames[tiles.find((t) => t.name === name)?.track];
-      return [name, seen
-        ? { rate: Math.round((seen.frames - seen.first) / (ms / 1000)), gap: Math.round(seen.longest) }
-        : { rate: 0, gap: ms }];
+      const { frames, longest } = seen.people[name];
+      return [name, { rate: Math.round(10_000 * frames / seen.ms) / 10, gap: Math.round(longest) }];
     }));
   }
 
@@ -147,7 +161,7 @@ export class Participant {
     await input.press('Enter');
   }
 
-  async hears(text, timeout = 10_000) {
+  async hears(text, timeout = PATIENCE) {
     if (!await this.page.getByTestId('chat-input').isVisible()) await this.page.getByTestId('toolbar-chat').click();
     await this.page.getByTestId('chat-message').filter({ hasText: text }).first().waitFor({ timeout });
   }

@@ -3,7 +3,8 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { until } from './wait.mjs';
+import { owned } from './cleanup.mjs';
+import { until, PATIENCE } from './wait.mjs';
 
 const PEERS = join(dirname(fileURLToPath(import.meta.url)), '..', 'peers');
 const PYTHON = '/usr/bin/python3'; // Debian's interpreter: its packages are not seen by any other
@@ -15,7 +16,7 @@ export class Peer {
     const self = new Peer();
     self.events = [];
     self.errors = '';
-    self.process = spawn(PYTHON, [join(PEERS, name), ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+    self.process = owned(spawn(PYTHON, [join(PEERS, name), ...args], { stdio: ['pipe', 'pipe', 'pipe'] }));
     let rest = '';
     self.process.stdout.on('data', (chunk) => {
       const lines = (rest + chunk).split('\n');
@@ -27,7 +28,7 @@ export class Peer {
   }
 
   /** Waits for an event that has all the given fields. */
-  async event(fields, timeout = 15_000) {
+  async event(fields, timeout = PATIENCE) {
     const fits = (e) => Object.entries(fields).every(([k, v]) => e[k] === v);
     const all = await until(JSON.stringify(fields), () => this.events, (events) => events.some(fits), timeout)
       .catch((error) => { throw new Error(`${error.message}\n${this.errors}`); });
@@ -37,10 +38,10 @@ export class Peer {
   line(text) { this.process.stdin.write(`${text}\n`); }
 
   async stop() {
-    if (this.process.exitCode !== null) return;
+    if (this.process.exitCode !== null || this.process.signalCode) return;
     const gone = new Promise((done) => this.process.once('exit', done));
     this.process.stdin.end('/quit\n');
-    setTimeout(() => this.process.kill('SIGKILL'), 5_000).unref();
+    setTimeout(() => this.process.kill('SIGKILL'), 15_000).unref();
     await gone;
   }
 }

@@ -1,7 +1,8 @@
 // A stand-in for a camera: a soft figure before a coloured wall, swaying a little, as a Y4M file Chromium plays in a loop.
-import { writeFile, mkdtemp } from 'node:fs/promises';
+import { writeFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { atEnd } from './cleanup.mjs';
 
 const W = 640;
 const H = 360;
@@ -54,7 +55,9 @@ export async function portrait(n) {
     }
     parts.push(Buffer.from('FRAME\n'), Y, ...C);
   }
-  const path = join(await mkdtemp(join(tmpdir(), 'parley-face-')), 'camera.y4m');
+  const dir = await mkdtemp(join(tmpdir(), 'parley-face-'));
+  atEnd(() => rm(dir, { recursive: true, force: true }));
+  const path = join(dir, 'camera.y4m');
   await writeFile(path, Buffer.concat(parts));
   return [`--use-file-for-fake-video-capture=${path}`];
 }

@@ -8,30 +8,39 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { token } from './token.mjs';
-import { until } from './wait.mjs';
+import { atEnd, owned } from './cleanup.mjs';
+import { until, PATIENCE } from './wait.mjs';
 
 export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
 export const BINARY = process.env.PARLEY_BINARY ?? join(ROOT, 'bin', 'parley');
 
-/** A TCP port nobody listens on at this moment. */
-export function freePort() {
-  return new Promise((done, fail) => {
-    const probe = createServer().once('error', fail).listen(0, () => {
-      const { port } = probe.address();
-      probe.close(() => done(port));
-    });
+const [FIRST_PORT, PORTS] = [10_500, 9_000];
+let lastPort = randomInt(PORTS);
+
+/**
+ * A port nobody uses, for TCP or UDP; none is given twice. It is none of those the system hands out (32768 and up): a
+ * part that starts a moment later, or again, would find it taken by some outgoing connection of a browser.
+ */
+export async function freePort() {
+  for (let i = 0; i < PORTS; i++) {
+    lastPort = (lastPort + 1) % PORTS;
+    const port = FIRST_PORT + lastPort;
+    if (await bindsTCP(port) && await bindsUDP(port)) return port;
+  }
+  throw new Error('no free port');
+}
+
+function bindsTCP(port) {
+  return new Promise((done) => {
+    const probe = createServer().once('error', () => done(false)).listen(port, () => probe.close(() => done(true)));
   });
 }
 
-/** The same for UDP. */
-export function freeUDPPort() {
-  return new Promise((done, fail) => {
-    const probe = createSocket('udp6').once('error', fail).bind(0, () => {
-      const { port } = probe.address();
-      probe.close(() => done(port));
-    });
+function bindsUDP(port) {
+  return new Promise((done) => {
+    const probe = createSocket('udp4').once('error', () => { probe.close(); done(false); }).bind(port, () => probe.close(() => done(true)));
   });
 }
 
@@ -40,8 +49,9 @@ class Installation {
   async prepare({ resolution = 360 } = {}) {
     if (!existsSync(BINARY)) throw new Error(`no binary at ${BINARY}: run make build`);
     this.data = await mkdtemp(join(tmpdir(), 'parley-test-'));
-    this.ports = { udp: await freeUDPPort() };
-    for (const name of ['https', 'http', 'tcp', 'c2s', 'xmppHTTP', 'component', 'colibri', 'metrics']) this.ports[name] = await freePort();
+    atEnd(() => this.stop());
+    this.ports = {};
+    for (const name of ['udp', 'https', 'http', 'tcp', 'c2s', 'xmppHTTP', 'component', 'colibri', 'metrics']) this.ports[name] = await freePort();
     this.tokenSecret = randomBytes(32).toString('base64url');
     this.base = `http://localhost:${this.ports.http}`;
     this.config = join(this.data, 'parley.yaml');
@@ -66,7 +76,7 @@ web:
   }
 
   spawn(command) {
-    const child = spawn(BINARY, [command, '--data', this.data, '--config', this.config], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = owned(spawn(BINARY, [command, '--data', this.data, '--config', this.config], { stdio: ['ignore', 'pipe', 'pipe'] }));
     const hear = (chunk) => {
       this.log += chunk;
       if (process.env.PARLEY_TEST_LOG) process.stderr.write(chunk);
@@ -93,10 +103,16 @@ web:
     });
   }
 
-  /** Waits until the page is served and everything behind it is healthy. */
-  ready(timeout = 15_000) {
-    return until('the front answers', async () => (await fetch(`${this.base}/about/health`)).status, (status) => status === 200, timeout)
-      .catch((error) => { throw new Error(`${error.message}\n${this.log}`); });
+  /** Waits until the page is served and everything behind it is healthy; tells what the server said when it is not. */
+  async ready(timeout = PATIENCE) {
+    const dead = () => this.children().find((child) => child.exitCode !== null || child.signalCode);
+    try {
+      await until('the front answers', async () => dead() || (await fetch(`${this.base}/about/health`)).status,
+        (status) => status === 200 || dead(), timeout);
+      if (dead()) throw new Error(`the server ended by itself (${dead().signalCode ?? dead().exitCode})`);
+    } catch (error) {
+      throw new Error(`${error.message}\n${this.log}`, { cause: error });
+    }
   }
 }
 
@@ -112,11 +128,16 @@ export class Server extends Installation {
     return self;
   }
 
+  children() { return [this.process]; }
+
+  /** Stops it as Ctrl-C does, with three times the time it gives itself. */
   async stop() {
-    this.process.kill('SIGINT');
-    const hard = setTimeout(() => this.process.kill('SIGKILL'), 10_000);
-    await ended(this.process);
-    clearTimeout(hard);
+    if (this.process) {
+      this.process.kill('SIGINT');
+      const hard = setTimeout(() => this.process.kill('SIGKILL'), 50_000);
+      await ended(this.process);
+      clearTimeout(hard);
+    }
     await rm(this.data, { recursive: true, force: true });
   }
 }
@@ -126,12 +147,14 @@ export class Parts extends Installation {
   /** Starts the parts in the given order, without waiting for one before the next. */
   static async start(order) {
     const self = new Parts();
-    await self.prepare();
     self.processes = new Map();
+    await self.prepare();
     for (const part of order) await self.run(part);
     await self.ready();
     return self;
   }
+
+  children() { return [...this.processes.values()]; }
 
   async run(part) { this.processes.set(part, this.spawn(part)); }
 
