@@ -251,6 +251,7 @@ func (s *Server) roomHosts(ctx context.Context, verifier *jwtauth.Verifier) erro
 	if err != nil {
 		return err
 	}
+	brewery.Hooks().OnRequest(s.rules.TellRecorder)
 	s.rooms = []*muc.Host{meetings, brewery}
 	s.router.AddTenants(strings.TrimSuffix(s.cfg.ConferenceDomain, "."+s.cfg.Domain), s.cfg.Domain, meetings)
 	for _, h := range s.rooms {

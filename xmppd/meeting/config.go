@@ -52,6 +52,13 @@ type Config struct {
 	JoinsPerSecond int `yaml:"joins_per_second"`
 	// MessageLimit is how many chat messages a room takes in all; 0: any number.
 	MessageLimit int `yaml:"message_limit"`
+	// RecordingsPerMinute is how often recordings and streams may be started and stopped
+	// in one room; 0: any number.
+	RecordingsPerMinute int `yaml:"recordings_per_minute"`
+	// RecordingsPerAddress is the same for the clients of one address, in all rooms.
+	RecordingsPerAddress int `yaml:"recordings_per_address"`
+	// CallsPerMinute is how often one person may have a telephone called; 0: any number.
+	CallsPerMinute int `yaml:"calls_per_minute"`
 	// AllOwners makes everybody who enters a moderator.
 	AllOwners bool `yaml:"all_owners"`
 	// WaitForHost has people without a token or an account wait in a lobby until
@@ -102,8 +109,10 @@ func DefaultConfig() Config {
 		HTTP:              HTTPConfig{InfoNeedsToken: true, System: system},
 		Reservations:      defaultReservations(),
 		HostsModerate:     true,
-		ModeratorsLobby:   true,
-		CloseRoomTimeout:  20 * time.Second,
+
+		RecordingsPerMinute: 3, RecordingsPerAddress: 9,
+		ModeratorsLobby:  true,
+		CloseRoomTimeout: 20 * time.Second,
 		Services: ServicesConfig{Lobby: true, BreakoutRooms: true, AVModeration: true, SpeakerStats: true,
 			ConferenceDuration: true, EndConference: true, Polls: true, RoomMetadata: true},
 		DefaultPermissions: []string{
@@ -137,6 +146,8 @@ func (c Config) Validate() error {
 	switch {
 	case c.MessageLimit < 0:
 		return fmt.Errorf("message_limit: must not be negative")
+	case c.RecordingsPerMinute < 0 || c.RecordingsPerAddress < 0 || c.CallsPerMinute < 0:
+		return fmt.Errorf("recordings_per_minute, recordings_per_address, calls_per_minute: must not be negative")
 	case c.JoinsPerSecond < 0:
 		return fmt.Errorf("joins_per_second: must not be negative")
 	case c.CloseRoom != "" && c.CloseRoom != CloseAtOnce && c.CloseRoom != CloseLater:

@@ -39,6 +39,9 @@ type Rules struct {
 	lobbyHost, breakoutHost *muc.Host
 	lobbies                 sync.Map // names of rooms that have a lobby
 	families                sync.Map // name of a breakout room → *family
+	meetings                sync.Map // address of a room → id of its meeting
+
+	recorders perAddress // who starts and stops recordings
 
 	tokenRefusals, focusTimeouts, focusCalls atomic.Uint64
 }
@@ -82,6 +85,8 @@ func Install(host *muc.Host, cfg Config, verifier *jwtauth.Verifier, log *logrus
 	m.installTokenModeration(h)
 	m.installCloseRoom(h)
 	m.installReservations(h)
+	m.conferences(m.installRecording)
+	m.conferences(m.installDialling)
 	if err := m.installServices(); err != nil {
 		m.Close()
 		return nil, err

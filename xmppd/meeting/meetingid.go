@@ -51,6 +51,7 @@ func (m *Rules) installMeetingID(h *muc.Hooks) {
 		s.Ignore("muc#roomconfig_presencebroadcast")
 		if id, ok := s.Value(fieldMeetingID); ok && s.Admin && id != "" && len(id) <= 128 {
 			detailsOf(r).id = id
+			m.meetings.Store(r.Addr(), id)
 		}
 		return nil
 	})

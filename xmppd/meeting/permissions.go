@@ -9,13 +9,30 @@ import (
 	"parley/xmppd/stanza"
 )
 
-// grants are the features people have from a moderator who made them one, by bare address.
+// grants are the features people have from a moderator who made them one, and in whose
+// name they act, by bare address.
 type grants struct {
 	features map[stanza.Addr]map[string]bool
+	holders  map[stanza.Addr]holder
+}
+
+// holder is whom a token names.
+type holder struct {
+	ID    string `json:"id,omitempty"`
+	Group string `json:"group,omitempty"`
 }
 
 func grantedTo(r *muc.Room, bare stanza.Addr) map[string]bool {
 	return stateOf[grants](r).features[bare]
+}
+
+// holderOf is in whose name somebody acts: his own, by his token, or that of who made
+// him a moderator; zero if nobody is known.
+func holderOf(r *muc.Room, o *muc.Occupant) holder {
+	if c := claims(o.Session()); c != nil {
+		return holder{ID: c.User.ID, Group: c.Group}
+	}
+	return stateOf[grants](r).holders[o.Bare()]
 }
 
 // installPermissions tells somebody who has become moderator what he may do, unless
@@ -32,12 +49,13 @@ func (m *Rules) installPermissions(h *muc.Hooks) {
 		switch {
 		case c.To < muc.Admin:
 			delete(g.features, c.Bare)
+			delete(g.holders, c.Bare)
 		case c.Occupant != nil && c.Actor != nil && c.From < muc.Admin:
 			if t := claims(c.Actor.Session()); t != nil && t.Features != nil {
 				if g.features == nil {
-					g.features = make(map[stanza.Addr]map[string]bool)
+					g.features, g.holders = make(map[stanza.Addr]map[string]bool), make(map[stanza.Addr]holder)
 				}
-				g.features[c.Bare] = t.Features
+				g.features[c.Bare], g.holders[c.Bare] = t.Features, holderOf(r, c.Actor)
 			}
 		}
 	})

@@ -32,7 +32,7 @@ type reservations struct {
 	// mu guards the tables and what they hold, and is only held for look-ups.
 	mu    sync.Mutex
 	rooms map[string]*reserved // by the room's node
-	open  map[string]bool         // rooms that exist
+	open  map[string]bool      // rooms that exist
 }
 
 // reservationState is how far a reservation has come:

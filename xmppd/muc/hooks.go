@@ -35,6 +35,7 @@ type Hooks struct {
 	info      []func(*Room, *Form)
 	message   []func(*Room, *Occupant, *stanza.Stanza) Outcome
 	direct    []func(r *Room, from, to *Occupant, st *stanza.Stanza) *stanza.Error
+	request   []func(r *Room, from, to *Occupant, st *stanza.Stanza) (*stanza.Stanza, *stanza.Error)
 	hears     []func(r *Room, listener, speaker *Occupant) bool
 	kicked    []func(*Room, *Change)
 	configure []func(*Room, *Submission)
@@ -260,6 +261,12 @@ func (h *Hooks) OnDirect(f func(r *Room, from, to *Occupant, st *stanza.Stanza) 
 	h.direct = append(h.direct, f)
 }
 
+// OnRequest is asked about every request from one occupant to another before it is
+// handed on; it returns the request, changed or not, or why it is refused.
+func (h *Hooks) OnRequest(f func(r *Room, from, to *Occupant, st *stanza.Stanza) (*stanza.Stanza, *stanza.Error)) {
+	h.request = append(h.request, f)
+}
+
 // OnHears is asked whether presence of one occupant is meant for another; all must agree.
 func (h *Hooks) OnHears(f func(r *Room, listener, speaker *Occupant) bool) {
 	h.hears = append(h.hears, f)
@@ -285,4 +292,18 @@ func (h *Hooks) askDirect(r *Room, from, to *Occupant, st *stanza.Stanza) *stanz
 		}
 	}
 	return nil
+}
+
+// askRequest lets the rules speak about a request between two occupants, and change it.
+func (h *Hooks) askRequest(r *Room, from, to *Occupant, st *stanza.Stanza) (*stanza.Stanza, *stanza.Error) {
+	if err := h.askDirect(r, from, to, st); err != nil {
+		return nil, err
+	}
+	for _, f := range h.request {
+		var err *stanza.Error
+		if st, err = f(r, from, to, st); err != nil {
+			return nil, err
+		}
+	}
+	return st, nil
 }

@@ -86,10 +86,12 @@ func (r *Room) relayIQ(st *stanza.Stanza) {
 		return
 	}
 	if st.IsRequest() {
-		if err := r.hooks().askDirect(r, at.o, target, st); err != nil {
+		asked, err := r.hooks().askRequest(r, at.o, target, st)
+		if err != nil {
 			r.host.rt.Bounce(st, err)
 			return
 		}
+		st = asked
 	}
 	s := target.seats[0]
 	key := askKey{asker: at.o.nick, asked: target.nick, id: st.ID}
