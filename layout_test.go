@@ -103,7 +103,8 @@ var law = map[string]rule{
 	"bridge/conference/conferencetest": {[]string{"bridge/...", "@words", "@daily"}, whyFakes},
 	"bridge/endpoint": {[]string{"bridge/transport", "bridge/rtp", "bridge/channel", "bridge/allocate", "bridge/estimate", "bridge/codec",
 		"bridge/media", "internal/source", "internal/wire/bridgemsg", "@daily"}, whySibling},
-	"bridge/relay":     {[]string{"bridge/transport", "bridge/rtp", "bridge/channel", "bridge/media", "internal/source", "internal/wire/bridgemsg", "@daily"}, whySibling},
+	// A relay stands on the same legs as an endpoint, and brings participants of its own.
+	"bridge/relay":     {[]string{"bridge/endpoint", "bridge/transport", "bridge/rtp", "bridge/channel", "bridge/media", "internal/source", "internal/wire/bridgemsg", "@daily"}, whySibling},
 	"bridge/channel":   {[]string{"internal/wire/bridgemsg", "@daily"}, whySibling},
 	"bridge/transport": {[]string{"@daily"}, "the only importer of the ICE and DTLS code"},
 	"bridge/rtp":       {[]string{"bridge/media", "bridge/codec", "internal/metrics"}, whyPackets},
@@ -121,6 +122,7 @@ var law = map[string]rule{
 	"cmd/parley":   {[]string{"internal/app", "internal/ctl"}, whyDoor},
 
 	"test/load":    {nil, "the load tool sees a server as its clients do, ours or another's"},
+	"test/sfuload": {[]string{"@words"}, "the load tool sees the bridge as its focus and its clients do"},
 	"test/e2e":     {[]string{"internal/app", "@words", "internal/wiretest"}, "tests see the product as a stranger does"},
 	"test/interop": {[]string{"internal/app", "@words", "internal/wiretest"}, "tests see the product as a stranger does"},
 }

@@ -79,14 +79,32 @@ func newHall(t *testing.T, edit ...func(*Config)) *hall {
 	return &hall{t: t, service: s, stop: stop}
 }
 
-// ask sends endpoints of a conference-modify as the focus does.
-func (h *hall) ask(endpoints string) *colibri.Modified {
+// ask sends the content of a conference-modify as the focus does.
+func (h *hall) ask(content string) *colibri.Modified {
+	h.t.Helper()
+	m, err := h.try(content)
+	if err != nil {
+		h.t.Fatalf("%s: %v", content, err)
+	}
+	return m
+}
+
+// refused is the condition a request is refused with, "" if it is not.
+func (h *hall) refused(content string) string {
+	h.t.Helper()
+	if _, err := h.try(content); err != nil {
+		return err.Condition
+	}
+	return ""
+}
+
+func (h *hall) try(content string) (*colibri.Modified, *xmppclient.StanzaError) {
 	h.t.Helper()
 	create := ""
 	if !h.created {
 		create, h.created = `create="true"`, true
 	}
-	st, err := xmppclient.Parse([]byte(`<iq type="get" id="1" from="r@c/focus" to="j@d/x"><conference-modify xmlns="jitsi:colibri2" meeting-id="m1" name="room@conference.example.org" ` + create + `>` + endpoints + `</conference-modify></iq>`))
+	st, err := xmppclient.Parse([]byte(`<iq type="get" id="1" from="r@c/focus" to="j@d/x"><conference-modify xmlns="jitsi:colibri2" meeting-id="m1" name="room@conference.example.org" ` + create + `>` + content + `</conference-modify></iq>`))
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -96,11 +114,8 @@ func (h *hall) ask(endpoints string) *colibri.Modified {
 	}
 	got := make(chan answer, 1)
 	h.service.handler.Modify(st, func(m *colibri.Modified, err *xmppclient.StanzaError) { got <- answer{m, err} })
-	a := await(h.t, "the answer to "+endpoints, got)
-	if a.err != nil {
-		h.t.Fatalf("%s: %v", endpoints, a.err)
-	}
-	return a.m
+	a := await(h.t, "the answer to "+content, got)
+	return a.m, a.err
 }
 
 const testMedia = `<media type="audio"><payload-type xmlns="urn:xmpp:jingle:apps:rtp:1" id="111" name="opus" clockrate="48000" channels="2"/>

@@ -40,6 +40,7 @@ func (n *network) Open(o transport.SessionOptions, fb conference.Feedback, sink 
 	}
 	leg := endpoint.NewLeg(n.shard.NewEndpoint(session.Peer(), rtp.EndpointOptions{
 		Events: n.events, AudioFeedbackSSRC: fb.Audio, VideoFeedbackSSRC: fb.Video,
+		Relay: o.Patient,
 	}))
 	n.mu.Lock()
 	n.sinks[leg] = sink

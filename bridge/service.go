@@ -136,7 +136,8 @@ func (c Config) conference() conference.Config {
 		LastN: v.LastN, LastNOf: c.Load.lastNOf, SSRCLimit: v.SSRCLimit,
 		Trust:     c.Bandwidth.Trust,
 		Bandwidth: estimate.Config{Initial: c.Bandwidth.Initial, Min: c.Bandwidth.Min, Max: c.Bandwidth.Max},
-		SCTP:      c.SCTP,
+		WebSocket: c.WebSocket.Enabled, RelayID: c.RelayID,
+		SCTP: c.SCTP,
 		Audio: conference.AudioConfig{
 			Loudest: c.Audio.Loudest, AlwaysDominant: c.Audio.AlwaysDominant,
 			EnergyExpire: c.Audio.EnergyExpire, EnergyAlpha: c.Audio.EnergyAlpha,

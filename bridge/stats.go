@@ -190,7 +190,7 @@ func (c *collector) all() []stat {
 	stats := c.state()
 	stats = append(stats, conferenceStats(total, len(list), largest, inactive)...)
 	stats = append(stats, c.totals()...)
-	stats = append(stats, c.relayStats()...)
+	stats = append(stats, c.relayStats(total)...)
 	return append(stats, c.xmpp()...)
 }
 
@@ -258,18 +258,19 @@ func conferenceStats(t conference.Summary, conferences, largest, inactive int) [
 }
 
 // relayStats lists what goes between bridges.
-func (c *collector) relayStats() []stat {
+func (c *collector) relayStats(t conference.Summary) []stat {
+	m := c.s.conferences.Counters()
 	return []stat{
-		{"octo_conferences", int64(0)},
-		{"octo_endpoints", int64(0)},
-		{"octo_receive_bitrate", int64(0)},
-		{"octo_send_bitrate", int64(0)},
+		{"octo_conferences", int64(t.Linked)},
+		{"octo_endpoints", int64(t.Remote)},
+		{"octo_receive_bitrate", int64(t.RelayDown)},
+		{"octo_send_bitrate", int64(t.RelayUp)},
 		{"octo_receive_packet_rate", int64(0)},
 		{"octo_send_packet_rate", int64(0)},
-		{"total_relays", int64(0)},
-		{"relays_ice_failed", int64(0)},
+		{"total_relays", int64(m.Relays.Value())},
+		{"relays_ice_failed", int64(m.RelaysFailed.Value())},
+		{"num_relays_no_msg_transport_after_delay", int64(m.RelaysNoChannel.Value())},
 		{"dtls_failed_relays", int64(0)},
-		{"num_relays_no_msg_transport_after_delay", int64(0)},
 		{"total_packets_received_octo", int64(0)},
 		{"total_packets_sent_octo", int64(0)},
 		{"total_bytes_received_octo", int64(0)},

@@ -18,6 +18,8 @@ const (
 	// sendQueue is how many messages may wait for a slow client; when it is full the
 	// WebSocket is closed with 1008, and the client comes back and is greeted anew.
 	sendQueue = 256
+	// relayFactor is how many times as much goes between two bridges.
+	relayFactor = 20
 )
 
 // Kind is what carries a channel.
@@ -60,12 +62,16 @@ type Channel struct {
 	handler  Handler
 	log      *logrus.Entry
 	limit    *rate.Limiter
+	queue    int    // messages that may wait
+	farewell string // why the WebSocket is closed in the end
+	gone     chan struct{}
 
 	mu     sync.Mutex // guards the rest; active is one of socket and data, or Kind 0
 	socket *socket
 	data   func([]byte) error
 	active Kind
 	closed bool
+	dialed string // the address Connect was given
 }
 
 // URLs are the addresses of the WebSocket, one for each configured domain.
@@ -105,10 +111,13 @@ func (c *Channel) Close() {
 	c.server.unregister(c)
 	c.mu.Lock()
 	socket := c.socket
+	if !c.closed {
+		close(c.gone)
+	}
 	c.closed, c.socket, c.data, c.active = true, nil, nil, 0
 	c.mu.Unlock()
 	if socket != nil {
-		socket.end(closeGone, "endpoint closed")
+		socket.end(closeGone, c.farewell)
 	}
 }
 

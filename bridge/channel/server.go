@@ -17,8 +17,12 @@ import (
 	"parley/internal/metrics"
 )
 
-// Prefix begins the path of every channel.
-const Prefix = "/colibri-ws/"
+// Prefix begins the path of every channel of a client, RelayPrefix that of those between
+// bridges.
+const (
+	Prefix      = "/colibri-ws/"
+	RelayPrefix = "/colibri-relay-ws/"
+)
 
 // Config says how clients find the server.
 type Config struct {
@@ -35,7 +39,11 @@ type Counters struct {
 	DataReceived, DataSent, DataDropped, DataRefused metrics.Counter
 }
 
-type key struct{ conference, endpoint string }
+// key names a channel: by its endpoint, or by the bridge at the other end.
+type key struct {
+	conference, endpoint string
+	relay                bool
+}
 
 // Server accepts the WebSockets of bridge channels.
 type Server struct {
@@ -63,15 +71,31 @@ func (s *Server) Counters() *Counters { return &s.counters }
 
 // Open makes the channel of an endpoint, with a password of its own.
 func (s *Server) Open(conference, endpoint string, h Handler) *Channel {
-	c := &Channel{
-		server: s, key: key{conference, endpoint}, password: rand.Text(), handler: h,
+	return s.open(&Channel{
+		server: s, key: key{conference, endpoint, false}, password: rand.Text(), handler: h,
 		log:   s.log.WithFields(logrus.Fields{logx.Conference: conference, logx.Endpoint: endpoint}),
-		limit: rate.NewLimiter(messagesPerSecond, messageBurst),
-	}
+		limit: rate.NewLimiter(messagesPerSecond, messageBurst), queue: sendQueue, farewell: "endpoint closed",
+	})
+}
+
+// OpenRelay makes the channel to another bridge. It carries what many clients say, so its
+// bounds are greater.
+func (s *Server) OpenRelay(conference, relay string, h Handler) *Channel {
+	return s.open(&Channel{
+		server: s, key: key{conference, relay, true}, password: rand.Text(), handler: h,
+		log:   s.log.WithFields(logrus.Fields{logx.Conference: conference, logx.Bridge: relay}),
+		limit: rate.NewLimiter(relayFactor*messagesPerSecond, relayFactor*messageBurst),
+		queue: relayFactor * sendQueue, farewell: relayClosed,
+	})
+}
+
+func (s *Server) open(c *Channel) *Channel {
+	c.gone = make(chan struct{})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		c.closed = true
+		close(c.gone)
 		return c
 	}
 	s.channels[c.key] = c
@@ -98,8 +122,12 @@ func (s *Server) urls(k key, password string) []string {
 		scheme = "wss://"
 	}
 	urls := make([]string, 0, len(s.cfg.Domains))
+	prefix := Prefix
+	if k.relay {
+		prefix = RelayPrefix
+	}
 	for _, d := range s.cfg.Domains {
-		urls = append(urls, scheme+d+Prefix+url.PathEscape(s.cfg.ServerID)+"/"+
+		urls = append(urls, scheme+d+prefix+url.PathEscape(s.cfg.ServerID)+"/"+
 			url.PathEscape(k.conference)+"/"+url.PathEscape(k.endpoint)+"?pwd="+password)
 	}
 	return urls
@@ -134,7 +162,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // Accept has answered
 	}
-	newSocket(conn, c).serve(s.ctx)
+	_ = newSocket(conn, c).serve(s.ctx) // counted
 }
 
 // enter counts a socket, unless the server is closing.
@@ -148,11 +176,14 @@ func (s *Server) enter() bool {
 	return true
 }
 
-// parse reads /colibri-ws/SERVER/CONFERENCE/ENDPOINT.
+// parse reads /colibri-ws/SERVER/CONFERENCE/ENDPOINT, and the same of a relay.
 func (s *Server) parse(u *url.URL) (key, bool) {
 	rest, ok := strings.CutPrefix(u.EscapedPath(), Prefix)
+	relay := false
 	if !ok {
-		return key{}, false
+		if rest, relay = strings.CutPrefix(u.EscapedPath(), RelayPrefix); !relay {
+			return key{}, false
+		}
 	}
 	parts := strings.Split(rest, "/")
 	if len(parts) != 3 {
@@ -165,7 +196,7 @@ func (s *Server) parse(u *url.URL) (key, bool) {
 		}
 		parts[i] = plain
 	}
-	return key{parts[1], parts[2]}, parts[0] == s.cfg.ServerID
+	return key{parts[1], parts[2], relay}, parts[0] == s.cfg.ServerID
 }
 
 // admits compares the password, with which the query must begin.

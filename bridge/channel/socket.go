@@ -39,7 +39,7 @@ type socket struct {
 
 func newSocket(conn *websocket.Conn, c *Channel) *socket {
 	conn.SetReadLimit(MaxMessage)
-	s := &socket{conn: conn, channel: c, queue: make(chan []byte, sendQueue), ending: make(chan struct{})}
+	s := &socket{conn: conn, channel: c, queue: make(chan []byte, c.queue), ending: make(chan struct{})}
 	s.touch()
 	return s
 }
@@ -67,14 +67,17 @@ func (s *socket) end(code websocket.StatusCode, reason string) {
 	})
 }
 
-// serve runs the socket until it ends.
-func (s *socket) serve(ctx context.Context) {
+// errClosed says that the channel was closed before its WebSocket came.
+var errClosed = errors.New("the channel is closed")
+
+// serve runs the socket until it ends, and says why.
+func (s *socket) serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer func() { _ = s.conn.CloseNow() }()
 	if !s.channel.attach(s) {
-		_ = s.conn.Close(closeGone, "endpoint closed")
-		return
+		_ = s.conn.Close(closeGone, s.channel.farewell)
+		return errClosed
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() { s.write(ctx) })
@@ -87,6 +90,7 @@ func (s *socket) serve(ctx context.Context) {
 	cancel()
 	wg.Wait()
 	s.channel.detach(s)
+	return err
 }
 
 func (s *socket) count(err error) {

@@ -14,6 +14,7 @@ import (
 	"parley/bridge/channel"
 	"parley/bridge/endpoint"
 	"parley/bridge/estimate"
+	"parley/bridge/relay"
 	"parley/bridge/rtp"
 	"parley/bridge/speaker"
 	"parley/bridge/transport"
@@ -34,6 +35,10 @@ type Config struct {
 	Trust     bool // the bandwidth estimate
 	Bandwidth estimate.Config
 	SCTP      bool
+	// WebSocket says that channels may be WebSockets, RelayID is our name among bridges, empty
+	// if this one has no links to others.
+	WebSocket bool
+	RelayID   string
 	Audio     AudioConfig
 
 	FirstTransfer   time.Duration
@@ -97,10 +102,16 @@ type Conference struct {
 	gone      chan struct{} // closed when it has expired
 	summary   atomic.Pointer[Summary]
 
-	endpoints  map[string]*endpoint.Endpoint
-	channels   map[*endpoint.Endpoint]*channel.Channel
-	legs       map[endpoint.Leg]*endpoint.Endpoint
-	tracks     map[endpoint.Track]*endpoint.Source
+	endpoints map[string]*endpoint.Endpoint
+	channels  map[*endpoint.Endpoint]*channel.Channel
+	legs      map[endpoint.Leg]*endpoint.Endpoint
+	tracks    map[endpoint.Track]*endpoint.Source
+
+	relays        map[string]*relay.Relay
+	relayChannels map[*relay.Relay]*channel.Channel
+	remotes       map[string]*endpoint.Endpoint // participants of other bridges
+	relayOf       map[*endpoint.Endpoint]*relay.Relay
+
 	identifier *speaker.Identifier
 	recent     speaker.Recent
 	loudest    *rtp.Loudest // nil if everybody is forwarded
@@ -120,13 +131,19 @@ type Conference struct {
 func newConference(set *Set, id string, req Request, now time.Time) *Conference {
 	c := &Conference{
 		id: id, meetingID: req.MeetingID, name: req.Name, created: now, set: set, cfg: set.cfg,
-		log:        set.log.WithFields(fields(id, req)),
-		feedback:   Feedback{Audio: randomSSRC(), Video: randomSSRC()},
-		gone:       make(chan struct{}),
-		endpoints:  make(map[string]*endpoint.Endpoint),
-		channels:   make(map[*endpoint.Endpoint]*channel.Channel),
-		legs:       make(map[endpoint.Leg]*endpoint.Endpoint),
-		tracks:     make(map[endpoint.Track]*endpoint.Source),
+		log:       set.log.WithFields(fields(id, req)),
+		feedback:  Feedback{Audio: randomSSRC(), Video: randomSSRC()},
+		gone:      make(chan struct{}),
+		endpoints: make(map[string]*endpoint.Endpoint),
+		channels:  make(map[*endpoint.Endpoint]*channel.Channel),
+		legs:      make(map[endpoint.Leg]*endpoint.Endpoint),
+		tracks:    make(map[endpoint.Track]*endpoint.Source),
+
+		relays:        make(map[string]*relay.Relay),
+		relayChannels: make(map[*relay.Relay]*channel.Channel),
+		remotes:       make(map[string]*endpoint.Endpoint),
+		relayOf:       make(map[*endpoint.Endpoint]*relay.Relay),
+
 		identifier: speaker.New(),
 		dirty:      make(map[*endpoint.Endpoint]bool),
 		lastAll:    now, lastReport: now, lastExpiry: now, emptySince: now, fresh: true,
@@ -196,8 +213,14 @@ func (c *Conference) expire(why string) {
 	for _, e := range c.endpoints {
 		c.closeEndpoint(e)
 	}
+	for _, r := range c.relays {
+		c.closeRelay(r)
+	}
 	clear(c.endpoints)
 	clear(c.legs)
+	clear(c.relays)
+	clear(c.remotes)
+	clear(c.relayOf)
 	c.summary.Store(&Summary{})
 	c.log.WithField(logx.Reason, why).Info("conference expired")
 	close(c.gone)
@@ -212,10 +235,6 @@ func (c *Conference) event(ev endpoint.Event) {
 }
 
 func (c *Conference) handleEvent(ev endpoint.Event, now time.Time) {
-	e := c.legs[ev.Leg]
-	if e == nil {
-		return // it came after the endpoint had gone
-	}
 	s := c.tracks[ev.Track]
 	switch ev.Kind {
 	case rtp.EventFirstPacket:
@@ -228,8 +247,19 @@ func (c *Conference) handleEvent(ev endpoint.Event, now time.Time) {
 	case rtp.EventLayers:
 		c.set.counters.LayerChanges.Inc()
 		if s != nil {
+			c.crossAll(s)
 			c.touchReceivers(s)
 		}
+	}
+	if e := c.legs[ev.Leg]; e != nil {
+		c.handleReport(e, ev)
+	}
+}
+
+// handleReport takes what a receiver tells of the way to it. Other bridges tell the same,
+// but nothing is decided by it.
+func (c *Conference) handleReport(e *endpoint.Endpoint, ev endpoint.Event) {
+	switch ev.Kind {
 	case rtp.EventFeedback:
 		before := e.Estimator.Bitrate()
 		e.Feedback(ev.Packets, ev.At)

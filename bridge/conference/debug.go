@@ -21,6 +21,8 @@ type Summary struct {
 	RTTCount                                int
 	UpLossSum, DownLossSum                  float64
 	LossCount, HighDownLoss                 int
+	Linked, Remote                          int // 1 if there are links to other bridges, and who is behind them
+	RelayDown, RelayUp                      int // bit/s of those links
 }
 
 // Add adds up two summaries.
@@ -44,6 +46,10 @@ func (s *Summary) Add(o Summary) {
 	s.DownLossSum += o.DownLossSum
 	s.LossCount += o.LossCount
 	s.HighDownLoss += o.HighDownLoss
+	s.Linked += o.Linked
+	s.Remote += o.Remote
+	s.RelayDown += o.RelayDown
+	s.RelayUp += o.RelayUp
 }
 
 // ID is the conference's short name.
@@ -90,6 +96,13 @@ func (c *Conference) summarize() {
 		s.LossCount++
 		count(&s.HighDownLoss, st.DownLoss > 0.1)
 	}
+	count(&s.Linked, len(c.relays) > 0)
+	s.Remote = len(c.remotes)
+	for _, r := range c.relays {
+		st := r.Leg.Stats()
+		s.RelayDown += st.BitrateReceived
+		s.RelayUp += st.BitrateSent
+	}
 	c.summary.Store(&s)
 }
 
@@ -118,6 +131,7 @@ type View struct {
 	Speakers  []string       `json:"speech_activity"`
 	Dominant  string         `json:"dominant_speaker"`
 	Endpoints []EndpointView `json:"endpoints"`
+	Relays    []RelayView    `json:"relays,omitempty"`
 }
 
 // EndpointView is the state of an endpoint.
@@ -173,6 +187,7 @@ func (c *Conference) view() View {
 			v.Endpoints = append(v.Endpoints, c.viewEndpoint(e))
 		}
 	}
+	v.Relays = c.viewRelays()
 	return v
 }
 
@@ -183,12 +198,18 @@ func (c *Conference) viewEndpoint(e *endpoint.Endpoint) EndpointView {
 		ForceMuted: [2]bool{e.MuteAudio, e.MuteVideo}, Settings: e.Receive.Settings,
 		Allocation: e.Receive.Result, Bandwidth: e.Estimator.Snapshot(), Stats: e.Leg.Stats(),
 	}
+	v.Sources = viewSources(e)
+	return v
+}
+
+func viewSources(e *endpoint.Endpoint) []SourceView {
+	list := []SourceView{}
 	for _, s := range e.Sources() {
 		sv := SourceView{Name: s.Name, Kind: s.Kind.String(), SSRC: s.Track.PrimarySSRC(), Wanted: s.Wanted}
 		if s.Kind.String() == "video" {
 			sv.Type, sv.Layers = s.Type.String(), s.Candidate().Layers
 		}
-		v.Sources = append(v.Sources, sv)
+		list = append(list, sv)
 	}
-	return v
+	return list
 }

@@ -15,6 +15,12 @@ var (
 	ErrStopping = errors.New("the bridge is shutting down")
 	// ErrEndpointExists: the endpoint to be created exists.
 	ErrEndpointExists = errors.New("endpoint exists already")
+	// ErrRelayExists: the relay to be created exists.
+	ErrRelayExists = errors.New("relay exists already")
+	// ErrNoRelays: the bridge has no relay id, and so no links to others.
+	ErrNoRelays = errors.New("this bridge has no relay id")
+	// ErrNoRelayChannel: neither kind of channel is there for a link to another bridge.
+	ErrNoRelayChannel = errors.New("neither data channels nor the WebSocket are on")
 	// ErrBusy: the conference has more requests than it can take.
 	ErrBusy = errors.New("the conference has too many requests waiting")
 	// ErrNoSCTP: a data channel was asked for in a way we do not offer.

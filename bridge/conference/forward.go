@@ -31,6 +31,7 @@ func (c *Conference) setSources(e *endpoint.Endpoint, specs []endpoint.SourceSpe
 				c.setAudio(r, s)
 			}
 		}
+		c.crossAll(s)
 	}
 	if len(gone)+len(added) > 0 {
 		c.exempt()
@@ -44,11 +45,14 @@ func (c *Conference) forgetSource(s *endpoint.Source) {
 	for _, r := range c.endpoints {
 		r.Forget(s)
 	}
+	for _, r := range c.relays {
+		r.Forget(s)
+	}
 }
 
 // connectAudio brings the audio an endpoint gets up to date.
 func (c *Conference) connectAudio(e *endpoint.Endpoint) {
-	for _, o := range c.endpoints {
+	for o := range c.senders() {
 		for _, s := range o.Audio {
 			c.setAudio(e, s)
 		}
@@ -147,7 +151,7 @@ func (c *Conference) flush(now time.Time) {
 func (c *Conference) lastNOrder() []*endpoint.Endpoint {
 	var with, without []*endpoint.Endpoint
 	for _, id := range c.recent.Order() {
-		e := c.endpoints[id]
+		e := c.sender(id)
 		switch {
 		case e == nil || e.Visitor:
 		case e.VideoEnabled():
@@ -279,9 +283,15 @@ func (c *Conference) tellSenders() {
 			wanted[a.Source] = higher(wanted[a.Source], a.Constraint.MaxHeight)
 		}
 	}
-	for _, e := range c.endpoints {
+	for e := range c.senders() {
 		for _, s := range e.Video {
-			if w := wanted[s.Name]; !s.Told || s.Wanted != w {
+			w := wanted[s.Name]
+			for _, r := range c.relays {
+				if c.mayCross(r, s) {
+					w = higher(w, r.Wished(s.Name))
+				}
+			}
+			if !s.Told || s.Wanted != w {
 				s.Told, s.Wanted = true, w
 				c.sendConstraint(s)
 			}
@@ -297,6 +307,16 @@ func higher(a, b int) int {
 	return max(a, b)
 }
 
+// wantAnew asks for the wishes towards senders to be added up again.
+func (c *Conference) wantAnew() {
+	c.constraints = true
+	c.schedule(time.Now())
+}
+
 func (c *Conference) sendConstraint(s *endpoint.Source) {
+	if r := c.relayOf[s.Owner]; r != nil {
+		c.askRelay(r, s)
+		return
+	}
 	c.send(s.Owner, &bridgemsg.SenderSourceConstraints{SourceName: s.Name, MaxHeight: s.Wanted})
 }

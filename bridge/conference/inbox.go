@@ -50,7 +50,7 @@ func (c *Conference) handleChannelOpened(e *endpoint.Endpoint, kind channel.Kind
 	}
 	c.send(e, &bridgemsg.ForwardedSources{ForwardedSources: forwarded})
 	c.sendMaps(e)
-	for _, o := range c.endpoints {
+	for o := range c.senders() {
 		if !o.Active && !o.Visitor {
 			c.send(e, &bridgemsg.EndpointConnectivityStatusChangeEvent{Endpoint: o.ID, Active: false})
 		}
@@ -153,6 +153,9 @@ func (c *Conference) videoType(e *endpoint.Endpoint, name string, word bridgemsg
 	}
 	if !e.SetVideoType(name, t) {
 		return
+	}
+	if !e.Visitor {
+		c.tellRelays(&bridgemsg.SourceVideoTypeMessage{SourceName: name, VideoType: word, EndpointID: e.ID}, c.relayOf[e])
 	}
 	c.touchAll()
 }

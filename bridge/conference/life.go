@@ -12,6 +12,9 @@ import (
 
 // openEndpoint makes an endpoint with its legs.
 func (c *Conference) openEndpoint(r *EndpointRequest, now time.Time) (*endpoint.Endpoint, error) {
+	if old := c.remotes[r.ID]; old != nil {
+		c.removeRemote(c.relayOf[old], old) // it came to us
+	}
 	l := &link{c: c}
 	l.channel = c.set.channels.Open(c.id, r.ID, channelHandler{l})
 	session, leg, err := c.set.net.Open(transport.SessionOptions{
@@ -56,13 +59,16 @@ func (c *Conference) removeEndpoint(e *endpoint.Endpoint, why string) {
 	for _, s := range e.Sources() {
 		c.forgetSource(s)
 	}
+	for _, r := range c.relays {
+		r.ForgetOwner(e)
+	}
 	c.closeEndpoint(e)
 	delete(c.channels, e)
 	delete(c.legs, e.Leg)
 	delete(c.dirty, e)
 	c.identifier.Remove(e.ID)
 	c.recent.Leave(e.ID)
-	if len(c.endpoints) == 0 {
+	if len(c.endpoints) == 0 && len(c.relays) == 0 {
 		c.emptySince = time.Now()
 	}
 	c.touchAll()

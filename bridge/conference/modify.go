@@ -24,7 +24,7 @@ func (c *Conference) handleModify(req Request, reply func(Response, error), now 
 	case err != nil && fresh:
 		// Nobody knows of a conference whose creation failed.
 		c.expire("its creation failed")
-	case !req.Create && len(c.endpoints) == 0:
+	case !req.Create && len(c.endpoints) == 0 && len(c.relays) == 0:
 		c.expire("the last endpoint left")
 	}
 	if err == nil && (fresh || created(req)) {
@@ -53,6 +53,13 @@ func (c *Conference) modify(req Request, now time.Time) (Response, error) {
 		if er != nil {
 			resp.Endpoints = append(resp.Endpoints, *er)
 		}
+	}
+	for i := range req.Relays {
+		rr, err := c.modifyRelay(&req.Relays[i], now)
+		if err != nil {
+			return Response{}, err
+		}
+		resp.Relays = append(resp.Relays, *rr)
 	}
 	return resp, nil
 }
@@ -108,7 +115,7 @@ func (c *Conference) createEndpoint(r *EndpointRequest, now time.Time) (*Endpoin
 }
 
 func (c *Conference) transportOf(e *endpoint.Endpoint) *TransportResponse {
-	return &TransportResponse{Local: e.Session.Local(), SCTP: e.SCTP, WebSockets: c.channels[e].URLs()}
+	return &TransportResponse{Local: e.Session.Local(), SCTP: e.SCTP, Role: "server", WebSockets: c.channels[e].URLs()}
 }
 
 // update applies everything but creation and expiry, in the order the contract gives.

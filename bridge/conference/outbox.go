@@ -51,10 +51,13 @@ func (c *Conference) relayMessage(from *endpoint.Endpoint, m *bridgemsg.Endpoint
 	m.From = from.ID
 	if m.To == "" {
 		c.broadcast(m, func(e *endpoint.Endpoint) bool { return e != from })
+		c.tellRelays(m, nil)
 		return
 	}
 	if to := c.endpoints[m.To]; to != nil {
 		c.send(to, m)
+	} else if r := c.relayOf[c.remotes[m.To]]; r != nil {
+		c.tellRelay(r, m)
 	}
 }
 
@@ -65,7 +68,12 @@ func (c *Conference) relayStats(from *endpoint.Endpoint, m *bridgemsg.EndpointSt
 		return
 	}
 	m.From = from.ID
-	everywhere := len(c.endpoints) <= statsFilterAbove || c.recent.Spoke(from.ID)
+	c.deliverStats(from, m)
+	c.tellRelays(m, nil)
+}
+
+func (c *Conference) deliverStats(from *endpoint.Endpoint, m *bridgemsg.EndpointStats) {
+	everywhere := len(c.endpoints)+len(c.remotes) <= statsFilterAbove || c.recent.Spoke(from.ID)
 	c.broadcast(m, func(e *endpoint.Endpoint) bool {
 		return e != from && (everywhere || interested(e, from))
 	})

@@ -16,6 +16,7 @@ type Request struct {
 	// several at once.
 	Lenient   bool
 	Endpoints []EndpointRequest
+	Relays    []RelayRequest
 }
 
 // EndpointRequest creates, changes or expires an endpoint.
@@ -43,13 +44,16 @@ type TransportRequest struct {
 	Controlling bool
 	SCTP        *SCTPRequest
 	ICERestart  bool
+	UniquePort  bool
 	// Remote is what is known of the client's side, nil if nothing.
 	Remote *transport.Description
+	// WebSocket is where another bridge waits for our channel.
+	WebSocket string
 }
 
 // SCTPRequest asks for a data channel.
 type SCTPRequest struct {
-	Role string // "" or server
+	Role string // "" or server; client of the one of two bridges that opens it
 	Port uint16 // 0 or 5000
 }
 
@@ -59,6 +63,7 @@ type ForceMute struct{ Audio, Video bool }
 // Response is the answer to a Request.
 type Response struct {
 	Endpoints []EndpointResponse
+	Relays    []RelayResponse
 	// Feedback is set when the request created a conference or an endpoint.
 	Feedback *Feedback
 }
@@ -74,6 +79,7 @@ type EndpointResponse struct {
 type TransportResponse struct {
 	Local      transport.Description
 	SCTP       bool
+	Role       string // of the peer towards our data channel, or ours towards a client
 	WebSockets []string
 }
 

@@ -24,6 +24,7 @@ type Counters struct {
 	Participants, Visitors                                      metrics.Counter
 	ICESucceeded, TransportFailed                               metrics.Counter
 	NoChannel                                                   metrics.Counter
+	Relays, RelaysFailed, RelaysNoChannel                       metrics.Counter
 	Disconnected, Reconnected                                   metrics.Counter
 	SpeakerChanges, KeyframesAhead, KeyframesAheadSkipped       metrics.Counter
 	Keyframes, LayerChanges, VideoMilliseconds, Unmatched       metrics.Counter

@@ -14,7 +14,7 @@ func (c *Conference) decideSpeaker(now time.Time) {
 	if c.expired {
 		return
 	}
-	for _, e := range c.endpoints {
+	for e := range c.senders() {
 		if e.Visitor {
 			continue
 		}
@@ -33,7 +33,7 @@ func (c *Conference) decideSpeaker(now time.Time) {
 }
 
 func (c *Conference) speakerChanged(id string) {
-	e := c.endpoints[id]
+	e := c.sender(id)
 	if e == nil {
 		return
 	}
@@ -51,7 +51,7 @@ func (c *Conference) exempt() {
 	if c.loudest == nil {
 		return
 	}
-	for _, e := range c.endpoints {
+	for e := range c.senders() {
 		for _, s := range e.Audio {
 			always := c.cfg.Audio.AlwaysDominant && e.ID == c.recent.Dominant()
 			for _, r := range c.endpoints {
@@ -79,7 +79,7 @@ func (c *Conference) speakerEvent() bridgemsg.Message {
 // keyframeAhead asks a new speaker for a keyframe before the clients that will put them
 // on stage do: late enough that the slowest of them has heard of the change.
 func (c *Conference) keyframeAhead(e *endpoint.Endpoint) {
-	if len(c.endpoints) <= 2 || len(e.Video) == 0 || e.Video[0].Type != allocate.Camera || !c.stageInUse(e) {
+	if len(c.endpoints)+len(c.remotes) <= 2 || len(e.Video) == 0 || e.Video[0].Type != allocate.Camera || !c.stageInUse(e) {
 		c.set.counters.KeyframesAheadSkipped.Inc()
 		return
 	}

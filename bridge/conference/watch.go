@@ -26,6 +26,12 @@ func (c *Conference) watch(now time.Time) {
 		c.connectivity(e, last, now)
 		c.channelMissing(e, now)
 	}
+	c.watchRelays(now)
+	for e := range c.relayOf {
+		for _, s := range e.Video {
+			s.Measure()
+		}
+	}
 	if len(c.endpoints) == 0 && !c.emptySince.IsZero() && now.Sub(c.emptySince) >= c.cfg.EmptyConference {
 		c.expire("it stayed empty")
 		return
@@ -85,7 +91,9 @@ func (c *Conference) connectivity(e *endpoint.Endpoint, last, now time.Time) {
 	} else {
 		c.set.counters.Disconnected.Inc()
 	}
-	c.broadcast(&bridgemsg.EndpointConnectivityStatusChangeEvent{Endpoint: e.ID, Active: active}, everybody)
+	m := &bridgemsg.EndpointConnectivityStatusChangeEvent{Endpoint: e.ID, Active: active}
+	c.broadcast(m, everybody)
+	c.tellRelays(m, nil)
 }
 
 // channelMissing says once that a connected client has not opened its channel.

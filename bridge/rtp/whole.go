@@ -27,7 +27,10 @@ func (e *Endpoint) setWhole(f Forward) {
 		case i > top && d != nil:
 			e.removeDown(d)
 		case i <= top && d == nil:
-			e.addDown(&downStream{receiver: e, source: src, only: i, target: media.LayerAll}, enc.SSRC, enc.RTX)
+			if e.addDown(&downStream{receiver: e, source: src, only: i, target: media.LayerAll}, enc.SSRC, enc.RTX) != nil {
+				// Somebody behind it waits for a picture, and has asked before we knew.
+				e.shard.askKeyframe(src, i, true)
+			}
 		}
 	}
 }

@@ -23,6 +23,9 @@ func modified(r conference.Response) *colibri.Modified {
 			ID: e.ID, Expire: e.Expired, Transport: transportAnswer(e.Transport),
 		})
 	}
+	for _, x := range r.Relays {
+		m.Relays = append(m.Relays, colibri.Relay{ID: x.ID, Expire: x.Expired, Transport: transportAnswer(x.Transport)})
+	}
 	if r.Feedback != nil {
 		m.Sources = &colibri.Sources{Media: []colibri.MediaSource{
 			feedback("audio", feedbackAudio, r.Feedback.Audio),
@@ -54,7 +57,7 @@ func transportAnswer(r *conference.TransportResponse) *colibri.Transport {
 	}
 	t := &colibri.Transport{ICE: ice}
 	if r.SCTP {
-		t.SCTP = &colibri.SCTP{Port: conference.SCTPPort, Role: "server"}
+		t.SCTP = &colibri.SCTP{Port: conference.SCTPPort, Role: r.Role}
 	}
 	return t
 }

@@ -32,8 +32,8 @@ func request(m *colibri.Modify) (conference.Request, error) {
 		return req, badRequest("the name must be the address of a room")
 	case len(m.Endpoints) > 0 && len(m.Relays) > 0:
 		return req, notImplemented("endpoints and relays in one request", colibri.FeatureNotImplemented)
-	case len(m.Relays) > 0:
-		return req, notImplemented("this bridge has no relays", "")
+	case len(m.Relays) > 1 && !onlyExpire(m.Relays):
+		return req, notImplemented("more than one relay in one request", colibri.FeatureNotImplemented)
 	case m.Connects != nil && len(m.Connects.Connects) > 0:
 		return req, notImplemented("this bridge exports no media", "")
 	case full(m.Endpoints) > 1:
@@ -45,6 +45,13 @@ func request(m *colibri.Modify) (conference.Request, error) {
 			return req, err
 		}
 		req.Endpoints = append(req.Endpoints, e)
+	}
+	for i := range m.Relays {
+		r, err := relayRequest(&m.Relays[i])
+		if err != nil {
+			return req, err
+		}
+		req.Relays = append(req.Relays, r)
 	}
 	return req, nil
 }
@@ -77,9 +84,11 @@ func endpointRequest(e *colibri.Endpoint) (conference.EndpointRequest, error) {
 		},
 	}
 	for i := range e.Media {
-		if err := addMedia(&r, &e.Media[i]); err != nil {
+		types, extensions, err := readMedia(&e.Media[i])
+		if err != nil {
 			return r, err
 		}
+		r.PayloadTypes, r.Extensions = append(r.PayloadTypes, types...), append(r.Extensions, extensions...)
 	}
 	if e.Transport != nil {
 		t, err := transportRequest(e.Transport)
@@ -114,31 +123,31 @@ func kind(word string) (media.Kind, error) {
 	return 0, badRequest("media type %q is neither audio nor video", word)
 }
 
-// addMedia reads payload types and header extensions; those we do not know are left out.
-func addMedia(r *conference.EndpointRequest, m *colibri.Media) error {
+// readMedia reads payload types and header extensions; those we do not know are left out.
+func readMedia(m *colibri.Media) (types []media.PayloadType, extensions []media.Extension, err error) {
 	k, err := kind(m.Type)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	for i := range m.PayloadTypes {
 		p := &m.PayloadTypes[i]
 		if p.ID > 127 {
-			return badRequest("payload type %d does not exist", p.ID)
+			return nil, nil, badRequest("payload type %d does not exist", p.ID)
 		}
 		codec := media.CodecByName(p.Name)
 		if codec == media.CodecUnknown {
 			continue
 		}
-		r.PayloadTypes = append(r.PayloadTypes, payloadType(k, codec, p))
+		types = append(types, payloadType(k, codec, p))
 	}
 	for _, x := range m.HdrExts {
 		ext := media.ExtensionByURI(x.URI)
 		if ext == media.ExtUnknown || x.ID < 1 || x.ID > 255 {
 			continue
 		}
-		r.Extensions = append(r.Extensions, media.Extension{ID: uint8(x.ID), Kind: ext})
+		extensions = append(extensions, media.Extension{ID: uint8(x.ID), Kind: ext})
 	}
-	return nil
+	return types, extensions, nil
 }
 
 func payloadType(k media.Kind, codec media.Codec, p *jingle.PayloadType) media.PayloadType {
@@ -166,7 +175,7 @@ func payloadType(k media.Kind, codec media.Codec, p *jingle.PayloadType) media.P
 }
 
 func transportRequest(t *colibri.Transport) (*conference.TransportRequest, error) {
-	r := &conference.TransportRequest{Controlling: t.ICEControlling, ICERestart: t.ICERestart}
+	r := &conference.TransportRequest{Controlling: t.ICEControlling, ICERestart: t.ICERestart, UniquePort: t.UseUniquePort}
 	if t.SCTP != nil {
 		r.SCTP = &conference.SCTPRequest{Role: strings.ToLower(t.SCTP.Role), Port: t.SCTP.Port}
 	}
@@ -192,6 +201,12 @@ func transportRequest(t *colibri.Transport) (*conference.TransportRequest, error
 		}
 	}
 	r.Remote = d
+	for _, w := range t.ICE.WebSockets {
+		if w.URL != "" {
+			r.WebSocket = w.URL
+			break
+		}
+	}
 	return r, nil
 }
 

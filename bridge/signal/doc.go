@@ -4,5 +4,5 @@
 //
 // It is the only room of the bridge that sees XML. It has no state: order within
 // a conference is kept by the conference's mailbox, and answers may come from
-// its goroutine. Requests about relays and exports are refused as not implemented.
+// its goroutine. Requests about exports are refused as not implemented.
 package signal

@@ -38,6 +38,9 @@ var plain = []struct {
 	{conference.ErrStopping, xmppclient.ServiceUnavailable, colibri.GracefulShutdown},
 	{conference.ErrEndpointExists, xmppclient.Conflict, ""},
 	{conference.ErrNoSCTP, xmppclient.FeatureNotImplemented, ""},
+	{conference.ErrRelayExists, xmppclient.Conflict, ""},
+	{conference.ErrNoRelays, xmppclient.FeatureNotImplemented, ""},
+	{conference.ErrNoRelayChannel, xmppclient.InternalServerError, ""},
 }
 
 // stanzaError translates an error for the focus. Without a reason there is no COLIBRI
