@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/xml"
 	"errors"
@@ -13,7 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/coder/websocket"
+	"github.com/xdg-go/scram"
 
 	"parley/internal/wire/ns"
 )
@@ -32,14 +33,14 @@ func uniqueRoom() string {
 	return "play" + hex.EncodeToString(b[:])
 }
 
-// actor is a web client: frames over a WebSocket, and the little a client does by itself.
+// actor is a web client, or a service: its line, and the little a client does by itself.
 type actor struct {
 	name     string
 	claims   map[string]string
 	ignored  []*element
 	features []string
 
-	ws     *websocket.Conn
+	line   line
 	jid    string
 	resume string // token of the stream, for taking the session up again
 
@@ -78,8 +79,16 @@ func (a *actor) connect(srv server, v vars) (failure *element, err error) {
 	if failure, err = a.login(ctx, srv, v); failure != nil || err != nil {
 		return failure, err
 	}
+	if a.claims["via"] == "component" {
+		a.start()
+		return nil, nil
+	}
 	if err := a.bind(ctx); err != nil {
 		return nil, err
+	}
+	if a.claims["via"] != "" { // stream management is for WebSockets
+		a.start()
+		return nil, nil
 	}
 	e, err := a.ask(ctx, `<enable resume="true" xmlns="`+ns.SM3+`"/>`, "enabled")
 	if err != nil {
@@ -90,28 +99,59 @@ func (a *actor) connect(srv server, v vars) (failure *element, err error) {
 	return nil, nil
 }
 
-// login opens a WebSocket and a stream, and shows the token.
+// login opens a line and a stream, and shows the token or proves the password.
 func (a *actor) login(ctx context.Context, srv server, v vars) (failure *element, err error) {
-	token, err := makeToken(a.claims, srv, v)
-	if err != nil {
-		return nil, err
+	arg := func(key, def string) string {
+		if text := a.claims[key]; text != "" {
+			def = text
+		}
+		return strings.ReplaceAll(def, "{domain}", srv.domain)
 	}
+	host := arg("host", srv.domain)
 	q := url.Values{"room": {v["roomname"]}}
-	if token != "" {
+	if token, err := makeToken(a.claims, srv, v); err != nil {
+		return nil, err
+	} else if token != "" && a.claims["account"] == "" {
 		q.Set("token", token)
 	}
 	if a.resume != "" {
 		q.Set("previd", a.resume)
 	}
-	a.ws, _, err = websocket.Dial(ctx, srv.websocket+"?"+q.Encode(), &websocket.DialOptions{Subprotocols: []string{"xmpp"}})
-	if err != nil {
+	switch a.claims["via"] {
+	case "component":
+		if a.line, err = dialComponent(ctx, fmt.Sprintf("127.0.0.1:%d", srv.ports["components"]), a.claims["secret"]); err != nil {
+			return nil, err
+		}
+		var refused *refusedLine
+		if err = a.line.open(ctx, host); errors.As(err, &refused) {
+			return refused.element, nil
+		}
+		a.jid = host
+		return nil, err
+	case "bosh":
+		a.line = newBOSH(strings.NewReplacer("ws://", "http://", "/xmpp-websocket", "/http-bind").Replace(srv.websocket) + "?" + q.Encode())
+	default:
+		if a.line, err = dialWebSocket(ctx, srv.websocket+"?"+q.Encode()); err != nil {
+			return nil, err
+		}
+	}
+	if err := a.line.open(ctx, host); err != nil {
 		return nil, err
 	}
-	a.ws.SetReadLimit(1 << 20)
-	if err := a.openStream(ctx, srv.domain); err != nil {
-		return nil, err
+	if name := a.claims["account"]; name != "" {
+		failure, err = a.scram(ctx, name, a.claims["password"])
+	} else {
+		failure, err = a.authenticate(ctx, `<auth mechanism="ANONYMOUS" xmlns="`+ns.SASL+`"/>`)
 	}
-	e, err := a.ask(ctx, `<auth mechanism="ANONYMOUS" xmlns="`+ns.SASL+`"/>`, "")
+	if failure != nil || err != nil {
+		return failure, err
+	}
+	return nil, a.line.open(ctx, host)
+}
+
+// authenticate takes the last step of a log-in.
+func (a *actor) authenticate(ctx context.Context, text string) (failure *element, err error) {
+	e, err := a.ask(ctx, text, "")
 	switch {
 	case err != nil:
 		return nil, err
@@ -120,7 +160,34 @@ func (a *actor) login(ctx context.Context, srv server, v vars) (failure *element
 	case e.name.Local != "success":
 		return nil, fmt.Errorf("%s instead of success", e)
 	}
-	return nil, a.openStream(ctx, srv.domain)
+	return nil, nil
+}
+
+// scram proves a password, as web clients do it.
+func (a *actor) scram(ctx context.Context, name, password string) (failure *element, err error) {
+	client, err := scram.SHA1.NewClient(name, password, "")
+	if err != nil {
+		return nil, err
+	}
+	conv := client.NewConversation()
+	first, err := conv.Step("")
+	if err != nil {
+		return nil, err
+	}
+	enc := base64.StdEncoding
+	e, err := a.ask(ctx, `<auth mechanism="SCRAM-SHA-1" xmlns="`+ns.SASL+`">`+enc.EncodeToString([]byte(first))+`</auth>`, "")
+	if err != nil || e.name.Local == "failure" {
+		return e, err
+	}
+	challenge, err := enc.DecodeString(e.text)
+	if err != nil {
+		return nil, err
+	}
+	proof, err := conv.Step(string(challenge))
+	if err != nil {
+		return nil, err
+	}
+	return a.authenticate(ctx, `<response xmlns="`+ns.SASL+`">`+enc.EncodeToString([]byte(proof))+`</response>`)
 }
 
 // ask writes a frame and reads the next, which must have that name if one is given.
@@ -128,11 +195,21 @@ func (a *actor) ask(ctx context.Context, text, want string) (*element, error) {
 	if err := a.write(ctx, text); err != nil {
 		return nil, err
 	}
-	e, err := a.frame(ctx)
+	e, err := a.line.read(ctx)
 	if err == nil && want != "" && e.name.Local != want {
 		err = fmt.Errorf("%s instead of <%s/>", e, want)
 	}
 	return e, err
+}
+
+// isTooLate resumes a session that is gone.
+func (a *actor) isTooLate(srv server, v vars) (*element, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), stageTime)
+	defer cancel()
+	if failure, err := a.login(ctx, srv, v); failure != nil || err != nil {
+		return nil, fmt.Errorf("log-in: %s %w", failure, err)
+	}
+	return a.ask(ctx, fmt.Sprintf(`<resume h="%d" previd="%s" xmlns="%s"/>`, a.got, escape(a.resume), ns.SM3), "failed")
 }
 
 func (a *actor) start() {
@@ -168,28 +245,12 @@ func (a *actor) takeUp(srv server, v vars) error {
 	return nil
 }
 
-func (a *actor) openStream(ctx context.Context, domain string) error {
-	if err := a.write(ctx, `<open to="`+domain+`" version="1.0" xmlns="`+ns.Framing+`"/>`); err != nil {
-		return err
-	}
-	for _, want := range []string{"open", "features"} {
-		e, err := a.frame(ctx)
-		if err != nil {
-			return err
-		}
-		if e.name.Local != want {
-			return fmt.Errorf("%s instead of <%s/>", e, want)
-		}
-	}
-	return nil
-}
-
 func (a *actor) bind(ctx context.Context) error {
 	for _, req := range []string{"bind xmlns='" + ns.Bind + "'", "session xmlns='" + ns.Session + "'"} {
 		if err := a.write(ctx, "<iq id='b' type='set' xmlns='jabber:client'><"+req+"/></iq>"); err != nil {
 			return err
 		}
-		e, err := a.frame(ctx)
+		e, err := a.line.read(ctx)
 		if err != nil {
 			return err
 		}
@@ -204,29 +265,13 @@ func (a *actor) bind(ctx context.Context) error {
 }
 
 func (a *actor) write(ctx context.Context, text string) error {
-	return a.ws.Write(ctx, websocket.MessageText, []byte(text))
-}
-
-// frame reads one frame, which must be one element.
-func (a *actor) frame(ctx context.Context) (*element, error) {
-	_, b, err := a.ws.Read(ctx)
-	if err != nil {
-		return nil, err
-	}
-	es, err := parseElements(string(b))
-	if err != nil {
-		return nil, fmt.Errorf("%w in frame %s", err, b)
-	}
-	if len(es) != 1 {
-		return nil, fmt.Errorf("%d elements in frame %s", len(es), b)
-	}
-	return es[0], nil
+	return a.line.write(ctx, text)
 }
 
 func (a *actor) readAll() {
 	defer a.read.Done()
 	for {
-		e, err := a.frame(context.Background())
+		e, err := a.line.read(context.Background())
 		a.mu.Lock()
 		switch {
 		case err != nil:
@@ -281,7 +326,7 @@ func (a *actor) answersLocked(e *element) bool {
 }
 
 func (a *actor) send(e *element) error {
-	if a.ws == nil {
+	if a.line == nil {
 		return errors.New("not connected")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), stageTime)
@@ -378,16 +423,14 @@ func (a *actor) expectNothing(domain string) error {
 func (a *actor) disconnect() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stageTime)
 	defer cancel()
-	if err := a.write(ctx, `<close xmlns="`+ns.Framing+`"/>`); err != nil {
-		return err
-	}
+	err := a.line.end(ctx)
 	a.hangUp()
-	return nil
+	return err
 }
 
 func (a *actor) hangUp() {
-	if a.ws != nil {
-		_ = a.ws.CloseNow()
+	if a.line != nil {
+		a.line.close()
 		a.read.Wait()
 	}
 }

@@ -40,12 +40,7 @@ func parseElements(text string) ([]*element, error) {
 		}
 		switch t := tok.(type) {
 		case xml.StartElement:
-			e := &element{name: t.Name, attrs: map[xml.Name]string{}}
-			for _, a := range t.Attr {
-				if a.Name.Local != "xmlns" && a.Name.Space != "xmlns" {
-					e.attrs[a.Name] = a.Value
-				}
-			}
+			e := startOf(t)
 			if len(stack) == 0 {
 				out = append(out, e)
 			} else {
@@ -67,6 +62,16 @@ func parseElements(text string) ([]*element, error) {
 			}
 		}
 	}
+}
+
+func startOf(t xml.StartElement) *element {
+	e := &element{name: t.Name, attrs: map[xml.Name]string{}}
+	for _, a := range t.Attr {
+		if a.Name.Local != "xmlns" && a.Name.Space != "xmlns" {
+			e.attrs[a.Name] = a.Value
+		}
+	}
+	return e
 }
 
 // String writes the element with a declaration wherever the namespace changes.

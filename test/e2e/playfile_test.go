@@ -9,13 +9,23 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"parley/internal/app"
 )
 
 // A play is a text of statements, one per line; lines that begin with # are comments,
 // indented lines belong to the statement above them.
 //
+//	setting KEY: VALUE            of the server this play is performed on, dots in KEY; {web}
+//	                              stands for the server of the line below
+//	web METHOD PATH: STATUS TEXT  what another server says that Parley asks
+//	account NAME@HOST PASSWORD    there before the server starts
+//	only PARTS                    the parts that run; all unless said
 //	person NAME [CLAIM=VALUE …]   a web client and its token, see token_test.go;
-//	                              lacks=A,B are features it does not announce
+//	                              lacks=A,B are features it does not announce, host=H is
+//	                              where it logs in, account=A password=P with what;
+//	                              via=bosh, or via=component secret=S for a service
+//	NAME shows [CLAIM=VALUE …]    another token from now on
 //	NAME connects                 log-in over WebSocket, as web clients do it
 //	NAME is refused               the log-in fails; the block is the failure
 //	NAME sends                    the block's elements, each in a frame of its own
@@ -25,6 +35,7 @@ import (
 //	NAME disconnects              politely
 //	NAME loses the connection     without a word
 //	NAME resumes                  the session, on a new connection (XEP-0198)
+//	NAME is too late              for that; the block is the failure
 //	include FILE                  the statements of another file, beside this one
 //
 // In blocks {x} stands for a text: in what is received the first {x} takes what is there
@@ -36,7 +47,18 @@ import (
 type play struct {
 	name       string
 	statements []statement
+	needs      needs
 }
+
+// needs is what a play wants of its server; zero for any server.
+type needs struct {
+	settings [][2]string       // key and value
+	accounts [][2]string       // address and password
+	web      map[string]string // method and path, to status and text
+	parts    []app.Part
+}
+
+func (n needs) any() bool { return len(n.settings)+len(n.accounts)+len(n.web)+len(n.parts) == 0 }
 
 type statement struct {
 	where string // file:line
@@ -48,12 +70,17 @@ type statement struct {
 
 var (
 	personLine = regexp.MustCompile(`^person (\w+)((?: [\w.-]+=(?:"[^"]*"|\S*))*)$`)
-	actLine    = regexp.MustCompile(`^(\w+) (connects|is refused|sends|receives|receives nothing else|ignores|disconnects|loses the connection|resumes)$`)
+	showsLine  = regexp.MustCompile(`^(\w+) shows((?: [\w.-]+=(?:"[^"]*"|\S*))+)$`)
+	actLine    = regexp.MustCompile(`^(\w+) (connects|is refused|sends|receives|receives nothing else|ignores|disconnects|loses the connection|resumes|is too late)$`)
+	setLine    = regexp.MustCompile(`^setting ([\w.]+): (.+)$`)
+	webLine    = regexp.MustCompile(`^web ([A-Z]+ \S+): (\d{3} ?.*)$`)
+	haveLine   = regexp.MustCompile(`^account (\S+@\S+) (\S+)$`)
+	onlyLine   = regexp.MustCompile(`^only ([a-z ]+)$`)
 	includeRef = regexp.MustCompile(`^include ([\w./-]+)$`)
 	argument   = regexp.MustCompile(`([\w.-]+)=("[^"]*"|\S*)`)
 )
 
-var verbsWithBlock = map[string]bool{"is refused": true, "sends": true, "receives": true, "ignores": true}
+var verbsWithBlock = map[string]bool{"is refused": true, "is too late": true, "sends": true, "receives": true, "ignores": true}
 
 func parsePlay(name, text string) (*play, error) {
 	p := &play{name: name}
@@ -96,6 +123,12 @@ func parsePlay(name, text string) (*play, error) {
 				return nil, fmt.Errorf("%s:%d: %w", name, n, err)
 			}
 			p.statements = append(p.statements, part.statements...)
+			if p.needs.any() {
+				p.needs = part.needs
+			}
+			continue
+		}
+		if p.needs.parse(line) {
 			continue
 		}
 		s, err := parseStatement(line)
@@ -117,18 +150,50 @@ func readPlay(file string) (*play, error) {
 	return parsePlay(file, string(text))
 }
 
+// parse takes a line about the server.
+func (n *needs) parse(line string) bool {
+	switch {
+	case setLine.MatchString(line):
+		m := setLine.FindStringSubmatch(line)
+		n.settings = append(n.settings, [2]string{m[1], m[2]})
+	case haveLine.MatchString(line):
+		m := haveLine.FindStringSubmatch(line)
+		n.accounts = append(n.accounts, [2]string{m[1], m[2]})
+	case webLine.MatchString(line):
+		if n.web == nil {
+			n.web = map[string]string{}
+		}
+		m := webLine.FindStringSubmatch(line)
+		n.web[m[1]] = m[2]
+	case onlyLine.MatchString(line):
+		for _, p := range strings.Fields(onlyLine.FindStringSubmatch(line)[1]) {
+			n.parts = append(n.parts, app.Part(p))
+		}
+	default:
+		return false
+	}
+	return true
+}
+
 func parseStatement(line string) (statement, error) {
 	if m := personLine.FindStringSubmatch(line); m != nil {
-		s := statement{who: m[1], verb: "person", args: map[string]string{}}
-		for _, a := range argument.FindAllStringSubmatch(m[2], -1) {
-			s.args[a[1]] = strings.Trim(a[2], `"`)
-		}
-		return s, nil
+		return statement{who: m[1], verb: "person", args: arguments(m[2])}, nil
+	}
+	if m := showsLine.FindStringSubmatch(line); m != nil {
+		return statement{who: m[1], verb: "shows", args: arguments(m[2])}, nil
 	}
 	if m := actLine.FindStringSubmatch(line); m != nil {
 		return statement{who: m[1], verb: m[2]}, nil
 	}
 	return statement{}, fmt.Errorf("not a statement: %s", line)
+}
+
+func arguments(text string) map[string]string {
+	args := map[string]string{}
+	for _, a := range argument.FindAllStringSubmatch(text, -1) {
+		args[a[1]] = strings.Trim(a[2], `"`)
+	}
+	return args
 }
 
 // stageTime bounds how long a statement may wait. It is long for the sake of slow
@@ -176,6 +241,10 @@ func (st *stage) act(s statement) error {
 	if a == nil {
 		return fmt.Errorf("nobody is called %s", s.who)
 	}
+	if s.verb == "shows" {
+		a.claims = s.args
+		return nil
+	}
 	verbs := map[string]func(*actor, []*element) error{
 		"connects":              st.connects,
 		"is refused":            st.isRefused,
@@ -185,6 +254,7 @@ func (st *stage) act(s statement) error {
 		"ignores":               st.ignores,
 		"disconnects":           func(a *actor, _ []*element) error { return a.disconnect() },
 		"loses the connection":  func(a *actor, _ []*element) error { return a.loseConnection() },
+		"is too late":           st.isTooLate,
 		"resumes":               func(a *actor, _ []*element) error { return a.takeUp(st.server, st.vars) },
 	}
 	return verbs[s.verb](a, s.block)
@@ -198,9 +268,28 @@ func (st *stage) connects(a *actor, _ []*element) error {
 	if err != nil {
 		return err
 	}
+	st.know(a)
+	return nil
+}
+
+// know makes the addresses of somebody who is logged in known.
+func (st *stage) know(a *actor) {
 	st.vars[a.name+".jid"] = a.jid
 	st.vars[a.name+".bare"], _, _ = strings.Cut(a.jid, "/")
 	st.vars[a.name+".nick"], _, _ = strings.Cut(a.jid, "-") // as web clients do
+	if a.claims["account"] != "" {
+		st.vars[a.name+".nick"] = uniqueRoom()[4:] // likewise: eight digits
+	}
+}
+
+func (st *stage) isTooLate(a *actor, block []*element) error {
+	failed, err := a.isTooLate(st.server, st.vars)
+	if err != nil {
+		return err
+	}
+	if _, err = match(block[0], failed, st.vars); err != nil {
+		return fmt.Errorf("%w in %s", err, failed)
+	}
 	return nil
 }
 
@@ -253,7 +342,8 @@ func (st *stage) ignores(a *actor, block []*element) error {
 	return nil
 }
 
-// TestPlays performs every play against one server.
+// TestPlays performs every play: those that want nothing special against one server, the
+// others each against one of its own.
 func TestPlays(t *testing.T) {
 	srv := startServer(t)
 	files, err := filepath.Glob("plays/*.play")
@@ -265,7 +355,16 @@ func TestPlays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Run(strings.TrimSuffix(filepath.Base(f), ".play"), func(t *testing.T) { p.perform(t, srv) })
+		t.Run(strings.TrimSuffix(filepath.Base(f), ".play"), func(t *testing.T) {
+			if p.needs.any() {
+				p.perform(t, srv)
+				return
+			}
+			if srv.ports == nil {
+				t.Skip("the server under test is somebody else's")
+			}
+			p.perform(t, p.needs.start(t))
+		})
 	}
 }
 

@@ -46,10 +46,11 @@ func startServer(t *testing.T) server {
 
 // installation is a configuration with free ports and a data directory.
 type installation struct {
-	t     *testing.T
-	dir   string
-	ports map[string]int
-	extra string // further lines of the configuration
+	t       *testing.T
+	dir     string
+	ports   map[string]int
+	extra   string   // further lines of the configuration
+	environ []string // further settings
 
 	starts int // how often a process was started
 }
@@ -98,7 +99,7 @@ func (in *installation) start(parts ...app.Part) *process {
 	file := in.config()
 	go func() {
 		p.ended <- app.Run(ctx, app.Options{
-			Parts: parts, ConfigFile: file, Data: filepath.Join(in.dir, "data"),
+			Parts: parts, ConfigFile: file, Environ: in.environ, Data: filepath.Join(in.dir, "data"),
 			Program: "parley", Stdout: io.Discard, Stderr: p.logs,
 		})
 	}()
