@@ -25,7 +25,9 @@ func private(s *Service, method, path, body string, header ...string) *httptest.
 // TestConnectionsOverREST: connections come and go while the bridge runs.
 func TestConnectionsOverREST(t *testing.T) {
 	h := newHall(t)
-	list := func() string { return strings.TrimSpace(private(h.service, "GET", "/colibri/muc-client/list", "").Body.String()) }
+	list := func() string {
+		return strings.TrimSpace(private(h.service, "GET", "/colibri/muc-client/list", "").Body.String())
+	}
 	if got := list(); got != `["xmpp0"]` {
 		t.Fatalf("listed %s", got)
 	}

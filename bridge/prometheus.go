@@ -64,6 +64,8 @@ var mirrored = []struct{ name, stat, help string }{
 	{"ice_failed_total", "total_ice_failed", "ICE sessions that failed."},
 	{"ice_succeeded_total", "total_ice_succeeded", "ICE sessions that connected."},
 	{"ice_succeeded_relayed_total", "total_ice_succeeded_relayed", "ICE sessions that connected over a relay."},
+	{"ice_restarts_total", "total_ice_restarts", "ICE restarts in place that began."},
+	{"ice_restarts_succeeded_total", "total_ice_restarts_succeeded", "ICE restarts in place that found a way."},
 	{"keyframes_received_total", "total_keyframes_received", "Keyframes received."},
 	{"layering_changes_received_total", "total_layering_changes_received", "Changes of what senders offer."},
 	{"dominant_speaker_changes_total", "total_dominant_speaker_changes", "Changes of the dominant speaker."},

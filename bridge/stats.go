@@ -291,6 +291,8 @@ func (c *collector) totals() []stat {
 		{"total_visitors", num(&m.Visitors)},
 		{"total_ice_succeeded", int64(n.ICESucceeded)},
 		{"total_ice_succeeded_relayed", int64(0)},
+		{"total_ice_restarts", int64(n.Restarts)},
+		{"total_ice_restarts_succeeded", int64(n.RestartsSucceeded)},
 		{"total_ice_failed", int64(n.ICEFailed)},
 		{"endpoints_ice_failed", int64(n.ICEFailed)},
 		{"dtls_failed_endpoints", int64(n.DTLSFailed)},
@@ -401,6 +403,9 @@ func (c *collector) attachPackets(set *metrics.Set) {
 		{"send_dropped", "Datagrams a socket had no room for.", func(s transport.Stats) uint64 { return s.SendDropped }},
 		{"ice_succeeded", "ICE sessions that connected.", func(s transport.Stats) uint64 { return s.ICESucceeded }},
 		{"ice_failed", "ICE sessions that failed.", func(s transport.Stats) uint64 { return s.ICEFailed }},
+		{"ice_restarts", "ICE restarts in place that began.", func(s transport.Stats) uint64 { return s.Restarts }},
+		{"ice_restarts_succeeded", "ICE restarts in place that found a way.", func(s transport.Stats) uint64 { return s.RestartsSucceeded }},
+		{"ice_roamed", "Times a peer went on from another address.", func(s transport.Stats) uint64 { return s.Roamed }},
 		{"dtls_failed", "DTLS handshakes that failed.", func(s transport.Stats) uint64 { return s.DTLSFailed }},
 	} {
 		set.CounterFunc(func() float64 { return float64(x.value(sockets.Stats())) }, "parley_bridge_"+x.name+"_total", x.help)

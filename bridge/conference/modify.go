@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"parley/bridge/endpoint"
+	"parley/internal/logx"
 )
 
 // handleModify carries out a request of the focus and answers it.
@@ -88,10 +89,8 @@ func (c *Conference) modifyEndpoint(r *EndpointRequest, lenient bool, now time.T
 		return nil, err
 	}
 	resp := &EndpointResponse{ID: e.ID}
-	// A restart in place is refused by saying nothing of the transport, when there is
-	// one that works; before that, the one there is is what the client shall use.
-	if r.Transport != nil && r.Transport.ICERestart && e.Connected.IsZero() {
-		resp.Transport = c.transportOf(e)
+	if r.Transport != nil && r.Transport.ICERestart {
+		resp.Transport = c.restart(e)
 	}
 	return resp, nil
 }
@@ -112,6 +111,20 @@ func (c *Conference) createEndpoint(r *EndpointRequest, now time.Time) (*Endpoin
 		return nil, err
 	}
 	return &EndpointResponse{ID: e.ID, Transport: c.transportOf(e)}, nil
+}
+
+// restart begins ICE anew beside the way there is. A refusal is to say nothing of the
+// transport; before there was a way, the first one is what the client shall use.
+func (c *Conference) restart(e *endpoint.Endpoint) *TransportResponse {
+	local, err := e.Session.Restart()
+	if err != nil {
+		c.log.WithField(logx.Endpoint, e.ID).WithError(err).Debug("restart of ICE refused")
+		return nil
+	}
+	if local.Generation == 0 {
+		return c.transportOf(e)
+	}
+	return &TransportResponse{Local: local, WebSockets: c.channels[e].URLs()}
 }
 
 func (c *Conference) transportOf(e *endpoint.Endpoint) *TransportResponse {

@@ -16,6 +16,9 @@ type Session interface {
 	Local() transport.Description
 	// SetRemote takes what is known of the peer's side; it may come in pieces.
 	SetRemote(transport.Description) error
+	// Restart begins ICE anew beside the way there is and describes our side of it; before
+	// there is a way, the description is the one from before.
+	Restart() (transport.Description, error)
 	// SendMessage sends a text over the data channel.
 	SendMessage([]byte) error
 	// LastReceived is when the peer last proved to be there (RFC 7675), zero if never.

@@ -44,6 +44,9 @@ func transportAnswer(r *conference.TransportResponse) *colibri.Transport {
 		return nil
 	}
 	ice := &jingle.Transport{Ufrag: r.Local.Ufrag, Pwd: r.Local.Pwd, RTCPMux: &jingle.Empty{}}
+	if g := uint32(r.Local.Generation); g > 0 {
+		ice.ICEGeneration = &g
+	}
 	for i, c := range r.Local.Candidates {
 		ice.Candidates = append(ice.Candidates, candidateAnswer(i, c))
 	}

@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"math"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -183,6 +184,9 @@ func transportRequest(t *colibri.Transport) (*conference.TransportRequest, error
 		return r, nil
 	}
 	d := &transport.Description{Ufrag: t.ICE.Ufrag, Pwd: t.ICE.Pwd}
+	if g := t.ICE.ICEGeneration; g != nil {
+		d.Generation = int(min(*g, math.MaxInt32))
+	}
 	for i := range t.ICE.Candidates {
 		if c, ok := candidate(&t.ICE.Candidates[i]); ok {
 			d.Candidates = append(d.Candidates, c)

@@ -295,9 +295,22 @@ func TestRestartInPlace(t *testing.T) {
 		t.Error("before it is connected, the existing transport shall be kept")
 	}
 	b.net.Leg(0).Connect()
+	for generation := uint32(1); generation < 3; generation++ {
+		m = b.must(modify("", `<endpoint id="a"><transport ice-restart="true"/></endpoint>`))
+		got := m.Endpoints[0].Transport
+		if got == nil || got.ICE.ICEGeneration == nil || *got.ICE.ICEGeneration != generation || got.ICE.Ufrag != "again" ||
+			got.ICE.Fingerprints[0].Setup != "passive" || len(got.ICE.Candidates) == 0 || len(got.ICE.WebSockets) == 0 {
+			t.Fatalf("restart %d answered %+v", generation, got)
+		}
+	}
+	b.must(modify("", `<endpoint id="a"><transport><transport xmlns="urn:xmpp:jingle:transports:ice-udp:1" ufrag="uuuu" pwd="pppppppppppppppppppppp" ice-generation="2"/></transport></endpoint>`))
+	if r := b.net.Leg(0).Remotes(); r[len(r)-1].Generation != 2 || r[len(r)-1].Ufrag != "uuuu" {
+		t.Errorf("the session was told %+v", r)
+	}
+	b.net.Leg(0).Close()
 	m = b.must(modify("", `<endpoint id="a"><transport ice-restart="true"/></endpoint>`))
 	if m.Endpoints[0].Transport != nil {
-		t.Error("a restart in place was promised")
+		t.Error("a restart was promised where none is possible")
 	}
 }
 

@@ -65,6 +65,8 @@ type Description struct {
 	Candidates   []Candidate
 	Fingerprints []Fingerprint
 	Setup        Setup
+	// Generation is that of ICE: 0 for the first, 1 after the first restart in place.
+	Generation int
 }
 
 // SessionOptions are the fixed properties of a session.
@@ -137,6 +139,10 @@ type Stats struct {
 	TCPRefused     uint64
 	// Totals of sessions.
 	ICESucceeded, ICEFailed, DTLSSucceeded, DTLSFailed uint64
+	// Restarts of ICE in place that were begun, and that found a way.
+	Restarts, RestartsSucceeded uint64
+	// Roamed counts the times a peer went on from another address.
+	Roamed uint64
 	// ICESucceededTCP counts the successes over TCP.
 	ICESucceededTCP uint64
 	// RejectedChannels counts data channels beyond the first.

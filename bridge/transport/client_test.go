@@ -68,6 +68,9 @@ type client struct {
 	session  *transport.Session
 	endpoint *rtp.Endpoint
 
+	// way changes what the client is told of the way to the bridge, nil for nothing.
+	way func([]transport.Candidate) []transport.Candidate
+
 	audio, video   *webrtc.TrackLocalStaticSample
 	audioSource    *rtp.Source
 	videoSource    *rtp.Source
@@ -166,8 +169,7 @@ func newClient(b *bench, settings func(*webrtc.SettingEngine)) *client {
 }
 
 // offer writes the bridge's side as a session description that carries other's media.
-func (c *client) offer(other *client) string {
-	local := c.session.Local()
+func (c *client) offer(other *client, local transport.Description) string {
 	var s strings.Builder
 	line := func(format string, a ...any) { fmt.Fprintf(&s, format+"\r\n", a...) }
 	line("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1 2")
@@ -197,7 +199,21 @@ func (c *client) offer(other *client) string {
 // join negotiates and announces the client's sources.
 func (c *client) join(other *client) {
 	c.b.t.Helper()
-	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: c.offer(other)}); err != nil {
+	local := c.session.Local()
+	if c.way != nil {
+		local.Candidates = c.way(local.Candidates)
+	}
+	if err := c.session.SetRemote(c.answer(other, local)); err != nil {
+		c.b.t.Fatal(err)
+	}
+	c.audioSource = c.endpoint.AddSource(rtp.SourceConfig{Kind: media.Audio, Encodings: []media.Encoding{{SSRC: c.audioSSRC}}})
+	c.videoSource = c.endpoint.AddSource(rtp.SourceConfig{Kind: media.Video, Encodings: []media.Encoding{{SSRC: c.videoSSRC, RTX: c.rtx}}})
+}
+
+// answer negotiates with the bridge's side and returns the client's.
+func (c *client) answer(other *client, local transport.Description) transport.Description {
+	c.b.t.Helper()
+	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: c.offer(other, local)}); err != nil {
 		c.b.t.Fatal(err)
 	}
 	answer, err := c.pc.CreateAnswer(nil)
@@ -207,7 +223,7 @@ func (c *client) join(other *client) {
 	if err := c.pc.SetLocalDescription(answer); err != nil {
 		c.b.t.Fatal(err)
 	}
-	remote := transport.Description{}
+	remote := transport.Description{Generation: local.Generation}
 	for l := range strings.SplitSeq(answer.SDP, "\r\n") {
 		if v, ok := strings.CutPrefix(l, "a=ice-ufrag:"); ok {
 			remote.Ufrag = v
@@ -223,11 +239,7 @@ func (c *client) join(other *client) {
 			remote.Fingerprints = []transport.Fingerprint{{Hash: h, Value: value}}
 		}
 	}
-	if err := c.session.SetRemote(remote); err != nil {
-		c.b.t.Fatal(err)
-	}
-	c.audioSource = c.endpoint.AddSource(rtp.SourceConfig{Kind: media.Audio, Encodings: []media.Encoding{{SSRC: c.audioSSRC}}})
-	c.videoSource = c.endpoint.AddSource(rtp.SourceConfig{Kind: media.Video, Encodings: []media.Encoding{{SSRC: c.videoSSRC, RTX: c.rtx}}})
+	return remote
 }
 
 // speak sends until ctx is done: each picture is a keyframe.
@@ -260,6 +272,13 @@ func await[T any](t *testing.T, what string, c <-chan T) (v T) {
 func call(t *testing.T, b *bench, settings func(*webrtc.SettingEngine)) (x, y *client) {
 	t.Helper()
 	x, y = newClient(b, settings), newClient(b, settings)
+	connect(t, x, y)
+	return x, y
+}
+
+// connect does so with clients that were made before.
+func connect(t *testing.T, x, y *client) {
+	t.Helper()
 	x.join(y)
 	y.join(x)
 	for _, p := range [][2]*client{{x, y}, {y, x}} {
@@ -281,7 +300,6 @@ func call(t *testing.T, b *bench, settings func(*webrtc.SettingEngine)) (x, y *c
 			await(t, "video", c.packets[webrtc.RTPCodecTypeVideo])
 		}
 	}
-	return x, y
 }
 
 func TestCallOverUDP(t *testing.T) {

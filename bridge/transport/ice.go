@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pion/ice/v4"
+	"github.com/pion/stun/v4"
 	"github.com/sirupsen/logrus"
 
 	"parley/internal/logx"
@@ -23,11 +24,12 @@ const (
 
 // startAgent makes the ICE agent and opens its local candidates. It answers checks
 // only when connect has given it the peer's credentials; until then they wait.
-func (s *Session) startAgent() error {
+func (r *round) startAgent() error {
+	s := r.s
 	options := []ice.AgentOption{
 		ice.WithNet(s.t.net),
 		ice.WithUDPMux(udpMux{s}),
-		ice.WithLocalCredentials(s.ufrag, s.pwd),
+		ice.WithLocalCredentials(r.ufrag, r.pwd),
 		ice.WithCandidateTypes([]ice.CandidateType{ice.CandidateTypeHost}),
 		ice.WithMulticastDNSMode(ice.MulticastDNSModeDisabled),
 		ice.WithDisableActiveTCP(),
@@ -39,6 +41,7 @@ func (s *Session) startAgent() error {
 		ice.WithSrflxAcceptanceMinWait(0),
 		ice.WithPrflxAcceptanceMinWait(0),
 		ice.WithRelayAcceptanceMinWait(relayWait),
+		ice.WithBindingRequestHandler(r.roams),
 		ice.WithLoggerFactory(pionLogs{s.log}),
 	}
 	types := []ice.NetworkType{ice.NetworkTypeUDP4, ice.NetworkTypeUDP6}
@@ -50,14 +53,14 @@ func (s *Session) startAgent() error {
 	if err != nil {
 		return err
 	}
-	s.agent = agent
+	r.agent = agent
 	if err := agent.OnCandidate(func(ice.Candidate) {}); err != nil {
 		return err
 	}
-	if err := agent.OnConnectionStateChange(s.stateChanged); err != nil {
+	if err := agent.OnConnectionStateChange(r.stateChanged); err != nil {
 		return err
 	}
-	if err := agent.OnSelectedCandidatePairChange(s.pairSelected); err != nil {
+	if err := agent.OnSelectedCandidatePairChange(r.pairSelected); err != nil {
 		return err
 	}
 	return agent.GatherCandidates()
@@ -72,21 +75,21 @@ func (s *Session) patience() time.Duration {
 }
 
 // connect starts the checks.
-func (s *Session) connect(ufrag, pwd string) error {
-	dial := s.agent.StartAccept
-	if s.opts.Controlling {
-		dial = s.agent.StartDial
+func (r *round) connect(ufrag, pwd string) error {
+	dial := r.agent.StartAccept
+	if r.s.opts.Controlling {
+		dial = r.agent.StartDial
 	}
 	if _, err := dial(ufrag, pwd); err != nil {
 		return fmt.Errorf("start checks: %w", err)
 	}
-	s.started.Store(true)
+	r.started.Store(true)
 	return nil
 }
 
 // addRemoteCandidate gives a candidate to the agent. What it cannot use is skipped: the
 // peer may still reach us from there.
-func (s *Session) addRemoteCandidate(c Candidate) {
+func (r *round) addRemoteCandidate(c Candidate) {
 	// Active TCP candidates of a browser have no port to connect to; it connects to us.
 	if c.Protocol != UDP || !c.Addr.IsValid() || c.Addr.Port() == 0 {
 		return
@@ -116,10 +119,10 @@ func (s *Session) addRemoteCandidate(c Candidate) {
 		return
 	}
 	if err == nil {
-		err = s.agent.AddRemoteCandidate(candidate)
+		err = r.agent.AddRemoteCandidate(candidate)
 	}
 	if err != nil {
-		s.log.WithError(err).Debug("remote candidate skipped")
+		r.s.log.WithError(err).Debug("remote candidate skipped")
 	}
 }
 
@@ -131,7 +134,8 @@ func relatedAddr(c Candidate) string {
 }
 
 // pairSelected makes the pair the agent nominated the way of everything we send.
-func (s *Session) pairSelected(local, remote ice.Candidate) {
+func (r *round) pairSelected(local, remote ice.Candidate) {
+	s := r.s
 	addr, err := netip.ParseAddr(remote.Address())
 	if err != nil {
 		return
@@ -159,7 +163,11 @@ func (s *Session) pairSelected(local, remote ice.Candidate) {
 	if s.ctx.Err() != nil {
 		return
 	}
-	first := s.slot.dest.Swap(d) == nil
+	r.chosen.Store(&remote)
+	carried, first := s.carry(r, d)
+	if !carried {
+		return
+	}
 	s.log.WithFields(logrus.Fields{
 		logx.Remote: logx.IP(to.String()), "protocol": remote.NetworkType().NetworkShort(),
 		"candidate": remote.Type().String(),
@@ -169,12 +177,17 @@ func (s *Session) pairSelected(local, remote ice.Candidate) {
 	}
 }
 
-func (s *Session) stateChanged(state ice.ConnectionState) {
-	if state != ice.ConnectionStateFailed {
-		return
+// roams lets a peer go on from another address, because its network or its router has
+// changed: when the address chosen before has been silent for as long as counts as lost,
+// the first check that proves itself from a new one takes its place. RFC 8445 would have
+// the peer wait for a restart.
+func (r *round) roams(_ *stun.Message, _, from ice.Candidate, _ *ice.CandidatePair) bool {
+	chosen := r.chosen.Load()
+	if chosen == nil || (*chosen).Equal(from) || time.Since((*chosen).LastReceived()) < disconnectedWait {
+		return false
 	}
-	s.t.stats.iceFailed.Add(1)
-	s.fail(ErrICE)
+	r.s.t.stats.roamed.Add(1)
+	return true
 }
 
 // iceConnected runs when there is a path for the first time.

@@ -60,23 +60,50 @@ func newMux() *mux {
 	}
 }
 
-func (m *mux) addSession(s *Session) {
+// addRound makes a round's user name lead to its session.
+func (m *mux) addRound(r *round) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.sessions[s.ufrag] = s
+	m.sessions[r.ufrag] = r.s
+}
+
+// removeRound forgets a round, but not the session's name, which is that of the first.
+func (m *mux) removeRound(r *round) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r.ufrag != r.s.ufrag {
+		delete(m.sessions, r.ufrag)
+	}
+	m.forgetConns(func(c *stunConn) bool { return c.round == r })
+}
+
+// forgetConns closes connections and drops their transactions. mu is held.
+func (m *mux) forgetConns(gone func(*stunConn) bool) {
+	for k, c := range m.conns {
+		if gone(c) {
+			delete(m.conns, k)
+			_ = c.Close()
+		}
+	}
+	for _, ids := range []map[transactionID]*stunConn{m.young, m.old} {
+		for id, c := range ids {
+			if gone(c) {
+				delete(ids, id)
+			}
+		}
+	}
 }
 
 // removeSession forgets a session with its connections, addresses and transactions.
 func (m *mux) removeSession(s *Session) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.sessions, s.ufrag)
-	for k, c := range m.conns {
-		if c.session == s {
-			delete(m.conns, k)
-			_ = c.Close()
+	for ufrag, o := range m.sessions {
+		if o == s {
+			delete(m.sessions, ufrag)
 		}
 	}
+	m.forgetConns(func(c *stunConn) bool { return c.round.s == s })
 	for _, a := range s.bound {
 		delete(m.owned, ownRoute{s, a})
 		if m.routes[a].session == s {
@@ -84,13 +111,6 @@ func (m *mux) removeSession(s *Session) {
 		}
 	}
 	s.bound = nil
-	for _, ids := range []map[transactionID]*stunConn{m.young, m.old} {
-		for id, c := range ids {
-			if c.session == s {
-				delete(ids, id)
-			}
-		}
-	}
 }
 
 // addConn makes a connection of a session known.
@@ -110,13 +130,14 @@ func (m *mux) conn(k connKey) (net.PacketConn, error) {
 	return nil, net.InvalidAddrError("not an address of this session")
 }
 
-// openConns makes all connections of a session before its agent asks for them, so that
+// openConns makes all connections of a round before its agent asks for them, so that
 // checks that come early find a queue.
-func (t *Transport) openConns(s *Session) {
+func (t *Transport) openConns(r *round) {
+	s := r.s
 	for _, sock := range s.sockets() {
 		send := func(b []byte, to netip.AddrPort) bool { return sock.sendOne(b, newDestination(sock, to)) }
-		c := newStunConn(s, net.UDPAddrFromAddrPort(sock.local), false, send)
-		t.mux.addConn(connKey{s.ufrag, sock.local.Addr(), false}, c)
+		c := newStunConn(r, net.UDPAddrFromAddrPort(sock.local), false, send)
+		t.mux.addConn(connKey{r.ufrag, sock.local.Addr(), false}, c)
 		if len(t.listeners) == 0 || s.opts.UniquePort {
 			continue
 		}
@@ -125,7 +146,7 @@ func (t *Transport) openConns(s *Session) {
 			conn := t.tcp.findRemote(s, to)
 			return conn != nil && conn.send(b)
 		}
-		t.mux.addConn(connKey{s.ufrag, sock.local.Addr(), true}, newStunConn(s, local, true, sendTCP))
+		t.mux.addConn(connKey{r.ufrag, sock.local.Addr(), true}, newStunConn(r, local, true, sendTCP))
 	}
 }
 
@@ -144,9 +165,9 @@ func (m *mux) sending(c *stunConn, b []byte, to netip.AddrPort) {
 		}
 		m.mu.Unlock()
 	case stunSuccess:
-		c.session.consent.Store(time.Now().UnixNano())
+		c.round.s.consent.Store(time.Now().UnixNano())
 		if !c.tcp {
-			m.bind(c.session, to)
+			m.bind(c.round.s, to)
 		}
 	}
 }
@@ -196,7 +217,7 @@ func (m *mux) stunTarget(msg stunMessage, sock *udpSocket, local netip.Addr, fro
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if msg.kind == stunRequest {
-		return m.connOf(m.sessions[string(msg.ufrag)], local, tcp)
+		return m.connOf(string(msg.ufrag), local, tcp)
 	}
 	if c := m.young[msg.id]; c != nil {
 		return c
@@ -205,22 +226,22 @@ func (m *mux) stunTarget(msg stunMessage, sock *udpSocket, local netip.Addr, fro
 		return c
 	}
 	if sock != nil && sock.owner != nil {
-		return m.connOf(sock.owner, local, false)
+		return m.connOf(sock.owner.ufrag, local, false)
 	}
-	return m.connOf(m.routes[from].session, local, tcp)
+	if s := m.routes[from].session; s != nil {
+		return m.connOf(s.ufrag, local, tcp)
+	}
+	return nil
 }
 
-// connOf finds the connection of a session for a local address; for TCP any of the same
+// connOf finds the connection of a round for a local address; for TCP any of the same
 // family will do, since the port is forwarded in some networks. mu is held.
-func (m *mux) connOf(s *Session, local netip.Addr, tcp bool) *stunConn {
-	if s == nil {
-		return nil
-	}
-	if c := m.conns[connKey{s.ufrag, local, tcp}]; c != nil || !tcp {
+func (m *mux) connOf(ufrag string, local netip.Addr, tcp bool) *stunConn {
+	if c := m.conns[connKey{ufrag, local, tcp}]; c != nil || !tcp {
 		return c
 	}
 	for k, c := range m.conns {
-		if k.tcp && k.ufrag == s.ufrag && k.local.Is4() == local.Is4() {
+		if k.tcp && k.ufrag == ufrag && k.local.Is4() == local.Is4() {
 			return c
 		}
 	}

@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/pion/ice/v4"
 	"github.com/sirupsen/logrus"
 )
 
@@ -28,16 +27,14 @@ type Session struct {
 	opts SessionOptions
 	log  *logrus.Entry
 
-	peer       uint32
-	slot       *peerSlot
-	ufrag, pwd string
+	peer uint32
+	slot *peerSlot
+	// ufrag is that of the first round and the session's name in the mux.
+	ufrag string
 	// own are the session's sockets if it has ports of its own.
-	own   []*udpSocket
-	cert  *certificate
-	agent *ice.Agent
-	dtls  *dtlsConn
-	// started says that the agent has the peer's credentials.
-	started atomic.Bool
+	own  []*udpSocket
+	cert *certificate
+	dtls *dtlsConn
 
 	// consent is when the peer last proved to be there by a check with our password.
 	consent atomic.Int64
@@ -52,13 +49,18 @@ type Session struct {
 	news    chan func()
 	channel channelState
 
-	// mu guards what is known of the peer.
-	mu         sync.Mutex
-	remote     Description
-	candidates int
-	connected  bool
-	readyOnce  sync.Once
-	failed     bool
+	// mu guards what is known of the peer, and the rounds of ICE: now carries the media, next
+	// looks for a way beside it or is nil, rounds are all that are not closed yet. lost says
+	// that the way of now is.
+	mu          sync.Mutex
+	remote      Description
+	now, next   *round
+	rounds      []*round
+	generations int
+	lost        bool
+	connected   bool
+	readyOnce   sync.Once
+	failed      bool
 }
 
 // NewSession allocates credentials and starts to answer checks. It does not wait for
@@ -88,7 +90,7 @@ func (t *Transport) NewSession(opts SessionOptions) (*Session, error) {
 		s.dropOwn()
 		return nil, err
 	}
-	if err := s.startAgent(); err != nil {
+	if err := s.now.startAgent(); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("start ICE agent: %w", err)
 	}
@@ -112,11 +114,12 @@ func (t *Transport) register(s *Session) error {
 	s.peer = (t.generation%(1<<(32-peerIndexBits)-1)+1)<<peerIndexBits | index
 	s.slot = &peerSlot{peer: s.peer}
 	s.ufrag = fmt.Sprintf("%s%s%x", t.cfg.UfragPrefix, randomText(5), t.generation)
-	s.pwd = randomText(16)
+	s.now = s.newRound(0, s.ufrag)
+	s.rounds = []*round{s.now}
 	t.peers[index].Store(s.slot)
 	t.sessions[s] = struct{}{}
-	t.mux.addSession(s)
-	t.openConns(s)
+	t.mux.addRound(s.now)
+	t.openConns(s.now)
 	t.sessionWork.Go(s.run)
 	return nil
 }
@@ -152,9 +155,10 @@ func (s *Session) Local() Description {
 	case SetupPassive:
 		setup = SetupActive
 	}
+	now := s.now
 	s.mu.Unlock()
 	return Description{
-		Ufrag: s.ufrag, Pwd: s.pwd, Setup: setup,
+		Ufrag: now.ufrag, Pwd: now.pwd, Setup: setup, Generation: now.generation,
 		Candidates:   s.t.candidates(s),
 		Fingerprints: []Fingerprint{s.cert.fingerprint},
 	}
@@ -162,7 +166,8 @@ func (s *Session) Local() Description {
 
 // SetRemote takes what is known of the peer's side. It may be called several times:
 // credentials and fingerprints are taken from the first call that has them, candidates
-// are added. A setup of "active" or "passive" fixes the DTLS role.
+// are added, those of each generation to their own; what is about a generation that is
+// over is ignored. A setup of "active" or "passive" fixes the DTLS role.
 func (s *Session) SetRemote(remote Description) error {
 	if err := remote.validate(); err != nil {
 		return err
@@ -174,20 +179,22 @@ func (s *Session) SetRemote(remote Description) error {
 	if len(s.remote.Fingerprints) == 0 {
 		s.remote.Fingerprints = append([]Fingerprint(nil), remote.Fingerprints...)
 	}
-	start := s.remote.Ufrag == "" && remote.Ufrag != ""
-	if start {
-		s.remote.Ufrag, s.remote.Pwd = remote.Ufrag, remote.Pwd
+	r := s.roundOf(remote.Generation)
+	start, take := false, 0
+	if r != nil {
+		start = !r.told && remote.Ufrag != ""
+		r.told = r.told || start
+		take = min(len(remote.Candidates), maxRemoteCandidates-r.candidates)
+		r.candidates += take
 	}
-	take := min(len(remote.Candidates), maxRemoteCandidates-s.candidates)
-	s.candidates += take
 	handshake := s.connected && s.remote.Setup != "" && len(s.remote.Fingerprints) > 0
 	s.mu.Unlock()
 
 	for _, c := range remote.Candidates[:take] {
-		s.addRemoteCandidate(c)
+		r.addRemoteCandidate(c)
 	}
 	if start {
-		if err := s.connect(remote.Ufrag, remote.Pwd); err != nil {
+		if err := r.connect(remote.Ufrag, remote.Pwd); err != nil {
 			return err
 		}
 	}
@@ -255,8 +262,12 @@ func (s *Session) takeDown() {
 	s.slot.dest.Store(nil)
 	s.t.mux.removeSession(s)
 	s.t.tcp.closeOf(s)
-	if s.agent != nil {
-		_ = s.agent.GracefulClose()
+	s.mu.Lock()
+	rounds := s.rounds
+	s.rounds = nil
+	s.mu.Unlock()
+	for _, r := range rounds {
+		r.close()
 	}
 	s.dropOwn()
 	t := s.t

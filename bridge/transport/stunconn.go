@@ -22,11 +22,11 @@ type stunPacket struct {
 }
 
 // stunConn is what the ICE agent sees of one local address: a packet connection that
-// carries nothing but STUN messages of one session. Incoming messages wait in a bounded
+// carries nothing but STUN messages of one round. Incoming messages wait in a bounded
 // queue that drops the oldest.
 type stunConn struct {
-	session *Session
-	local   net.Addr
+	round *round
+	local net.Addr
 	// write sends a message; TCP and UDP differ in it.
 	write func(b []byte, to netip.AddrPort) bool
 	tcp   bool
@@ -36,9 +36,9 @@ type stunConn struct {
 	closing sync.Once
 }
 
-func newStunConn(s *Session, local net.Addr, tcp bool, write func([]byte, netip.AddrPort) bool) *stunConn {
+func newStunConn(r *round, local net.Addr, tcp bool, write func([]byte, netip.AddrPort) bool) *stunConn {
 	return &stunConn{
-		session: s, local: local, tcp: tcp, write: write,
+		round: r, local: local, tcp: tcp, write: write,
 		queue: make(chan stunPacket, stunQueue), done: make(chan struct{}),
 	}
 }
@@ -46,13 +46,13 @@ func newStunConn(s *Session, local net.Addr, tcp bool, write func([]byte, netip.
 // push queues a message for the agent. b is copied.
 func (c *stunConn) push(b []byte, from netip.AddrPort) {
 	limit := stunQueueEarly
-	if c.session.started.Load() {
+	if c.round.started.Load() {
 		limit = stunQueue
 	}
 	for len(c.queue) >= limit {
 		select {
 		case <-c.queue:
-			c.session.t.stats.queueDropped.Add(1)
+			c.round.s.t.stats.queueDropped.Add(1)
 		default:
 		}
 	}
@@ -60,7 +60,7 @@ func (c *stunConn) push(b []byte, from netip.AddrPort) {
 	select {
 	case c.queue <- p:
 	default:
-		c.session.t.stats.queueDropped.Add(1)
+		c.round.s.t.stats.queueDropped.Add(1)
 	}
 }
 
@@ -84,7 +84,7 @@ func (c *stunConn) WriteToAddrPort(b []byte, to netip.AddrPort) (int, error) {
 	default:
 	}
 	to = netip.AddrPortFrom(to.Addr().Unmap().WithZone(""), to.Port())
-	c.session.t.mux.sending(c, b, to)
+	c.round.s.t.mux.sending(c, b, to)
 	if !c.write(b, to) {
 		return 0, os.ErrDeadlineExceeded
 	}

@@ -92,6 +92,7 @@ type counters struct {
 	garbage, sendDropped, queueDropped       atomic.Uint64
 	tcpRefused                               atomic.Uint64
 	iceOK, iceOKTCP, iceFailed               atomic.Uint64
+	restarts, restartsOK, roamed             atomic.Uint64
 	dtlsOK, dtlsFailed, rejectedChannels     atomic.Uint64
 }
 
@@ -218,6 +219,7 @@ func (t *Transport) Stats() Stats {
 		Garbage: c.garbage.Load(), SendDropped: c.sendDropped.Load(), QueueDropped: c.queueDropped.Load(),
 		Sessions: sessions, TCPConnections: t.tcp.count(), TCPRefused: c.tcpRefused.Load(),
 		ICESucceeded: c.iceOK.Load(), ICEFailed: c.iceFailed.Load(), ICESucceededTCP: c.iceOKTCP.Load(),
+		Roamed: c.roamed.Load(), Restarts: c.restarts.Load(), RestartsSucceeded: c.restartsOK.Load(),
 		DTLSSucceeded: c.dtlsOK.Load(), DTLSFailed: c.dtlsFailed.Load(),
 		RejectedChannels: c.rejectedChannels.Load(),
 	}

@@ -68,6 +68,7 @@ type Leg struct {
 	messages [][]byte
 	closed   bool
 	keyed    bool
+	restarts int
 }
 
 // Event sends news of the packet path about the leg.
@@ -263,6 +264,21 @@ func (s *Session) Local() transport.Description {
 		}},
 		Fingerprints: []transport.Fingerprint{{Hash: "sha-256", Value: "AA:BB"}},
 	}
+}
+
+// Restart implements endpoint.Session.
+func (s *Session) Restart() (transport.Description, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.Local()
+	switch {
+	case s.closed:
+		return d, transport.ErrClosed
+	case s.keyed:
+		s.restarts++
+		d.Ufrag, d.Setup, d.Generation = "again", transport.SetupPassive, s.restarts
+	}
+	return d, nil
 }
 
 // SetRemote implements endpoint.Session.

@@ -1,0 +1,171 @@
+package transport
+
+import (
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/ice/v4"
+	"github.com/sirupsen/logrus"
+)
+
+const (
+	// transition is how long the old way of a session is kept after ICE was restarted in
+	// place: what is on the way still arrives.
+	transition = 3 * time.Second
+	// restartWait is how long a restart may take before it is given up.
+	restartWait = 20 * time.Second
+)
+
+// round is one generation of a session's ICE: the first, or one of a restart in place. The
+// new one looks for a way while the one before carries the media (make before break), so
+// each has an agent, credentials and candidates of its own. DTLS, SRTP and the data channel
+// notice nothing.
+type round struct {
+	s          *Session
+	generation int
+	ufrag, pwd string
+	agent      *ice.Agent
+	// started says that the agent has the peer's credentials.
+	started atomic.Bool
+	// chosen is the peer's side of the way there is.
+	chosen atomic.Pointer[ice.Candidate]
+
+	// Session.mu guards what follows: whether the peer's credentials came, and how many
+	// candidates.
+	told       bool
+	candidates int
+}
+
+// newRound makes the credentials of a generation; they are unique in this process.
+func (s *Session) newRound(generation int, ufrag string) *round {
+	return &round{s: s, generation: generation, ufrag: ufrag, pwd: randomText(16)}
+}
+
+// Restart begins ICE anew beside the way there is, and describes our side of it. Before
+// there is a way there is nothing to renew: the description is the one from before.
+func (s *Session) Restart() (Description, error) {
+	s.mu.Lock()
+	switch {
+	case s.ctx.Err() != nil || s.lost && s.next == nil:
+		s.mu.Unlock()
+		return Description{}, ErrClosed
+	case !s.connected:
+		s.mu.Unlock()
+		return s.Local(), nil
+	}
+	s.generations++
+	r := s.newRound(s.generations, fmt.Sprintf("%sr%x", s.ufrag, s.generations))
+	before := s.next
+	s.next = r
+	s.rounds = append(s.rounds, r)
+	s.mu.Unlock()
+
+	if before != nil {
+		s.post(func() { s.retire(before) })
+	}
+	s.t.stats.restarts.Add(1)
+	s.t.mux.addRound(r)
+	s.t.openConns(r)
+	if err := r.startAgent(); err != nil {
+		s.post(func() { s.giveUp(r) })
+		return Description{}, fmt.Errorf("restart ICE: %w", err)
+	}
+	time.AfterFunc(restartWait, func() { s.post(func() { s.giveUp(r) }) })
+	d := s.Local()
+	d.Ufrag, d.Pwd, d.Generation = r.ufrag, r.pwd, r.generation
+	return d, nil
+}
+
+// roundOf is the generation a description of the peer is about, nil if that is over.
+// s.mu is held.
+func (s *Session) roundOf(generation int) *round {
+	switch {
+	case s.now.generation == generation:
+		return s.now
+	case s.next != nil && s.next.generation == generation:
+		return s.next
+	}
+	return nil
+}
+
+// carry makes the way a round has found the one of everything we send, unless the round is
+// over. first says that there was none before.
+func (s *Session) carry(r *round, d *destination) (carried, first bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch r {
+	case s.now:
+	case s.next:
+		old := s.now
+		s.now, s.next, s.lost = r, nil, false
+		s.t.stats.restartsOK.Add(1)
+		s.log.WithField("generation", r.generation).Debug("ICE restarted in place")
+		time.AfterFunc(transition, func() { s.post(func() { s.retire(old) }) })
+	default:
+		return false, false
+	}
+	return true, s.slot.dest.Swap(d) == nil
+}
+
+// stateChanged hears of a round's agent. While a new round looks for a way, the loss of the
+// old one is no end yet.
+func (r *round) stateChanged(state ice.ConnectionState) {
+	if state != ice.ConnectionStateFailed {
+		return
+	}
+	s := r.s
+	s.mu.Lock()
+	carries, waits := r == s.now, s.next != nil
+	s.lost = s.lost || carries
+	s.mu.Unlock()
+	switch {
+	case carries && !waits:
+		s.t.stats.iceFailed.Add(1)
+		s.fail(ErrICE)
+	case !carries:
+		s.post(func() { s.giveUp(r) })
+	}
+}
+
+// giveUp ends a round that has found no way. It runs on the session's goroutine.
+func (s *Session) giveUp(r *round) {
+	s.mu.Lock()
+	if s.next != r {
+		s.mu.Unlock()
+		return
+	}
+	s.next = nil
+	lost := s.lost
+	s.mu.Unlock()
+	s.log.WithFields(logrus.Fields{"generation": r.generation}).Debug("restart of ICE given up")
+	s.retire(r)
+	if lost {
+		s.t.stats.iceFailed.Add(1)
+		s.fail(ErrICE)
+	}
+}
+
+// retire closes a round that is over. It runs on the session's goroutine, which cannot wait
+// for the agent: that may be waiting for it.
+func (s *Session) retire(r *round) {
+	s.mu.Lock()
+	i := slices.Index(s.rounds, r)
+	if i >= 0 {
+		s.rounds = slices.Delete(s.rounds, i, i+1)
+	}
+	s.mu.Unlock()
+	if i < 0 {
+		return
+	}
+	s.t.mux.removeRound(r)
+	s.t.sessionWork.Go(r.close)
+}
+
+// close ends the agent and waits for it.
+func (r *round) close() {
+	if r.agent != nil {
+		_ = r.agent.GracefulClose()
+	}
+}
