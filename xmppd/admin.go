@@ -18,8 +18,7 @@ import (
 )
 
 // administration is what administrators may do with the accounts of one host by XMPP
-// (XEP-0133). Restart, shutdown and messages to new accounts are left out: the first
-// two are the operator's, the last nobody uses.
+// (XEP-0133). Messages to new accounts are left out.
 type administration struct {
 	*Server
 	domain string
@@ -31,7 +30,7 @@ const noAnswer = "The server could not do it; its log says why."
 func (s *Server) adminCommands(domain string, users *router.Users) []adhocCommand {
 	a := &administration{Server: s, domain: domain, users: users}
 	var out []adhocCommand
-	for _, c := range slices.Concat(a.accountCommands(), a.countCommands(), a.listCommands(), a.noticeCommands()) {
+	for _, c := range slices.Concat(a.accountCommands(), a.countCommands(), a.listCommands(), a.noticeCommands(), a.leaveCommands()) {
 		c.node = ns.Admin + "#" + c.node
 		out = append(out, c)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 const (
@@ -201,4 +203,40 @@ func TestRegistration(t *testing.T) {
 	if ok, err := w.Accounts().Exists(context.Background(), "nina", domain); ok || err != nil {
 		t.Errorf("still there: %v %v", ok, err)
 	}
+}
+
+func TestLeave(t *testing.T) {
+	w := start(t, withRoot)
+	root, a := w.operator(), w.person("alice", "a")
+	a.say(`<presence/>`)
+	a.expect(`<presence`)
+	has(t, a.ask("set", domain, command("shutdown", "")), `<forbidden`)
+	for _, what := range []string{"restart", "shutdown"} {
+		has(t, root.ask("set", domain, command(what, "")), `status="executing"`, `var="delay"`, `var="announcement"`)
+		has(t, root.ask("set", domain, command(what, fields("delay", "1"))), `Choose one of the delays`)
+	}
+	has(t, root.ask("set", domain, command("shutdown", fields("delay", "900", "announcement", "Good night"))), `status="completed"`, `!type="error"`)
+	a.expect(`<message [^>]*from="meet.example.com"><body>Good night</body>`)
+	w.why = ErrRestart
+	w.leaving.after(0, ErrRestart) // the last word counts
+	a.ended()
+	root.ended()
+}
+
+func TestLeavingTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, begin := newLeaving(), time.Now()
+		l.after(time.Minute, ErrRestart)
+		l.after(2*time.Minute, ErrShutdown)
+		if why := <-l.now; why != ErrShutdown || time.Since(begin) != 2*time.Minute {
+			t.Errorf("%v after %v", why, time.Since(begin))
+		}
+		l.after(time.Minute, ErrRestart)
+		l.end()
+		l.after(time.Minute, ErrRestart)
+		time.Sleep(time.Hour)
+		if len(l.now) != 0 {
+			t.Error("it went after its end")
+		}
+	})
 }

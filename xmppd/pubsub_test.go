@@ -86,7 +86,7 @@ func TestPubSubHost(t *testing.T) {
 		{"about a node", "get", host, `<query xmlns='http://jabber.org/protocol/disco#info' node='n'/>`, []string{`category="pubsub" type="leaf"`, nsPubSub + `#meta-data`, alice}},
 		{"about none", "get", host, `<query xmlns='http://jabber.org/protocol/disco#info' node='zzz'/>`, []string{`item-not-found`}},
 		{"affiliations", "get", host, pub(`<affiliations/>`), []string{`node="n" affiliation="owner"`}},
-		{"collection", "set", host, pub(`<create node='col'/><configure>` + form("node_config", "node_type", "collection") + `</configure>`), []string{`feature-not-implemented`, `collections`}},
+		{"no such kind", "set", host, pub(`<create node='col'/><configure>` + form("node_config", "node_type", "tree") + `</configure>`), []string{`<not-acceptable`}},
 		{"transient", "set", host, pub(`<create node='t'/><configure>` + form("node_config", "persist_items", "0", "deliver_payloads", "0") + `</configure>`), []string{result}},
 		{"bare notice", "set", host, pub(`<publish node='t'/>`), []string{result}},
 		{"item forbidden", "set", host, pub(`<publish node='t'>` + item("1", "x") + `</publish>`), []string{`<bad-request`, `item-forbidden`}},
@@ -237,4 +237,61 @@ func TestOpenAvatar(t *testing.T) {
 	if got := c.ask("set", alice, pub(`<create node='x'/>`)); !strings.Contains(got, "<forbidden") {
 		t.Error(got)
 	}
+}
+
+// Nodes in nodes (XEP-0248).
+func TestCollections(t *testing.T) {
+	w := start(t)
+	a, b := w.person("alice", "a"), w.person("bob", "b")
+	create := func(name string, fields ...string) string {
+		return pub(`<create node='` + name + `'/><configure>` + form("node_config", fields...) + `</configure>`)
+	}
+	configure := func(name string, fields ...string) string {
+		return owned(`<configure node='` + name + `'>` + form("node_config", fields...) + `</configure>`)
+	}
+	items := func(node string) string {
+		return `<query xmlns='http://jabber.org/protocol/disco#items' node='` + node + `'/>`
+	}
+	play(t, a, []step{
+		{"offered", "get", host, `<query xmlns='http://jabber.org/protocol/disco#info'/>`, []string{nsPubSub + `#collections"`}},
+		{"the form names the kinds", "get", host, owned(`<default/>`), []string{`type="text-multi" label="The collection this node is in" var="pubsub#collection"`, `<value>collection</value></option>`}},
+		{"create", "set", host, create("top", "node_type", "collection"), []string{result}},
+		{"inside", "set", host, create("mid", "node_type", "collection", "collection", "top"), []string{result}},
+		{"leaf inside", "set", host, create("leaf", "collection", "mid"), []string{result}},
+		{"kind", "get", host, `<query xmlns='http://jabber.org/protocol/disco#info' node='top'/>`, []string{`category="pubsub" type="collection"`}},
+		{"kind of a leaf", "get", host, `<query xmlns='http://jabber.org/protocol/disco#info' node='leaf'/>`, []string{`category="pubsub" type="leaf"`}},
+		{"first level", "get", host, `<query xmlns='http://jabber.org/protocol/disco#items'/>`, []string{`node="top"`, `!node="mid"`, `!node="leaf"`}},
+		{"second level", "get", host, items("top"), []string{`node="mid"`, `!node="leaf"`}},
+		{"third level", "get", host, items("mid"), []string{`node="leaf"`}},
+		{"in no collection there is", "set", host, create("lost", "collection", "zzz"), []string{`item-not-found`}},
+		{"in a leaf", "set", host, create("lost", "collection", "leaf"), []string{`<not-allowed`}},
+		{"inside itself", "set", host, configure("top", "collection", "mid"), []string{`<not-acceptable`}},
+		{"a leaf stays one", "set", host, configure("leaf", "node_type", "collection"), []string{`<not-acceptable`}},
+		{"no items go into it", "set", host, pub(`<publish node='top'>` + item("1", "x") + `</publish>`), []string{`feature-not-implemented`, `feature="publish"`}},
+		{"none come out", "get", host, pub(`<items node='top'/>`), []string{`feature="retrieve-items"`}},
+		{"none to purge", "set", host, owned(`<purge node='top'/>`), []string{`feature="purge-nodes"`}},
+		{"not in an account", "set", alice, create("mine", "node_type", "collection"), []string{`feature-not-implemented`, `collections`}},
+	})
+	play(t, b, []step{
+		{"another's collection", "set", host, create("foreign", "collection", "top"), []string{`<forbidden`}},
+		{"a leaf has no depth", "set", host, pub(`<subscribe node='leaf' jid='` + bob + `'/><options>` + form("subscribe_options", "subscription_depth", "all") + `</options>`), []string{`invalid-options`}},
+		{"all below", "set", host, pub(`<subscribe node='top' jid='` + bob + `'/><options>` + form("subscribe_options", "subscription_depth", "all") + `</options>`), []string{`subscription="subscribed"`}},
+		{"as asked", "get", host, pub(`<options node='top' jid='` + bob + `'/>`), []string{`label="How far down" var="pubsub#subscription_depth"><value>all</value>`}},
+		{"new nodes", "set", host, pub(`<subscribe node='mid' jid='` + bob + `'/><options>` + form("subscribe_options", "subscription_type", "nodes") + `</options>`), []string{`subscription="subscribed"`}},
+	})
+	b.say("<presence/>")
+	b.expect(`<presence [^>]*/>`)
+	a.ask("set", host, pub(`<publish node='leaf'>`+item("1", "one")+`</publish>`))
+	has(t, b.expect(`(?s)<message [^>]*from="` + host + `".*?</message>`)[0], `<items node="leaf"><item id="1">`, `<header name="Collection">top</header>`)
+
+	// Who may not read a node does not hear of it through a collection.
+	a.ask("set", host, create("secret", "collection", "mid", "access_model", "whitelist"))
+	a.ask("set", host, pub(`<publish node='secret'>`+item("1", "hush")+`</publish>`))
+	a.ask("set", host, create("next", "collection", "mid"))
+	has(t, b.expect(`(?s)<message [^>]*from="` + host + `".*?</message>`)[0], `<collection node="mid"><associate node="next"/></collection>`)
+	a.ask("set", host, configure("next", "collection", ""))
+	has(t, b.expect(`(?s)<message [^>]*from="` + host + `".*?</message>`)[0], `<disassociate node="next"/>`)
+
+	has(t, a.ask("set", host, owned(`<delete node='mid'/>`)), result)
+	has(t, a.ask("get", host, `<query xmlns='http://jabber.org/protocol/disco#items'/>`), `node="leaf"`, `node="next"`, `node="secret"`, `!node="mid"`)
 }

@@ -60,7 +60,8 @@ type Server struct {
 	proxies    []netip.Prefix
 	tls        *tls.Config
 
-	panics atomic.Uint64
+	panics  atomic.Uint64
+	leaving *leaving
 
 	base   context.Context // ends when the server stops; all connections hang on it
 	cancel context.CancelFunc
@@ -104,7 +105,7 @@ func New(cfg Config, log *logrus.Entry, opts Options) (*Server, error) {
 	}
 	cfg = cfg.names()
 	s := &Server{cfg: cfg, opts: opts, log: log, started: time.Now(),
-		users: make(map[string]*router.Users), ready: make(chan struct{}), open: make(map[net.Conn]struct{})}
+		users: make(map[string]*router.Users), leaving: newLeaving(), ready: make(chan struct{}), open: make(map[net.Conn]struct{})}
 	s.base, s.cancel = context.WithCancel(context.Background())
 	ctx, cancel := context.WithTimeout(s.base, 30*time.Second)
 	defer cancel()
@@ -148,8 +149,9 @@ type listener struct {
 	serve     func(net.Listener) error
 }
 
-// Run binds the configured listeners and serves until ctx is done; then it tells
-// everybody and returns. It can be called once.
+// Run binds the configured listeners and serves until ctx is done, or an administrator
+// ends it (ErrShutdown, ErrRestart); then it tells everybody and returns. It can be
+// called once.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.db.Close()
 	defer s.cancel()
@@ -176,6 +178,7 @@ func (s *Server) Run(ctx context.Context) error {
 	close(s.ready)
 	select {
 	case <-ctx.Done():
+	case err = <-s.leaving.now:
 	case err = <-failed:
 		if errors.Is(err, http.ErrServerClosed) {
 			err = nil
@@ -221,6 +224,7 @@ func reason(err error) error {
 
 // stop ends all sessions politely, and what is left after politeTime at once.
 func (s *Server) stop(web *http.Server) {
+	s.leaving.end()
 	s.c2s.Close()
 	s.cancel()
 	s.bosh.Close()

@@ -13,6 +13,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -47,6 +48,7 @@ type world struct {
 	web        *httptest.Server
 	cert       tls.Certificate
 	stop       func()
+	why        error // what Run is to return
 }
 
 func testConfig(t *testing.T) Config {
@@ -90,7 +92,7 @@ func start(t *testing.T, change ...func(*Config)) *world {
 		}
 		stopped = true
 		cancel()
-		if err := <-done; err != nil {
+		if err := <-done; !errors.Is(err, w.why) {
 			t.Errorf("Run: %v", err)
 		}
 		w.web.Close()

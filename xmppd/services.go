@@ -125,7 +125,11 @@ func (x *services) answers(svc *module.Service, h *c2s.Host, d *module.Disco, ar
 	if archives {
 		x.archives(svc)
 	}
-	d.Account = append(d.Account, module.Identity{Category: "pubsub", Type: "pep"})
+	pep := module.Identity{Category: "pubsub", Type: "pep"}
+	d.Account = append(d.Account, pep)
+	// Clients of the time before XEP-0163 1.2 look for it on the domain.
+	d.Identities = append(d.Identities, pep)
+	d.Features = append(d.Features, ns.PubSub, ns.PubSub+"#publish")
 	d.Known = func(r *module.Request) bool { return h.Users.Subscribed(r.To.Bare(), r.From.Bare()) }
 	d.Nodes = node
 }

@@ -22,6 +22,7 @@ import (
 	"parley/internal/logx"
 	"parley/internal/metrics"
 	meetweb "parley/meet-web"
+	"parley/xmppd"
 )
 
 // Part is one of the services.
@@ -129,8 +130,16 @@ func (in *instance) dial(ctx context.Context, network, addr string) (net.Conn, e
 }
 
 // Run reads the settings, starts the parts and serves until ctx is done or one
-// of them fails.
+// of them fails. When an administrator restarts the service, all of it is done anew.
 func Run(ctx context.Context, o Options) error {
+	for {
+		if err := runOnce(ctx, o); !errors.Is(err, xmppd.ErrRestart) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+func runOnce(ctx context.Context, o Options) error {
 	in := &instance{opts: o, started: time.Now(), metrics: metrics.NewSet(), failed: make(chan error, len(o.Parts))}
 	if err := in.settle(); err != nil {
 		return err
@@ -297,9 +306,12 @@ func (in *instance) serve(ctx context.Context) error {
 		case <-ctx.Done():
 			in.log.Info("stopping; once more to stop at once")
 		case err = <-in.failed:
-			if errors.Is(err, bridge.ErrShutdown) {
+			switch {
+			case errors.Is(err, bridge.ErrShutdown):
 				in.log.Info("the bridge was told to go")
 				err = nil
+			case errors.Is(err, xmppd.ErrShutdown):
+				err = nil // the XMPP server has said so
 			}
 		}
 	}

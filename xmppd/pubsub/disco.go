@@ -39,7 +39,7 @@ func (r *request) discoInfo(name string) ([]byte, *stanza.Error) {
 	if name == "" {
 		b.Start(ns.DiscoInfo, "query")
 		b.Empty("", "identity", "category", "pubsub", "type", "service", "name", "Parley nodes")
-		for _, f := range append([]string{ns.DiscoInfo, ns.DiscoItems, ns.Ping, ns.PubSub, ns.RSM}, prefixed()...) {
+		for _, f := range append([]string{ns.DiscoInfo, ns.DiscoItems, ns.Ping, ns.PubSub, ns.RSM}, prefixed("collections")...) {
 			b.Empty("", "feature", "var", f)
 		}
 		return b.Bytes(), nil
@@ -49,7 +49,7 @@ func (r *request) discoInfo(name string) ([]byte, *stanza.Error) {
 		return nil, e
 	}
 	b.Start(ns.DiscoInfo, "query", "node", name)
-	b.Empty("", "identity", "category", "pubsub", "type", "leaf", "name", n.config.Title)
+	b.Empty("", "identity", "category", "pubsub", "type", n.config.nodeType(), "name", n.config.Title)
 	b.Empty("", "feature", "var", ns.PubSub)
 	b.Empty("", "feature", "var", ns.DiscoInfo)
 	b.Empty("", "feature", "var", ns.DiscoItems)
@@ -113,6 +113,9 @@ func (r *request) discoItems(name string) ([]byte, *stanza.Error) {
 		if e != nil {
 			return nil, e
 		}
+		if n.config.Collects {
+			return r.discoNodes(name)
+		}
 		b.Start(ns.DiscoItems, "query", "node", name)
 		if a, e := r.rank(n); e != nil || r.mayRead(n, a) != nil {
 			return b.Bytes(), nil
@@ -126,12 +129,18 @@ func (r *request) discoItems(name string) ([]byte, *stanza.Error) {
 		}
 		return b.Bytes(), nil
 	}
-	all, err := r.s.db.list(r.service)
+	return r.discoNodes("")
+}
+
+// discoNodes lists the nodes in a collection, or with "" those in none.
+func (r *request) discoNodes(collection string) ([]byte, *stanza.Error) {
+	all, err := r.s.db.children(r.service, collection)
 	if err != nil {
 		return nil, r.s.broken(err)
 	}
 	stranger := r.mayKnow() != nil
-	b.Start(ns.DiscoItems, "query")
+	var b stanza.Builder
+	b.Start(ns.DiscoItems, "query", "node", collection)
 	shown := 0
 	for _, n := range all {
 		a, e := r.rank(n)

@@ -29,6 +29,10 @@ var (
 	errService       = stanza.Err(stanza.Cancel, stanza.ServiceUnavailable, "")
 	errTooManyNodes  = stanza.Err(stanza.Wait, stanza.ResourceConstraint, "There are too many nodes")
 	errTooManyPeople = stanza.Err(stanza.Wait, stanza.ResourceConstraint, "The node has too many affiliations")
+	errNotCollection = stanza.Err(stanza.Cancel, stanza.NotAllowed, "That node is no collection")
+	errLoop          = stanza.Err(stanza.Modify, stanza.NotAcceptable, "A collection cannot be inside itself")
+	errTooDeep       = stanza.Err(stanza.Modify, stanza.NotAcceptable, "Too many collections are inside each other")
+	errNodeType      = stanza.Err(stanza.Modify, stanza.NotAcceptable, "A node stays a leaf or a collection")
 	errLastOwner     = stanza.Err(stanza.Modify, stanza.NotAcceptable, "A node needs an owner")
 	errConfig        = stanza.Err(stanza.Modify, stanza.NotAcceptable, "The node cannot be configured so")
 

@@ -28,7 +28,7 @@ func (a affiliation) valid() bool {
 	return slices.Contains([]affiliation{none, owner, publisher, publishOnly, member, outcast}, a)
 }
 
-// node is a leaf node.
+// node is a leaf node or a collection.
 type node struct {
 	service stanza.Addr
 	name    string
@@ -62,6 +62,9 @@ type nodeConfig struct {
 	Presence      bool     `json:"presence"` // notices only to those online
 	Message       string   `json:"message"`  // type of notices
 	Publisher     bool     `json:"publisher"`
+	Collects      bool     `json:"collects,omitempty"`  // it is a collection
+	Associate     string   `json:"associate,omitempty"` // who may put nodes into it; empty: owners
+	Collection    string   `json:"-"`                   // the one it is in; a column of its own
 }
 
 // Values of fields.
@@ -205,7 +208,39 @@ var settings = []setting{
 	truth("pubsub#presence_based_delivery", "Only tell who is online", func(c *nodeConfig) *bool { return &c.Presence }),
 	choice("pubsub#notification_type", "Type of notices", func(c *nodeConfig) *string { return &c.Message }, stanza.Normal, stanza.Headline, stanza.Chat),
 	itemReply,
+	inCollection,
+	{"pubsub#children_association_policy", "list-single", "Who may put nodes into this collection", []string{associateAll, associateOwners},
+		func(c *nodeConfig) []string {
+			if c.Associate == "" {
+				return []string{associateOwners}
+			}
+			return []string{c.Associate}
+		},
+		func(c *nodeConfig, _ *Service, v []string) error {
+			if len(v) != 1 || v[0] != associateAll && v[0] != associateOwners {
+				return fmt.Errorf("pubsub#children_association_policy is neither all nor owners")
+			}
+			c.Associate = v[0]
+			return nil
+		}},
 }
+
+// inCollection names the collection a node is in; XEP-0060 has it as a list.
+var inCollection = setting{"pubsub#collection", "text-multi", "The collection this node is in", nil,
+	func(c *nodeConfig) []string {
+		if c.Collection == "" {
+			return nil
+		}
+		return []string{c.Collection}
+	},
+	func(c *nodeConfig, _ *Service, v []string) error {
+		name := strings.Join(v, "")
+		if len(v) > 1 || len(name) > maxName {
+			return fmt.Errorf("a node is in one collection at most")
+		}
+		c.Collection = name
+		return nil
+	}}
 
 // itemReply is written by XEP-0060 as who a reply goes to, owner or publisher.
 var itemReply = setting{"pubsub#itemreply", "list-single", "Who hears replies to items", []string{"owner", "publisher"},
@@ -239,15 +274,31 @@ func (c *nodeConfig) form(typ string) *dataform.Form {
 		f.Fields = append(f.Fields, dataform.Field{Var: x.name, Type: x.typ, Label: x.label, Values: x.get(c), Options: x.options})
 	}
 	f.Fields = append(f.Fields, dataform.Field{Var: "pubsub#node_type", Type: "list-single", Label: "Kind of node",
-		Values: []string{"leaf"}, Options: []string{"leaf"}})
+		Values: []string{c.nodeType()}, Options: []string{leaf, collection}})
 	return f
+}
+
+// Kinds of nodes.
+const (
+	leaf       = "leaf"
+	collection = "collection"
+)
+
+func (c *nodeConfig) nodeType() string {
+	if c.Collects {
+		return collection
+	}
+	return leaf
 }
 
 // apply takes submitted fields; unknown ones are left alone, as other services do.
 func (s *Service) apply(c *nodeConfig, v dataform.Values) *stanza.Error {
 	for name, values := range v {
-		if name == "pubsub#node_type" && (len(values) != 1 || values[0] != "leaf") {
-			return unsupported("collections")
+		if name == "pubsub#node_type" {
+			if len(values) != 1 || values[0] != leaf && values[0] != collection {
+				return errConfig
+			}
+			c.Collects = values[0] == collection
 		}
 		x := settingNamed(name)
 		if x == nil {

@@ -108,7 +108,7 @@ func (r *request) tellPublished(n *node, items []item) {
 			writeItem(&b, i, n.config.Publisher, n.config.Payloads)
 		}
 	}
-	r.tell(n, b.Bytes())
+	r.tellItems(n, b.Bytes())
 }
 
 // sendLast sends the newest item to somebody who has just begun to listen (7.1.4).

@@ -104,5 +104,5 @@ func (s *Service) Retract(u *router.Users, account stanza.Addr, name string, ids
 	for _, id := range ids {
 		b.Empty("", "retract", "id", id)
 	}
-	(&request{s: s, service: n.service, users: u, who: n.service}).tell(n, b.Bytes())
+	(&request{s: s, service: n.service, users: u, who: n.service}).tellItems(n, b.Bytes())
 }

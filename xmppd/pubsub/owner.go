@@ -44,12 +44,22 @@ func (r *request) configure() ([]byte, *stanza.Error) {
 	if err != nil {
 		return nil, errBadRequest
 	}
+	was := n.config
 	if e := r.s.apply(&n.config, v); e != nil {
 		return nil, e
+	}
+	switch {
+	case was.Collects != n.config.Collects:
+		return nil, errNodeType
+	case was.Collection != n.config.Collection:
+		if e := r.mayJoin(n); e != nil {
+			return nil, e
+		}
 	}
 	if err := r.s.db.configure(n); err != nil {
 		return nil, r.s.broken(err)
 	}
+	r.moved(n, was.Collection)
 	if n.config.NotifyConfig {
 		var b stanza.Builder
 		b.Start(ns.PubSubEvent, "event").Start("", "configuration", "node", n.name)
@@ -82,6 +92,10 @@ func (r *request) delete() ([]byte, *stanza.Error) {
 	if err := r.s.db.delete(n); err != nil {
 		return nil, r.s.broken(err)
 	}
+	if from := n.config.Collection; from != "" {
+		n.config.Collection = ""
+		r.moved(n, from)
+	}
 	return nil, nil
 }
 
@@ -91,7 +105,10 @@ func (r *request) purge() ([]byte, *stanza.Error) {
 	if e != nil {
 		return nil, e
 	}
-	if !n.config.Persist {
+	switch {
+	case n.config.Collects:
+		return nil, unsupported("purge-nodes")
+	case !n.config.Persist:
 		return nil, errNoItems
 	}
 	if err := r.s.db.purge(n); err != nil {
@@ -99,7 +116,7 @@ func (r *request) purge() ([]byte, *stanza.Error) {
 	}
 	var b stanza.Builder
 	b.Start(ns.PubSubEvent, "event").Empty("", "purge", "node", n.name)
-	r.after = append(r.after, func() { r.tell(n, b.Bytes()) })
+	r.after = append(r.after, func() { r.tellItems(n, b.Bytes()) })
 	return nil, nil
 }
 

@@ -37,9 +37,11 @@ func (r *request) publish() ([]byte, *stanza.Error) {
 		if e := r.s.apply(&n.config, options); e != nil {
 			return nil, e
 		}
-		if e := r.room(in.Node); e != nil {
+		if e := orElse(r.mayJoin(n), r.room(in.Node)); e != nil {
 			return nil, e
 		}
+	case n.config.Collects:
+		return nil, unsupported("publish")
 	default:
 		if e := r.mayPublish(n); e != nil {
 			return nil, e
@@ -229,9 +231,13 @@ func (r *request) create() ([]byte, *stanza.Error) {
 			return nil, e
 		}
 	}
+	if e := r.mayJoin(n); e != nil {
+		return nil, e
+	}
 	if err := r.s.db.create(n, r.owner()); err != nil {
 		return nil, r.s.broken(err)
 	}
+	r.moved(n, "")
 	if !instant {
 		return nil, nil
 	}
@@ -253,6 +259,9 @@ func (r *request) retract() ([]byte, *stanza.Error) {
 	n, e := r.find(in.Node)
 	if e != nil {
 		return nil, e
+	}
+	if n.config.Collects {
+		return nil, unsupported("delete-items")
 	}
 	a, e := r.rank(n)
 	if e != nil {
@@ -297,7 +306,7 @@ func (r *request) retract() ([]byte, *stanza.Error) {
 		for _, i := range found {
 			b.Empty("", "retract", "id", i.id)
 		}
-		r.after = append(r.after, func() { r.tell(n, b.Bytes()) })
+		r.after = append(r.after, func() { r.tellItems(n, b.Bytes()) })
 	}
 	return nil, nil
 }
@@ -308,6 +317,9 @@ func (r *request) items() ([]byte, *stanza.Error) {
 	n, e := r.find(in.Node)
 	if e != nil {
 		return nil, e
+	}
+	if n.config.Collects {
+		return nil, unsupported("retrieve-items")
 	}
 	if e := r.mayFetch(n, in.SubID); e != nil {
 		return nil, e

@@ -66,7 +66,7 @@ func TestSettings(t *testing.T) {
 		{"access_model", "roster", true}, {"access_model", "none", false}, {"publish_model", "open", true}, {"publish_model", "any", false},
 		{"persist_items", "true", true}, {"persist_items", "perhaps", false}, {"notification_type", "headline", true},
 		{"notification_type", "error", false}, {"item_expire", "60", true}, {"itemreply", "publisher", true}, {"itemreply", "x", false},
-		{"node_type", "leaf", true}, {"node_type", "collection", false}, {"unknown", "x", true}, {"max_payload_size", "max", true},
+		{"node_type", "leaf", true}, {"node_type", "collection", true}, {"node_type", "tree", false}, {"collection", "c", true}, {"children_association_policy", "whitelist", false}, {"unknown", "x", true}, {"max_payload_size", "max", true},
 	} {
 		c := s.defaults(true)
 		e := s.apply(&c, dataform.Values{"pubsub#" + tt.field: {tt.value}})

@@ -48,6 +48,8 @@ type subscription struct {
 	subid   string
 	state   string
 	deliver bool
+	nodes   bool // of a collection: hears of nodes, not of items
+	deep    bool // of a collection: hears of all below it, not only of its own
 }
 
 const (
@@ -91,13 +93,13 @@ func (d *nodes) count(query string, args ...any) (n int, err error) {
 	return n, err
 }
 
-const nodeColumns = `name, config, creator, created`
+const nodeColumns = `name, config, creator, created, parent`
 
 func scanNode(service stanza.Addr, r *sql.Rows) (*node, error) {
 	n := &node{service: service}
 	var config string
 	var created int64
-	if err := r.Scan(&n.name, &config, &n.creator, &created); err != nil {
+	if err := r.Scan(&n.name, &config, &n.creator, &created, &n.config.Collection); err != nil {
 		return nil, err
 	}
 	n.created = time.Unix(created, 0)
@@ -120,6 +122,16 @@ func (d *nodes) list(service stanza.Addr) (all []*node, err error) {
 	return all, err
 }
 
+// children are the nodes in a collection, or with "" those in none.
+func (d *nodes) children(service stanza.Addr, collection string) (all []*node, err error) {
+	err = d.query(func(r *sql.Rows) error {
+		n, err := scanNode(service, r)
+		all = append(all, n)
+		return err
+	}, `SELECT `+nodeColumns+` FROM pubsub_nodes WHERE service = ? AND parent = ? ORDER BY name`, service.String(), collection)
+	return all, err
+}
+
 // create writes a node and its owner.
 func (d *nodes) create(n *node, by stanza.Addr) error {
 	config, err := json.Marshal(n.config)
@@ -129,8 +141,8 @@ func (d *nodes) create(n *node, by stanza.Addr) error {
 	ctx, cancel := patience()
 	defer cancel()
 	return d.db.Write(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO pubsub_nodes (service, `+nodeColumns+`) VALUES (?, ?, ?, ?, ?)`,
-			n.service.String(), n.name, string(config), n.creator, n.created.Unix()); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO pubsub_nodes (service, `+nodeColumns+`) VALUES (?, ?, ?, ?, ?, ?)`,
+			n.service.String(), n.name, string(config), n.creator, n.created.Unix(), n.config.Collection); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO pubsub_affiliations (service, node, addr, affiliation) VALUES (?, ?, ?, ?)`,
@@ -148,16 +160,25 @@ func (d *nodes) configure(n *node) error {
 	ctx, cancel := patience()
 	defer cancel()
 	return d.db.Write(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `UPDATE pubsub_nodes SET config = ? WHERE service = ? AND name = ?`,
-			string(config), n.service.String(), n.name); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE pubsub_nodes SET config = ?, parent = ? WHERE service = ? AND name = ?`,
+			string(config), n.config.Collection, n.service.String(), n.name); err != nil {
 			return err
 		}
 		return trim(ctx, tx, n)
 	})
 }
 
+// delete removes a node; what was in it is in no collection afterwards.
 func (d *nodes) delete(n *node) error {
-	return d.exec(`DELETE FROM pubsub_nodes WHERE service = ? AND name = ?`, n.service.String(), n.name)
+	ctx, cancel := patience()
+	defer cancel()
+	return d.db.Write(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `UPDATE pubsub_nodes SET parent = '' WHERE service = ? AND parent = ?`, n.service.String(), n.name); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `DELETE FROM pubsub_nodes WHERE service = ? AND name = ?`, n.service.String(), n.name)
+		return err
+	})
 }
 
 func (d *nodes) purge(n *node) error {
@@ -314,7 +335,7 @@ func (d *nodes) subscriptions(service stanza.Addr, node, bare string) (out []sub
 	err = d.query(func(r *sql.Rows) error {
 		var x subscription
 		var addr string
-		if err := r.Scan(&x.node, &addr, &x.subid, &x.state, &x.deliver); err != nil {
+		if err := r.Scan(&x.node, &addr, &x.subid, &x.state, &x.deliver, &x.nodes, &x.deep); err != nil {
 			return err
 		}
 		var err error
@@ -323,7 +344,7 @@ func (d *nodes) subscriptions(service stanza.Addr, node, bare string) (out []sub
 		}
 		out = append(out, x)
 		return nil
-	}, `SELECT node, addr, subid, state, deliver FROM pubsub_subscriptions WHERE service = ?1 AND (?2 = '' OR node = ?2) AND (?3 = '' OR bare = ?3) ORDER BY node, addr`,
+	}, `SELECT node, addr, subid, state, deliver, nodes, deep FROM pubsub_subscriptions WHERE service = ?1 AND (?2 = '' OR node = ?2) AND (?3 = '' OR bare = ?3) ORDER BY node, addr`,
 		service.String(), node, bare)
 	return out, err
 }
@@ -343,8 +364,8 @@ func (d *nodes) setSubscription(n *node, x subscription) error {
 	if x.state == noSub {
 		return d.exec(`DELETE FROM pubsub_subscriptions WHERE service = ? AND node = ? AND addr = ?`, n.service.String(), n.name, x.addr.String())
 	}
-	return d.exec(`INSERT OR REPLACE INTO pubsub_subscriptions (service, node, addr, bare, subid, state, deliver) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		n.service.String(), n.name, x.addr.String(), x.addr.Bare().String(), x.subid, x.state, x.deliver)
+	return d.exec(`INSERT OR REPLACE INTO pubsub_subscriptions (service, node, addr, bare, subid, state, deliver, nodes, deep) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		n.service.String(), n.name, x.addr.String(), x.addr.Bare().String(), x.subid, x.state, x.deliver, x.nodes, x.deep)
 }
 
 // forget removes an account: its nodes, and what others know of it.

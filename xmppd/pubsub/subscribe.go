@@ -56,7 +56,7 @@ func (r *request) subscribe() ([]byte, *stanza.Error) {
 		}
 	}
 	if o := r.in.SubOptions; o != nil {
-		if e := readOptions(x, o.Form); e != nil {
+		if e := readOptions(n, x, o.Form); e != nil {
 			return nil, e
 		}
 	}
@@ -83,7 +83,7 @@ func (r *request) subscribedNow(n *node, x subscription, fresh bool) {
 			writeSubscription(&b, x, n.name)
 			r.toOwners(n, b.Bytes())
 		}
-		if n.config.SendLast != lastNever && x.deliver {
+		if n.config.SendLast != lastNever && x.deliver && !n.config.Collects {
 			r.s.sendLast(n, x.addr)
 		}
 	}
@@ -139,16 +139,32 @@ func (r *request) subscriptionOf(in *nodeXML) (*node, *subscription, *stanza.Err
 	return n, x, nil
 }
 
-func optionsForm(typ string, x subscription) *dataform.Form {
+// optionsForm is what a subscription can be set to (XEP-0060, 6.3), and more on a
+// collection (XEP-0248, 3).
+func optionsForm(typ string, n *node, x subscription) *dataform.Form {
 	f := &dataform.Form{Type: typ, FormType: ns.SubOptions}
 	deliver := "0"
 	if x.deliver {
 		deliver = "1"
 	}
-	return f.Add("pubsub#deliver", "boolean", "Receive notices", deliver)
+	f.Add("pubsub#deliver", "boolean", "Receive notices", deliver)
+	if n == nil || !n.config.Collects {
+		return f
+	}
+	kind, depth := "items", "1"
+	if x.nodes {
+		kind = "nodes"
+	}
+	if x.deep {
+		depth = "all"
+	}
+	f.Fields = append(f.Fields,
+		dataform.Field{Var: "pubsub#subscription_type", Type: "list-single", Label: "What notices are about", Values: []string{kind}, Options: []string{"items", "nodes"}},
+		dataform.Field{Var: "pubsub#subscription_depth", Type: "list-single", Label: "How far down", Values: []string{depth}, Options: []string{"1", "all"}})
+	return f
 }
 
-func readOptions(x *subscription, form *dataform.XML) *stanza.Error {
+func readOptions(n *node, x *subscription, form *dataform.XML) *stanza.Error {
 	v, err := form.Read(ns.SubOptions)
 	if err != nil {
 		return errOptions
@@ -159,6 +175,18 @@ func readOptions(x *subscription, form *dataform.XML) *stanza.Error {
 			return errOptions
 		}
 		x.deliver = on
+	}
+	for _, o := range []struct {
+		name, no, yes string
+		at            *bool
+	}{{"pubsub#subscription_type", "items", "nodes", &x.nodes}, {"pubsub#subscription_depth", "1", "all", &x.deep}} {
+		switch t, ok := v.Text(o.name); {
+		case !ok:
+		case !n.config.Collects || t != o.no && t != o.yes:
+			return errOptions
+		default:
+			*o.at = t == o.yes
+		}
 	}
 	return nil
 }
@@ -171,7 +199,7 @@ func (r *request) options() ([]byte, *stanza.Error) {
 	}
 	var b stanza.Builder
 	b.Start(ns.PubSub, "pubsub").Start("", "options", "node", n.name, "jid", x.addr.String(), "subid", x.subid)
-	optionsForm("form", *x).Append(&b)
+	optionsForm("form", n, *x).Append(&b)
 	return b.Bytes(), nil
 }
 
@@ -187,7 +215,7 @@ func (r *request) setOptions() ([]byte, *stanza.Error) {
 	if r.in.SubOptions.Form.Cancelled() {
 		return nil, nil
 	}
-	if e := readOptions(x, r.in.SubOptions.Form); e != nil {
+	if e := readOptions(n, x, r.in.SubOptions.Form); e != nil {
 		return nil, e
 	}
 	if err := r.s.db.setSubscription(n, *x); err != nil {
@@ -198,15 +226,17 @@ func (r *request) setOptions() ([]byte, *stanza.Error) {
 
 // defaultOptions is XEP-0060, 6.4.
 func (r *request) defaultOptions() ([]byte, *stanza.Error) {
-	node := r.in.Default.Node
-	if node != "" {
-		if _, e := r.find(node); e != nil {
+	name := r.in.Default.Node
+	var n *node
+	if name != "" {
+		var e *stanza.Error
+		if n, e = r.find(name); e != nil {
 			return nil, e
 		}
 	}
 	var b stanza.Builder
-	b.Start(ns.PubSub, "pubsub").Start("", "default", "node", node)
-	optionsForm("form", subscription{deliver: true}).Append(&b)
+	b.Start(ns.PubSub, "pubsub").Start("", "default", "node", name)
+	optionsForm("form", n, subscription{deliver: true}).Append(&b)
 	return b.Bytes(), nil
 }
 
