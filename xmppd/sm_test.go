@@ -107,10 +107,11 @@ func TestAcknowledgements(t *testing.T) {
 	focus := w.account("focus", "auth.meet.example.com", "focuspw", "focus")
 	ann, jid := w.webSession("ann", "?token="+token(t, nil))
 	ann.enable()
-	for range 7 {
-		focus.say(`<message to='%s' id='x'><body>1</body></message>`, jid)
+	for i := range 7 {
+		focus.say(`<message to='%s' id='x%d'><body>1</body></message>`, jid, i)
 	}
-	ann.expect(`<r xmlns="urn:xmpp:sm:3"/>`)
+	// All seven must be sent before six are acknowledged.
+	ann.expect(`(?s)<r xmlns="urn:xmpp:sm:3"/>.*id="x6"`)
 	ann.say(`<a xmlns="urn:xmpp:sm:3" h="6"/>`)
 	ann.say(`<enable xmlns="urn:xmpp:sm:3" resume="true"/>`)
 	ann.expect(`<failed xmlns="urn:xmpp:sm:3"><unexpected-request`)

@@ -1,0 +1,148 @@
+package stream
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"parley/internal/wire/ns"
+	"parley/xmppd/stanza"
+)
+
+// pair is a connection on loopback.
+func pair(t *testing.T) (here, there net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if here, err = net.Dial("tcp", l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if there, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { here.Close(); there.Close() })
+	_ = there.SetReadDeadline(time.Now().Add(time.Minute))
+	return here, there
+}
+
+func numbered(n int, text string) *stanza.Encoded {
+	return stanza.New(stanza.Message, "", stanza.Addr{}, stanza.Addr{}, fmt.Sprint("n", n)).With([]byte("<body>" + text + "</body>")).Encode()
+}
+
+// inOrder reads n numbered messages.
+func inOrder(r *bufio.Reader, n int) error {
+	for i := range n {
+		s, err := r.ReadString('>')
+		if err != nil {
+			return fmt.Errorf("number %d: %w", i, err)
+		}
+		if !strings.HasPrefix(s, fmt.Sprintf(`<message to="a@b" id="n%d"`, i)) {
+			return fmt.Errorf("number %d: %s", i, s)
+		}
+		for range 3 { // <body>, </body>, </message>
+			if _, err := r.ReadSlice('>'); err != nil && err != bufio.ErrBufferFull {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// TestFlushersKeepOrder: whatever writers do at the same time, each peer gets all of
+// his, in order.
+func TestFlushersKeepOrder(t *testing.T) {
+	const peers, count = 150, 200
+	var writers []*Writer
+	var readers sync.WaitGroup
+	for range peers {
+		here, there := pair(t)
+		w := NewWriter(halfConn{here, here}, encodeTCP{ns.Client}, 0)
+		if w.socket == nil {
+			t.Fatal("a TCP connection has no socket")
+		}
+		writers = append(writers, w)
+		readers.Go(func() {
+			if err := inOrder(bufio.NewReader(there), count); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for i := range count {
+		e := numbered(i, "x")
+		for _, w := range writers {
+			if !w.Deliver(stanza.MustAddr("a@b"), e) {
+				t.Fatal("refused")
+			}
+		}
+	}
+	readers.Wait()
+	for _, w := range writers {
+		w.Drain()
+		w.Close()
+	}
+}
+
+// TestFullSocket: a peer that does not read for a while loses nothing, holds nobody
+// else up, and is back with the flushers afterwards, without a deadline.
+func TestFullSocket(t *testing.T) {
+	here, there := pair(t)
+	slow := NewWriter(halfConn{here, here}, encodeTCP{ns.Client}, 64<<20)
+	here2, there2 := pair(t)
+	quick := NewWriter(halfConn{here2, here2}, encodeTCP{ns.Client}, 0)
+	const count = 400 // of 64 KiB each: more than any socket takes
+	text := strings.Repeat("x", 64<<10)
+	for i := range count {
+		slow.Deliver(stanza.MustAddr("a@b"), numbered(i, text))
+	}
+	quick.Deliver(stanza.MustAddr("a@b"), numbered(0, "x"))
+	if err := inOrder(bufio.NewReader(there2), 1); err != nil {
+		t.Fatal(err)
+	}
+	quick.Drain()
+	r := bufio.NewReaderSize(there, 128<<10)
+	if err := inOrder(r, count); err != nil {
+		t.Fatal(err)
+	}
+	slow.Drain()
+	slow.mu.Lock()
+	until := slow.until
+	slow.mu.Unlock()
+	if !until.IsZero() {
+		t.Error("the deadline of the slow write is still there")
+	}
+	slow.Deliver(stanza.MustAddr("a@b"), numbered(0, "x"))
+	if err := inOrder(r, 1); err != nil {
+		t.Fatal(err)
+	}
+	slow.End()
+	if rest, err := io.ReadAll(r); err != nil || !strings.HasSuffix(string(rest), "</stream:stream>") {
+		t.Errorf("ended with %q, %v", rest, err)
+	}
+	quick.Close()
+	if quick.Deliver(stanza.MustAddr("a@b"), numbered(0, "x")) {
+		t.Error("a closed writer takes stanzas")
+	}
+}
+
+// TestGoneSocket: a peer that went away closes the stream, and costs the others nothing.
+func TestGoneSocket(t *testing.T) {
+	here, there := pair(t)
+	w := NewWriter(halfConn{here, here}, encodeTCP{ns.Client}, 0)
+	_ = there.(*net.TCPConn).SetLinger(0)
+	_ = there.Close()
+	deadline := time.Now().Add(time.Minute)
+	for w.Deliver(stanza.MustAddr("a@b"), numbered(0, "x")) {
+		if time.Now().After(deadline) {
+			t.Fatal("the stream is still open")
+		}
+		w.Drain()
+	}
+}
