@@ -128,6 +128,9 @@ type Config struct {
 	StatsInterval time.Duration `yaml:"stats_interval"`
 	// RequireValidAddress makes a bridge without a public address unhealthy.
 	RequireValidAddress bool `yaml:"require_valid_address"`
+	// RequireSTUN makes a bridge unhealthy until media.stun_servers or media.aws have told its
+	// public address.
+	RequireSTUN bool `yaml:"require_stun"`
 	// Load says how the load is measured and what is done when there is too much.
 	Load LoadConfig `yaml:"load"`
 	// Shutdown says how the bridge goes when it is told to.

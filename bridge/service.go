@@ -315,11 +315,17 @@ func (s *Service) Healthy() error {
 	if len(addresses) == 0 {
 		return errors.New("no UDP socket is bound")
 	}
-	if !s.cfg.RequireValidAddress || len(s.cfg.Media.Mappings) > 0 {
+	if s.cfg.RequireSTUN && !s.transport.Discovered() {
+		return errors.New("no public address was found yet (media.stun_servers, media.aws)")
+	}
+	if !s.cfg.RequireValidAddress {
 		return nil
 	}
+	known := s.transport.PublicAddresses()
 	for _, a := range addresses {
-		ip := a.Addr()
+		known = append(known, a.Addr())
+	}
+	for _, ip := range known {
 		if ip.IsGlobalUnicast() && !ip.IsPrivate() {
 			return nil
 		}

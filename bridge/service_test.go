@@ -146,6 +146,10 @@ func TestHealthWantsAPublicAddress(t *testing.T) {
 	if err := h.service.Healthy(); err == nil {
 		t.Error("a bridge on loopback calls itself reachable")
 	}
+	h = newHall(t, func(c *Config) { c.RequireSTUN, c.Media.STUNServers = true, []string{"127.0.0.1:1"} })
+	if err := h.service.Healthy(); err == nil {
+		t.Error("a bridge that does not know its public address calls itself reachable")
+	}
 }
 
 func TestCommandsAndMetrics(t *testing.T) {

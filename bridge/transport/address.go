@@ -24,12 +24,7 @@ func localAddresses(cfg Config) (addrs []netip.Addr, fallback bool, err error) {
 	if err != nil {
 		return nil, false, fmt.Errorf("list interfaces: %w", err)
 	}
-	var blocked []netip.Prefix
-	for _, s := range cfg.BlockedAddresses {
-		if p, err := parsePrefix(s); err == nil {
-			blocked = append(blocked, p)
-		}
-	}
+	allowed, blocked := prefixes(cfg.AllowedAddresses), prefixes(cfg.BlockedAddresses)
 	var loopback []netip.Addr
 	for _, iface := range ifaces {
 		if !usableInterface(cfg, iface) {
@@ -40,7 +35,7 @@ func localAddresses(cfg Config) (addrs []netip.Addr, fallback bool, err error) {
 			continue
 		}
 		for _, ia := range ifaceAddrs {
-			a, ok := usableAddress(cfg, ia, blocked)
+			a, ok := usableAddress(cfg, ia, allowed, blocked)
 			switch {
 			case !ok || slices.Contains(addrs, a):
 			case a.IsLoopback():
@@ -66,7 +61,18 @@ func usableInterface(cfg Config, iface net.Interface) bool {
 	return len(cfg.Interfaces) == 0 || slices.Contains(cfg.Interfaces, iface.Name)
 }
 
-func usableAddress(cfg Config, ia net.Addr, blocked []netip.Prefix) (netip.Addr, bool) {
+// prefixes reads those of the settings, which were validated.
+func prefixes(list []string) []netip.Prefix {
+	var read []netip.Prefix
+	for _, s := range list {
+		if p, err := parsePrefix(s); err == nil {
+			read = append(read, p)
+		}
+	}
+	return read
+}
+
+func usableAddress(cfg Config, ia net.Addr, allowed, blocked []netip.Prefix) (netip.Addr, bool) {
 	ipNet, ok := ia.(*net.IPNet)
 	if !ok {
 		return netip.Addr{}, false
@@ -82,10 +88,9 @@ func usableAddress(cfg Config, ia net.Addr, blocked []netip.Prefix) (netip.Addr,
 	case cfg.IPFamily == "v4" && !a.Is4(), cfg.IPFamily == "v6" && a.Is4():
 		return a, false
 	}
-	for _, p := range blocked {
-		if p.Contains(a) {
-			return a, false
-		}
+	contains := func(p netip.Prefix) bool { return p.Contains(a) }
+	if len(allowed) > 0 && !slices.ContainsFunc(allowed, contains) {
+		return a, false
 	}
-	return a, true
+	return a, !slices.ContainsFunc(blocked, contains)
 }

@@ -36,6 +36,7 @@ func (t *Transport) candidates(s *Session) []Candidate {
 		}
 		list = append(list, c)
 	}
+	mappings := t.mappings()
 	each := func(p Protocol, port func(*udpSocket) uint16, host, srflx uint32) {
 		for _, s := range sockets {
 			base := netip.AddrPortFrom(s.local.Addr(), port(s))
@@ -45,7 +46,7 @@ func (t *Transport) candidates(s *Session) []Candidate {
 		}
 		for _, s := range sockets {
 			base := netip.AddrPortFrom(s.local.Addr(), port(s))
-			for _, m := range t.cfg.Mappings {
+			for _, m := range mappings {
 				if public, ok := m.apply(base); ok && public != base {
 					add(base, public, p, srflx)
 				}

@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"regexp"
 )
@@ -43,6 +44,9 @@ type Config struct {
 	// Addresses to bind; empty means every address that is neither loopback nor link-local,
 	// or loopback when there is none.
 	Addresses []string `yaml:"addresses"`
+	// AllowedAddresses are the only ones to bind of those found, if any are named; prefixes
+	// like 192.0.2.0/24 are allowed.
+	AllowedAddresses []string `yaml:"allowed_addresses"`
 	// BlockedAddresses are left out; prefixes like 172.17.0.0/16 are allowed.
 	BlockedAddresses []string `yaml:"blocked_addresses"`
 	// Interfaces to use by name; empty means all that are up.
@@ -56,6 +60,11 @@ type Config struct {
 	UfragPrefix string `yaml:"ufrag_prefix"`
 	// Mappings of local to public addresses (NAT).
 	Mappings []Mapping `yaml:"mappings"`
+	// STUNServers are asked under which addresses this machine is seen from outside, each as
+	// host:port, in turn until one answers. The port must be forwarded as it is.
+	STUNServers []string `yaml:"stun_servers"`
+	// AWS asks the metadata of a machine at Amazon for its public address.
+	AWS bool `yaml:"aws"`
 	// AdvertisePrivateCandidates offers private addresses to every client, not only to
 	// those that ask for them.
 	AdvertisePrivateCandidates bool `yaml:"advertise_private_candidates"`
@@ -100,6 +109,16 @@ func (c Config) Validate() error {
 	for _, a := range c.Addresses {
 		if _, err := netip.ParseAddr(a); err != nil {
 			return fmt.Errorf("addresses: %w", err)
+		}
+	}
+	for _, a := range c.AllowedAddresses {
+		if _, err := parsePrefix(a); err != nil {
+			return fmt.Errorf("allowed_addresses: %w", err)
+		}
+	}
+	for _, s := range c.STUNServers {
+		if host, _, err := net.SplitHostPort(s); err != nil || host == "" {
+			return fmt.Errorf("stun_servers: %q is not host:port", s)
 		}
 	}
 	for _, a := range c.BlockedAddresses {

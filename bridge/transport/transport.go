@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -38,8 +39,12 @@ type Transport struct {
 	tcp       tcpState
 	inbox     inbox
 	certs     certificates
-	stats     counters
-	owned     ownedSockets
+	// discovered are the public addresses that were found by asking, nil before.
+	discovered atomic.Pointer[[]Mapping]
+	// stopDiscovery ends the asking; nil if nobody is asked.
+	stopDiscovery context.CancelFunc
+	stats         counters
+	owned         ownedSockets
 	// filled are the sockets Send has to flush; it belongs to its goroutine.
 	filled []*udpSocket
 
@@ -149,6 +154,11 @@ func (t *Transport) Listen() (err error) {
 	t.listening = true
 	t.mu.Unlock()
 	t.startSockets()
+	if len(t.cfg.STUNServers) > 0 || t.cfg.AWS {
+		ctx, cancel := context.WithCancel(context.Background())
+		t.stopDiscovery = cancel
+		t.wg.Go(func() { t.discover(ctx) })
+	}
 	return nil
 }
 
@@ -193,6 +203,9 @@ func (t *Transport) Close() error {
 func (t *Transport) closeSockets() { t.closing.Do(t.closeAll) }
 
 func (t *Transport) closeAll() {
+	if t.stopDiscovery != nil {
+		t.stopDiscovery()
+	}
 	for _, l := range t.listeners {
 		_ = l.Close()
 	}
