@@ -25,6 +25,7 @@ type BridgeStatus struct {
 	Address     string  `json:"address"`
 	Version     string  `json:"version"`
 	Region      string  `json:"region,omitempty"`
+	RelayID     string  `json:"relay_id,omitempty"`
 	Stress      float64 `json:"stress"`
 	Operational bool    `json:"operational"`
 	Draining    bool    `json:"draining"`
@@ -48,7 +49,7 @@ func (s *Service) Bridges() []BridgeStatus {
 	out := []BridgeStatus{}
 	for _, b := range s.bridges.List(time.Now()) {
 		out = append(out, BridgeStatus{
-			Address: b.Addr, Version: b.FullVersion(), Region: b.Region, Stress: b.Corrected,
+			Address: b.Addr, Version: b.FullVersion(), Region: b.Region, RelayID: b.RelayID, Stress: b.Corrected,
 			Operational: b.Operational, Draining: b.Drain || b.Graceful || b.ShuttingDown,
 		})
 	}

@@ -13,6 +13,8 @@ type Session struct {
 	id      string // names this session to clients (bridge-session)
 	bridge  string
 	region  string
+	relayID string
+	seq     int
 	meeting string
 	room    string
 	// noStats: the first request of the room asked for no statistics.
@@ -21,6 +23,7 @@ type Session struct {
 	created   bool
 	feedback  *colibri.Sources // the bridge's own, from its first answer
 	endpoints map[string]*endpoint
+	relays    map[string]*relay // by the relay id of the other bridge
 }
 
 type endpoint struct {
@@ -34,6 +37,8 @@ type Params struct {
 	ID        string // unique; clients echo it
 	Bridge    string // address of the bridge
 	Region    string // of the bridge, may be empty
+	RelayID   string // of the bridge, empty if it cannot be linked to others
+	Seq       int    // grows with every session of the conference
 	MeetingID string
 	Room      string
 	RTCStats  bool
@@ -42,8 +47,8 @@ type Params struct {
 // New starts a dialogue; the first request will create the conference.
 func New(p Params) *Session {
 	return &Session{
-		id: p.ID, bridge: p.Bridge, region: p.Region, meeting: p.MeetingID, room: p.Room,
-		noStats: !p.RTCStats, endpoints: make(map[string]*endpoint),
+		id: p.ID, bridge: p.Bridge, region: p.Region, relayID: p.RelayID, seq: p.Seq, meeting: p.MeetingID, room: p.Room,
+		noStats: !p.RTCStats, endpoints: make(map[string]*endpoint), relays: make(map[string]*relay),
 	}
 }
 
@@ -226,6 +231,7 @@ func (s *Session) ExpireAll() *colibri.Modify {
 		return nil
 	}
 	clear(s.endpoints)
+	clear(s.relays)
 	m := s.modify()
 	m.Expire = true
 	return m

@@ -41,6 +41,8 @@ type Verdict struct {
 	Draining bool
 	// NoSCTP: the bridge has no data channels and must not be asked for them.
 	NoSCTP bool
+	// NoRelays: the bridge cannot be linked to others.
+	NoRelays bool
 }
 
 // Scope is how much of a session a fault takes with it.
@@ -89,6 +91,18 @@ func JudgeAllocation(f Fault, sctp bool) Verdict {
 		}
 	}
 	return Verdict{Scope: WholeSession, Failed: true}
+}
+
+// JudgeLink is the reaction to a failed Link. One of the sessions is over in any case:
+// whoever is on that bridge would not hear those on others.
+func JudgeLink(f Fault) Verdict {
+	switch {
+	case f.Timeout || f.Malformed:
+		return Verdict{Scope: WholeSession, Failed: true}
+	case f.Condition == xmppclient.FeatureNotImplemented, f.Condition == xmppclient.BadRequest:
+		return Verdict{Scope: WholeSession, NoRelays: true}
+	}
+	return Verdict{Scope: WholeSession}
 }
 
 // JudgeUpdate is the reaction to a failed request of any other kind.

@@ -64,6 +64,9 @@ type Conference struct {
 	bridged   bool // there was a bridge once
 	published string
 
+	lastSession int                          // number of the newest dialogue with a bridge
+	unsure      [][2]*colibrisession.Session // links asked for when our connection broke
+
 	faults     int       // bridge sessions that failed in a row
 	pauseUntil time.Time // no bridge is asked before, because of them
 

@@ -83,6 +83,7 @@ func (c *Conference) expire(p *participant) {
 		c.publish()
 	}
 	c.tell(s, ask)
+	c.hidden(s, p.id())
 }
 
 // handleBridgeAdded gives the participants of a conference without a bridge one.
@@ -108,6 +109,7 @@ func (c *Conference) handleBridgeLost(addr string) {
 func (c *Conference) dropBridge(s *colibrisession.Session) {
 	delete(c.bridges, s.Bridge())
 	c.tell(s, s.ExpireAll())
+	c.hidden(s, "")
 	var moved []*participant
 	for _, p := range c.sorted() {
 		if p.bridge == s {

@@ -6,7 +6,6 @@ import (
 
 	"parley/focus/colibrisession"
 	"parley/focus/jinglesession"
-	"parley/focus/selector"
 	"parley/internal/logx"
 	"parley/internal/wire/colibri"
 	"parley/internal/wire/jingle"
@@ -76,7 +75,7 @@ func (c *Conference) invite(p *participant) {
 	if !c.retryDue() {
 		return
 	}
-	bridge, err := c.deps.Bridges.Select(selector.Request{Region: p.member.Region, InUse: c.inUse()}, time.Now())
+	bridge, err := c.choose(p)
 	if err != nil {
 		c.withoutBridge(p, err)
 		return
@@ -84,13 +83,7 @@ func (c *Conference) invite(p *participant) {
 	c.noBridge = false
 	s := c.bridges[bridge.Addr]
 	if s == nil {
-		s = colibrisession.New(colibrisession.Params{
-			ID: newUUID(), Bridge: bridge.Addr, Region: bridge.Region,
-			MeetingID: c.meetingID, Room: c.addr, RTCStats: c.req.RTCStats,
-		})
-		c.bridges[bridge.Addr] = s
-		c.bridged = true
-		c.log.WithField(logx.Bridge, bridge.Addr).Info("Selected initial bridge.")
+		s = c.newSession(bridge)
 	}
 	p.offer = newOffer(c.cfg, p.has)
 	p.offer.data = p.offer.data && !bridge.NoSCTP
@@ -104,6 +97,7 @@ func (c *Conference) invite(p *participant) {
 	c.request(xmppclient.IQ{Type: xmppclient.TypeGet, To: s.Bridge(), Payload: ask}, func(st *xmppclient.Stanza, err error) {
 		c.handleAllocated(p, attempt, s, st, err)
 	})
+	c.placed(s, p)
 }
 
 // withoutBridge leaves the participant waiting until a bridge appears, and says so
@@ -115,14 +109,6 @@ func (c *Conference) withoutBridge(p *participant, err error) {
 	}
 	c.noBridge = true
 	c.publish()
-}
-
-func (c *Conference) inUse() []string {
-	var out []string
-	for addr := range c.bridges {
-		out = append(out, addr)
-	}
-	return out
 }
 
 func (c *Conference) capabilities(p *participant) []string {

@@ -168,6 +168,9 @@ func (c *Conference) update(p *participant, u colibrisession.Update) {
 	if s := p.bridge; s != nil {
 		c.tell(s, s.Update(p.id(), u))
 	}
+	if u.Sources != nil {
+		c.shown(p)
+	}
 }
 
 // handleInfo takes a session-info: a request to restart ICE, or the failure report of

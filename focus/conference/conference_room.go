@@ -94,6 +94,7 @@ func (c *Conference) resume() {
 	if len(unsure) > 0 {
 		c.move(unsure)
 	}
+	c.relink()
 }
 
 // expect counts people who were told to come in. Should the last member leave at

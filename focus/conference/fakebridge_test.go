@@ -2,7 +2,9 @@ package conference_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"parley/internal/wire/colibri"
@@ -18,6 +20,7 @@ type fakeBridge struct {
 	mu        sync.Mutex
 	exists    bool // the conference
 	endpoints map[string]bool
+	relays    map[string]*fakeRelay
 	sctp      bool
 	requests  []*colibri.Modify
 	fail      []string // inner XML of error answers to the next requests; "-" is silence, "+" is no failure
@@ -68,6 +71,70 @@ func (b *fakeBridge) handle(st *xmppclient.Stanza, reply func(string, bool), sil
 	reply(encode(b.w.t, b.answer(m)), false)
 }
 
+// fakeRelay is what a bridge was told of a link.
+type fakeRelay struct {
+	created *colibri.Relay
+	peer    *jingle.Transport // where the other bridge waits
+	remote  map[string]*colibri.Sources
+}
+
+// refuseRelays applies the rules for links.
+func (b *fakeBridge) refuseRelays(m *colibri.Modify) string {
+	if len(m.Relays) > 1 || len(m.Relays) > 0 && len(m.Endpoints) > 0 {
+		return stanzaError("feature-not-implemented", "")
+	}
+	for _, r := range m.Relays {
+		switch {
+		case r.Expire:
+		case r.Create && b.relays[r.ID] != nil:
+			return stanzaError("conflict", "")
+		case r.Create && r.Transport == nil, !r.Create && b.relays[r.ID] == nil:
+			return stanzaError("bad-request", "")
+		}
+	}
+	return ""
+}
+
+func (b *fakeBridge) answerRelay(r colibri.Relay) colibri.Relay {
+	a := colibri.Relay{ID: r.ID, Expire: r.Expire}
+	switch {
+	case r.Expire:
+		delete(b.relays, r.ID)
+		return a
+	case r.Create:
+		b.relays[r.ID] = &fakeRelay{created: &r, remote: map[string]*colibri.Sources{}}
+		a.Transport = b.transport("relay-"+b.addr+"-"+r.ID, r.Transport.SCTP != nil)
+	case r.Transport != nil:
+		b.relays[r.ID].peer = r.Transport.ICE
+	}
+	if r.Endpoints != nil {
+		for _, e := range r.Endpoints.Endpoints {
+			switch _, known := b.relays[r.ID].remote[e.ID]; {
+			case e.Expire:
+				delete(b.relays[r.ID].remote, e.ID)
+			case e.Create == known:
+				b.w.t.Errorf("%s: endpoint %s behind %s: create is %v", b.addr, e.ID, r.ID, e.Create)
+			default:
+				b.relays[r.ID].remote[e.ID] = e.Sources
+			}
+		}
+	}
+	return a
+}
+
+// behind lists who is behind each link, as "relay: a b".
+func (b *fakeBridge) behind() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := []string{}
+	for id, r := range b.relays {
+		names := slices.Sorted(maps.Keys(r.remote))
+		out = append(out, id+": "+strings.Join(names, " "))
+	}
+	slices.Sort(out)
+	return out
+}
+
 // refuse applies the rules a real bridge enforces.
 func (b *fakeBridge) refuse(m *colibri.Modify) string {
 	switch {
@@ -75,6 +142,9 @@ func (b *fakeBridge) refuse(m *colibri.Modify) string {
 		return colibriError("conflict", "conference_already_exists")
 	case !m.Create && !b.exists && !m.Expire:
 		return colibriError("item-not-found", "conference_not_found")
+	}
+	if f := b.refuseRelays(m); f != "" {
+		return f
 	}
 	for _, e := range m.Endpoints {
 		switch {
@@ -96,9 +166,13 @@ func (b *fakeBridge) answer(m *colibri.Modify) *colibri.Modified {
 	if m.Expire {
 		b.exists = false
 		clear(b.endpoints)
+		clear(b.relays)
 		return out
 	}
 	b.exists = true
+	for _, r := range m.Relays {
+		out.Relays = append(out.Relays, b.answerRelay(r))
+	}
 	for _, e := range m.Endpoints {
 		a := colibri.Endpoint{ID: e.ID, Expire: e.Expire}
 		switch {

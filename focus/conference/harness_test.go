@@ -51,8 +51,15 @@ type world struct {
 // play runs f in a bubble of time with a world whose conference is joined.
 func play(t *testing.T, f func(w *world), change ...func(*conference.Config)) {
 	t.Helper()
+	playOn(t, selector.DefaultConfig(), f, change...)
+}
+
+// playOn is play with rules for the choice of bridges.
+func playOn(t *testing.T, rules selector.Config, f func(w *world), change ...func(*conference.Config)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, change...)
+		w.pool = selector.NewPool(rules)
 		ctx, stop := context.WithCancel(context.Background())
 		done := make(chan struct{})
 		w.begin(ctx, done)
@@ -199,7 +206,7 @@ func (w *world) features(occupant, _ string, done func([]string)) {
 
 // bridge adds a bridge to the brewery.
 func (w *world) bridge(name string, stats ...string) *fakeBridge {
-	b := &fakeBridge{w: w, addr: brew + name, endpoints: make(map[string]bool), sctp: true}
+	b := &fakeBridge{w: w, addr: brew + name, endpoints: make(map[string]bool), relays: make(map[string]*fakeRelay), sctp: true}
 	w.mu.Lock()
 	w.bridges[b.addr] = b
 	w.mu.Unlock()

@@ -51,6 +51,12 @@ func newOffer(cfg *Config, has func(feature string) bool) offer {
 	return o
 }
 
+// fullOffer is everything any participant may be offered: what bridges need to know to
+// pass it on to each other.
+func fullOffer(cfg *Config) offer {
+	return newOffer(cfg, func(string) bool { return true })
+}
+
 func audioOffer(cfg *CodecConfig, has func(string) bool, tcc bool) *jingle.Description {
 	d := &jingle.Description{Media: "audio", MaxPtime: "60", ExtmapAllowMixed: &jingle.Empty{}}
 	if cfg.OpusRED && has(ns.FeatureOpusRED) {

@@ -17,6 +17,7 @@ type Bridge struct {
 	Addr           string // where COLIBRI requests go: an occupant address or a plain one
 	Static         bool   // configured rather than seen in the brewery
 	NoSCTP         bool   // refused data channels
+	NoRelays       bool   // refused a link to another bridge
 
 	failedUntil time.Time
 	announced   bool        // conferences were told that it can be used
@@ -73,6 +74,9 @@ func (b *Bridge) announce(now time.Time) Change {
 	b.announced = true
 	return Added
 }
+
+// linkable reports whether the bridge can share a conference with others.
+func (b *Bridge) linkable() bool { return b.RelayID != "" && !b.NoRelays }
 
 func (b *Bridge) snapshot() Bridge {
 	c := *b

@@ -148,26 +148,45 @@ func (p *Pool) Usable(addr string, now time.Time) bool {
 	return b != nil && b.Operational(now)
 }
 
+// NoSCTP reports whether the bridge has refused data channels.
+func (p *Pool) NoSCTP(addr string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := p.bridges[addr]
+	return b != nil && b.NoSCTP
+}
+
+// RefusedRelays notes that the bridge cannot be linked to others, so that it serves
+// conferences alone.
+func (p *Pool) RefusedRelays(addr string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b := p.bridges[addr]; b != nil {
+		b.NoRelays = true
+	}
+}
+
 // Request is what matters of a conference and a participant.
 type Request struct {
-	Region string   // of the participant, may be empty
-	InUse  []string // bridges the conference is on, first one first
+	Region string // of the participant, may be empty
+	InUse  []Use  // bridges the conference is on, first one first
+}
+
+// Use is a bridge a conference is on.
+type Use struct {
+	Addr         string
+	Participants int // of the conference, there
 }
 
 // Select chooses a bridge and counts the participant as placed on it.
 //
-// A conference that has a bridge stays there without further checks: a bridge
-// that stopped working is taken from it by the failure itself.
+// A conference that may be on one bridge only, by strategy or because its bridge has no
+// links to others, stays there without further checks: a bridge that stopped working is
+// taken from it by the failure itself.
 func (p *Pool) Select(req Request, now time.Time) (Bridge, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, addr := range req.InUse {
-		if b := p.bridges[addr]; b != nil {
-			b.placed(now, p.cfg.ParticipantRampUp)
-			return b.snapshot(), nil
-		}
-	}
-	b := p.pickLocked(req, now)
+	b := p.chooseLocked(req, now)
 	if b == nil {
 		return Bridge{}, ErrNoBridge
 	}
@@ -175,26 +194,51 @@ func (p *Pool) Select(req Request, now time.Time) (Bridge, error) {
 	return b.snapshot(), nil
 }
 
-func (p *Pool) pickLocked(req Request, now time.Time) *Bridge {
+func (p *Pool) chooseLocked(req Request, now time.Time) *Bridge {
+	c := &choice{cfg: &p.cfg, now: now, uses: make(map[string]Use, len(req.InUse)), region: req.Region}
+	for _, u := range req.InUse {
+		if b := p.bridges[u.Addr]; b != nil {
+			c.uses[u.Addr] = u
+			c.first = cmp.Or(c.first, b)
+		}
+	}
+	if c.region == "" {
+		c.region = p.cfg.LocalRegion
+	}
+	if c.first != nil && (p.cfg.Strategy == Single || !c.first.linkable()) {
+		return c.first
+	}
+	c.sorted = p.usableLocked(c)
+	// Rather stay where it is crowded than nowhere.
+	return cmp.Or(strategies[p.cfg.Strategy](c), c.first)
+}
+
+// usableLocked lists the bridges that may be chosen, best first.
+func (p *Pool) usableLocked(c *choice) []*Bridge {
 	var usable []*Bridge
 	for _, b := range p.bridges {
-		if b.Operational(now) && !b.ShuttingDown {
+		if b.Operational(c.now) && !b.ShuttingDown && (c.first == nil || c.inUse(b) || p.joins(b, c)) {
 			usable = append(usable, b)
 		}
 	}
 	usable = prefer(usable, func(b *Bridge) bool { return !b.Drain })
 	usable = prefer(usable, func(b *Bridge) bool { return !b.Graceful })
-	region := req.Region
-	if region == "" {
-		region = p.cfg.LocalRegion
+	slices.SortFunc(usable, func(a, b *Bridge) int { return p.order(a, b, c.now) })
+	return usable
+}
+
+// joins says whether a bridge can be linked to those of the conference: they are found by
+// their relay id, and understand each other for certain if they are of one version.
+func (p *Pool) joins(b *Bridge, c *choice) bool {
+	if !b.linkable() || b.FullVersion() != c.first.FullVersion() && !p.cfg.AllowMixedVersions {
+		return false
 	}
-	if region != "" {
-		usable = prefer(usable, func(b *Bridge) bool { return b.Region == region })
+	for addr := range c.uses {
+		if p.bridges[addr].RelayID == b.RelayID {
+			return false
+		}
 	}
-	if len(usable) == 0 {
-		return nil
-	}
-	return slices.MinFunc(usable, func(a, b *Bridge) int { return p.order(a, b, now) })
+	return true
 }
 
 // order sorts by class, then by load, then by address so that equal bridges are

@@ -83,10 +83,10 @@ func TestSelect(t *testing.T) {
 		{"in use wins without checks", func(p *selector.Pool) {
 			p.Report("a", stats("stress_level", "2", "drain", "true"), start)
 			p.Report("b", stats(), start)
-		}, selector.Request{InUse: []string{"a"}}, "a"},
+		}, selector.Request{InUse: []selector.Use{{Addr: "a"}}}, "a"},
 		{"in use but gone", func(p *selector.Pool) {
 			p.Report("b", stats(), start)
-		}, selector.Request{InUse: []string{"a"}}, "b"},
+		}, selector.Request{InUse: []selector.Use{{Addr: "a"}}}, "b"},
 		{"static", func(p *selector.Pool) { p.AddStatic("jvb.example", "eu") }, selector.Request{}, "jvb.example"},
 		{"nonsense is ignored", func(p *selector.Pool) {
 			p.Report("a", stats("stress_level", "0.9"), start)
@@ -147,5 +147,94 @@ func TestChanges(t *testing.T) {
 	}
 	if _, err := p.Select(selector.Request{}, start); !errors.Is(err, selector.ErrNoBridge) {
 		t.Errorf("select on an empty pool: %v", err)
+	}
+}
+
+// rules are the default with another strategy.
+func rules(s selector.Strategy, edit ...func(*selector.Config)) selector.Config {
+	c := selector.DefaultConfig()
+	c.Strategy = s
+	for _, e := range edit {
+		e(&c)
+	}
+	return c
+}
+
+func TestStrategies(t *testing.T) {
+	// Two bridges in eu, one in us, one far away; all can be linked.
+	world := map[string][]string{
+		"eu1": {"region", "eu", "relay_id", "eu1", "version", "1", "stress_level", "0.3"},
+		"eu2": {"region", "eu", "relay_id", "eu2", "version", "1", "stress_level", "0.4"},
+		"us1": {"region", "us", "relay_id", "us1", "version", "1", "stress_level", "0.1"},
+		"au1": {"region", "au", "relay_id", "au1", "version", "1", "stress_level", "0.2"},
+	}
+	on := func(list ...selector.Use) []selector.Use { return list }
+	few, full := 3, 80
+	for _, tc := range []struct {
+		name   string
+		rules  selector.Config
+		change map[string][]string // statistics on top
+		req    selector.Request
+		want   string
+	}{
+		{"single stays", rules(selector.Single), nil, selector.Request{Region: "us", InUse: on(selector.Use{Addr: "eu1", Participants: full})}, "eu1"},
+		{"split takes another", rules(selector.Split), nil, selector.Request{InUse: on(selector.Use{Addr: "us1", Participants: few})}, "au1"},
+		{"split takes the emptiest", rules(selector.Split), nil, selector.Request{InUse: on(selector.Use{Addr: "us1", Participants: 2}, selector.Use{Addr: "au1", Participants: 1}, selector.Use{Addr: "eu1", Participants: 2}, selector.Use{Addr: "eu2", Participants: 2})}, "au1"},
+		{"region of the first", rules(selector.Region), nil, selector.Request{Region: "eu"}, "eu1"},
+		{"another region joins", rules(selector.Region), nil, selector.Request{Region: "us", InUse: on(selector.Use{Addr: "eu1", Participants: few})}, "us1"},
+		{"the same region stays, though another bridge has less to do", rules(selector.Region), map[string][]string{"eu2": {"stress_level", "0.0"}}, selector.Request{Region: "eu", InUse: on(selector.Use{Addr: "eu1", Participants: few})}, "eu1"},
+		{"a full bridge is left", rules(selector.Region), nil, selector.Request{Region: "eu", InUse: on(selector.Use{Addr: "eu1", Participants: full})}, "eu2"},
+		{"without bound it is not", rules(selector.Region, func(c *selector.Config) { c.MaxBridgeParticipants = -1 }), nil, selector.Request{Region: "eu", InUse: on(selector.Use{Addr: "eu1", Participants: full})}, "eu1"},
+		{"a bridge with too much to do is left", rules(selector.Region), map[string][]string{"eu1": {"stress_level", "0.9"}}, selector.Request{Region: "eu", InUse: on(selector.Use{Addr: "eu1", Participants: few})}, "eu2"},
+		{"a region as good as the wanted one", rules(selector.Region, func(c *selector.Config) { c.RegionGroups = [][]string{{"nz", "au"}} }), nil, selector.Request{Region: "nz", InUse: on(selector.Use{Addr: "eu1", Participants: few})}, "au1"},
+		{"an unknown region stays", rules(selector.Region), nil, selector.Request{Region: "mars", InUse: on(selector.Use{Addr: "eu2", Participants: few})}, "eu2"},
+		{"no region, local one", rules(selector.Region, func(c *selector.Config) { c.LocalRegion = "au" }), nil, selector.Request{}, "au1"},
+		{"everything is full", rules(selector.Region), map[string][]string{"eu1": {"stress_level", "1"}, "eu2": {"stress_level", "1"}, "us1": {"stress_level", "0.9"}, "au1": {"stress_level", "1"}}, selector.Request{Region: "eu", InUse: on(selector.Use{Addr: "eu1", Participants: few})}, "eu1"},
+		{"one region only", rules(selector.IntraRegion), nil, selector.Request{Region: "us", InUse: on(selector.Use{Addr: "eu1", Participants: few})}, "eu1"},
+		{"one region, full", rules(selector.IntraRegion), nil, selector.Request{Region: "us", InUse: on(selector.Use{Addr: "eu1", Participants: full})}, "eu2"},
+		{"other versions do not join", rules(selector.Split), map[string][]string{"au1": {"version", "2"}, "eu1": {"version", "2"}, "eu2": {"version", "2"}}, selector.Request{InUse: on(selector.Use{Addr: "us1", Participants: few})}, "us1"},
+		{"unless they may", rules(selector.Split, func(c *selector.Config) { c.AllowMixedVersions = true }), map[string][]string{"au1": {"version", "2"}}, selector.Request{InUse: on(selector.Use{Addr: "us1", Participants: few})}, "au1"},
+		{"two bridges of one name do not join", rules(selector.Split), map[string][]string{"au1": {"relay_id", "us1"}}, selector.Request{InUse: on(selector.Use{Addr: "us1", Participants: few})}, "eu1"},
+		{"a bridge that drains gets nobody new", rules(selector.Region), map[string][]string{"eu1": {"drain", "true"}}, selector.Request{Region: "eu", InUse: on(selector.Use{Addr: "eu1", Participants: few})}, "eu2"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := selector.NewPool(tc.rules)
+			for addr, kv := range world {
+				p.Report(addr, stats(kv...), start)
+				if extra := tc.change[addr]; extra != nil {
+					p.Report(addr, stats(extra...), start)
+				}
+			}
+			if got := pick(t, p, tc.req, start); got != tc.want {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestBridgeWithoutLinksStaysAlone(t *testing.T) {
+	for name, refuse := range map[string]bool{"no relay id": false, "refused": true} {
+		p := selector.NewPool(rules(selector.Split))
+		p.Report("b", stats("relay_id", "b", "version", "1"), start)
+		if refuse {
+			p.Report("a", stats("relay_id", "a", "version", "1"), start)
+			p.RefusedRelays("a")
+		} else {
+			p.Report("a", stats("version", "1"), start)
+		}
+		if got := pick(t, p, selector.Request{InUse: []selector.Use{{Addr: "a"}}}, start); got != "a" {
+			t.Errorf("%s: a conference on a goes on to %q", name, got)
+		}
+		if got := pick(t, p, selector.Request{InUse: []selector.Use{{Addr: "b"}}}, start); got != "b" {
+			t.Errorf("%s: a conference on b goes on to %q", name, got)
+		}
+	}
+}
+
+func TestStrategyIsChecked(t *testing.T) {
+	for _, bad := range []selector.Config{rules("best"), rules(selector.Region, func(c *selector.Config) { c.MaxBridgeParticipants = 0 })} {
+		if bad.Validate() == nil {
+			t.Errorf("%+v is accepted", bad)
+		}
 	}
 }
