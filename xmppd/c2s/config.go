@@ -35,7 +35,9 @@ type Config struct {
 	StanzasPerSecond int `yaml:"stanzas_per_second"`
 	// BytesPerSecond is the same for bytes.
 	BytesPerSecond int `yaml:"bytes_per_second"`
-	// SessionsPerAddress is how many streams one address may have at a time; 0 is no limit.
+	// SessionsPerAddress is how many streams one address may have at a time; 0 is no
+	// limit. It should be less than max_connections, so that nobody can keep all others
+	// out, and as many as may come from behind one router, for instance of a campus.
 	SessionsPerAddress int `yaml:"sessions_per_address"`
 	// SessionsPerAccount is how many sessions one account may have at a time.
 	SessionsPerAccount int `yaml:"sessions_per_account"`
@@ -54,7 +56,7 @@ func DefaultConfig() Config {
 		RequestAck:         5,
 		StanzasPerSecond:   500,
 		BytesPerSecond:     1 << 20,
-		SessionsPerAddress: 20000,
+		SessionsPerAddress: 12000,
 		SessionsPerAccount: 100,
 	}
 }
