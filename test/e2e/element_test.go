@@ -218,6 +218,12 @@ func match(p, e *element, v vars) (vars, error) {
 	if more && p.text == "" {
 		return v, nil
 	}
+	if w, ok, err := matchJSON(p.text, e.text, v); ok {
+		if err != nil {
+			return nil, fmt.Errorf("<%s>: %w", p.name.Local, err)
+		}
+		return w, nil
+	}
 	if v, err = matchText(strings.TrimSpace(p.text), strings.TrimSpace(e.text), v); err != nil {
 		return nil, fmt.Errorf("<%s>: %w", p.name.Local, err)
 	}
@@ -296,6 +302,10 @@ func TestMatch(t *testing.T) {
 		{`<a xmlns='x'/>`, `<a xmlns='y'/>`, "!"},
 		{`<a>r/{x}-0 {_}</a>`, `<a>r/me-0 123</a>`, "me"},
 		{`<a>(.*)</a>`, `<a>x</a>`, "!"},
+		{`<a>{"b":["{x}",1],"c":"{_}"}</a>`, `<a>{"c":{"d":[]},"b":["me",1]}</a>`, "me"},
+		{`<a>{"{x}":1,"b":2}</a>`, `<a>{"b":2,"c":1}</a>`, "c"},
+		{`<a>{"b":{}}</a>`, `<a>{"b":[]}</a>`, "!"},
+		{`<a>{"b":1}</a>`, `<a>{"b":1,"c":2}</a>`, "!"},
 	} {
 		p, err := parseElements(c.pattern)
 		if err != nil {

@@ -36,7 +36,7 @@ func (n needs) start(t *testing.T) server {
 	}
 	in.start(parts...)
 	srv := in.server()
-	if slices.Contains(parts, app.Focus) && n.settings == nil {
+	if slices.Contains(parts, app.Focus) && n.web == nil {
 		if err := awaitFocus(srv); err != nil {
 			t.Fatal(err)
 		}
@@ -63,6 +63,10 @@ func (in *installation) register(account, password string) {
 // startWeb is a server that says what a play tells it to.
 func startWeb(t *testing.T, answers map[string]string) string {
 	t.Helper()
+	key, err := publicKey()
+	if err != nil {
+		t.Fatal(err)
+	}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer, ok := answers[fmt.Sprintf("%s %s", r.Method, r.URL.Path)]
 		status, text, _ := strings.Cut(answer, " ")
@@ -71,7 +75,7 @@ func startWeb(t *testing.T, answers map[string]string) string {
 			code = http.StatusTeapot
 		}
 		w.WriteHeader(code)
-		_, _ = io.WriteString(w, text)
+		_, _ = io.WriteString(w, strings.ReplaceAll(text, "{key}", key))
 	}))
 	t.Cleanup(srv.Close)
 	return srv.URL

@@ -18,7 +18,8 @@ import (
 //
 //	setting KEY: VALUE            of the server this play is performed on, dots in KEY; {web}
 //	                              stands for the server of the line below
-//	web METHOD PATH: STATUS TEXT  what another server says that Parley asks
+//	web METHOD PATH: STATUS TEXT  what another server says that Parley asks; {key} is the
+//	                              public key of tokens with a kid
 //	account NAME@HOST PASSWORD    there before the server starts
 //	only PARTS                    the parts that run; all unless said
 //	person NAME [CLAIM=VALUE …]   a web client and its token, see token_test.go;
@@ -41,7 +42,7 @@ import (
 // In blocks {x} stands for a text: in what is received the first {x} takes what is there
 // and all later ones must be equal to it; {_} is any text. Known from the start: {domain},
 // {room} (a room of this run), and after NAME connects {NAME.jid}, {NAME.bare}, {NAME.nick}.
-// A received element must have exactly the children and attributes of the pattern, but for
+// JSON is compared as such; "{_}" is any value in it. A received element must have exactly the children and attributes of the pattern, but for
 // id, xml:lang and xmlns, unless the pattern says play:more="why". A child with
 // play:optional="why" may be missing.
 type play struct {
