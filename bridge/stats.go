@@ -389,6 +389,9 @@ func (c *collector) attachPackets(set *metrics.Set) {
 		{"packets_sent", "RTP and RTCP packets sent.", func(s rtp.Stats) uint64 { return s.PacketsSent }},
 		{"received_bytes", "Bytes of RTP and RTCP received.", func(s rtp.Stats) uint64 { return s.BytesReceived }},
 		{"sent_bytes", "Bytes of RTP and RTCP sent.", func(s rtp.Stats) uint64 { return s.BytesSent }},
+		{"excess_packets", "Packets participants sent beyond what one may.", func(s rtp.Stats) uint64 { return s.Excess }},
+		{"refused_requests", "Requests for keyframes and repetitions beyond what one may ask.", func(s rtp.Stats) uint64 { return s.Refused }},
+		{"audio_recovered", "Audio packets recovered from redundancy.", func(s rtp.Stats) uint64 { return s.Recovered }},
 		{"arena_exhausted", "Packets dropped for want of memory slots.", func(s rtp.Stats) uint64 { return s.ArenaExhausted }},
 	} {
 		set.CounterFunc(func() float64 { return float64(x.value(shard.Stats())) }, "parley_bridge_"+x.name+"_total", x.help)

@@ -28,6 +28,11 @@ type Config struct {
 	// ArenaSlots is the number of packets (2 KiB each) a shard can hold at once: those
 	// in flight and those kept to answer retransmission requests.
 	ArenaSlots int `yaml:"arena_slots"`
+	// EndpointBitrate and EndpointPackets are the most bits and datagrams one participant may
+	// send in a second; what comes on top is dropped, and costs the others nothing. 0 sets no
+	// limit. Another bridge may send many times as much.
+	EndpointBitrate int `yaml:"endpoint_bitrate"`
+	EndpointPackets int `yaml:"endpoint_packets"`
 }
 
 // SourceConfig describes a source an endpoint sends.
@@ -142,6 +147,9 @@ type EndpointStats struct {
 	// FeedbackUnmatched counts packets the endpoint gave feedback about that we do not
 	// remember having sent.
 	FeedbackUnmatched uint64
+	// Excess counts datagrams the endpoint sent beyond what one may, Refused its requests for
+	// keyframes and repetitions beyond that.
+	Excess, Refused uint64
 	// LastPacket is when a packet that could be decrypted arrived last; zero if never.
 	LastPacket time.Time
 	// RTT to the endpoint, 0 if unknown.
@@ -164,6 +172,8 @@ type Stats struct {
 	Tossed [128 / energyBucket]uint64
 	// Recovered counts audio packets that were lost and taken from what a later one repeats.
 	Recovered uint64
+	// Excess and Refused are those of all endpoints, see EndpointStats.
+	Excess, Refused uint64
 	// Busy is the share of its time the shard worked lately, Transit how long packets took
 	// through it.
 	Busy      float64

@@ -86,6 +86,9 @@ type downStream struct {
 	// wantedAt is when a keyframe was asked for last, tries how often in a row.
 	wantedAt int64
 	tries    int
+	// begged counts the receiver's own requests since beggedSince, the last at beggedAt.
+	begged                int
+	beggedSince, beggedAt int64
 }
 
 // verdict of a downStream about a packet.

@@ -29,6 +29,7 @@ type leg struct {
 	outs  map[uint32]*outStream
 	// rtcpSenders are the SSRCs seen in authentic RTCP; the library keeps state for each.
 	rtcpSenders map[uint32]struct{}
+	allowed     allowances
 	// opened are the SSRCs of authentic RTP, for the same reason.
 	opened map[uint32]struct{}
 

@@ -19,6 +19,9 @@ func (s *Shard) datagram(i int) {
 		s.drop(StageParse)
 		return
 	}
+	if s.excess(e, size) {
+		return
+	}
 	if t := b[1]; t >= 192 && t <= 223 {
 		s.rtcp(e, b[:size])
 		return

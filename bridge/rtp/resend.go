@@ -29,6 +29,10 @@ func (s *Shard) resend(e *Endpoint, o *outStream, seq uint16, probe bool) bool {
 	if sent == nil || !probe && sent.again != 0 && s.clock-sent.again < max(resendPause, e.leg.rtt*9/10) {
 		return false
 	}
+	if !probe && !e.leg.allowed.resent.take(s.clock, 1, e.scaled(resendLimit)) {
+		s.refuse(e)
+		return false
+	}
 	pt, ok := e.leg.rtxType(sent.pt)
 	rtx := ok && o.rtx != 0
 	if !rtx && (e.leg.aead || probe) {

@@ -74,7 +74,7 @@ func (s *Shard) payloadFeedback(e *Endpoint, part rtcpPart) {
 			s.keyframeFor(e, binary.BigEndian.Uint32(rest))
 		}
 	case fbAFB:
-		if bitrate, ok := parseREMB(part.body); ok {
+		if bitrate, ok := parseREMB(part.body); ok && e.leg.allowed.remb.take(s.clock, 1, e.scaled(rembLimit)) {
 			s.event(e, Event{Kind: EventREMB, Bitrate: bitrate})
 		}
 	}
@@ -90,7 +90,12 @@ func (s *Shard) senderReport(e *Endpoint, part rtcpPart) {
 	u := e.leg.streams[binary.BigEndian.Uint32(b)]
 	if u != nil && u.repairs == nil {
 		ntp, ts := binary.BigEndian.Uint64(b[4:]), binary.BigEndian.Uint32(b[12:])
+		again := u.reportAt != 0 && s.clock-u.reportAt < reportPause
 		u.reportNTP, u.reportAt = ntpMiddle(ntp), s.clock
+		if again {
+			s.reportBlocks(e, b[24:], int(part.count))
+			return
+		}
 		for _, d := range u.source.up.downs {
 			if d.encoding == u.encoding && d.out.started && d.receiver.leg.send != nil {
 				s.forwardReport(d, ntp, ts)
@@ -157,7 +162,17 @@ func (s *Shard) keyframeFor(e *Endpoint, ssrc uint32) {
 		return
 	}
 	d := o.down
+	if !d.begs(s.clock) {
+		s.refuse(e)
+		return
+	}
 	s.askKeyframe(d.source, d.wanted(s.clock), false)
+}
+
+// refuse counts what an endpoint asked for beyond what one may.
+func (s *Shard) refuse(e *Endpoint) {
+	s.stats.now.Refused++
+	e.leg.stats.Refused++
 }
 
 // nack answers a receiver's request for packets.

@@ -25,11 +25,14 @@ const (
 )
 
 // DefaultConfig returns settings for some hundred endpoints.
-func DefaultConfig() Config { return Config{ArenaSlots: 32768} }
+func DefaultConfig() Config {
+	return Config{ArenaSlots: 32768, EndpointBitrate: 150_000_000, EndpointPackets: 25_000}
+}
 
 // Shard runs the packet path of its endpoints on one goroutine, Run. Everything but
 // the mailbox and published statistics belongs to that goroutine.
 type Shard struct {
+	cfg     Config
 	link    Link
 	mailbox mailbox
 	stats   shardStats
@@ -78,6 +81,7 @@ func NewShard(cfg Config, link Link) *Shard {
 		cfg.ArenaSlots = DefaultConfig().ArenaSlots
 	}
 	s := &Shard{
+		cfg:       cfg,
 		link:      link,
 		arena:     newArena(cfg.ArenaSlots),
 		endpoints: map[uint32]*Endpoint{},
