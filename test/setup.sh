@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests talk to: Chromium, an XMPP client library and the tools
-# for network namespaces. Does nothing when all of it is there. Debian or a
+# Installs what the tests talk to: Chromium, XMPP clients and the tools for network
+# namespaces. Does nothing when all of it is there. Debian or a
 # relative of it; needs root (or sudo) only when something is missing.
 set -euo pipefail
 
@@ -8,7 +8,11 @@ set -euo pipefail
 wanted() {
   cat <<'LIST'
 chromium|command -v chromium
+firefox-esr|command -v firefox-esr
 python3-slixmpp|/usr/bin/python3 -c 'import slixmpp'
+python3-aiortc|/usr/bin/python3 -c 'import aiortc'
+python3-pyte|/usr/bin/python3 -c 'import pyte'
+profanity-light|command -v profanity
 nftables|command -v nft || test -x /usr/sbin/nft
 openssl|command -v openssl
 iproute2|command -v ip || test -x /usr/sbin/ip

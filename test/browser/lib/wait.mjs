@@ -20,7 +20,7 @@ export async function until(what, read, good = Boolean, timeout = PATIENCE, ever
       last = error;
     }
     if (late) {
-      throw new Error(`${what}: not within ${timeout} ms; last seen: ${last instanceof Error ? last.message : JSON.stringify(last)}`);
+      throw new Error(`${what}: not within ${timeout} ms; last seen: ${last instanceof Error ? last.message : JSON.stringify(last)?.slice(-1500)}`);
     }
     await new Promise((resolve) => setTimeout(resolve, every));
   }
