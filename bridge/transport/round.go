@@ -2,7 +2,9 @@ package transport
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +33,10 @@ type round struct {
 	started atomic.Bool
 	// chosen is the peer's side of the way there is.
 	chosen atomic.Pointer[ice.Candidate]
+
+	// heard are the addresses authentic checks came from; hearing guards it.
+	hearing sync.Mutex
+	heard   map[netip.AddrPort]struct{}
 
 	// Session.mu guards what follows: whether the peer's credentials came, and how many
 	// candidates.
@@ -76,6 +82,24 @@ func (s *Session) Restart() (Description, error) {
 	d := s.Local()
 	d.Ufrag, d.Pwd, d.Generation = r.ufrag, r.pwd, r.generation
 	return d, nil
+}
+
+// hears says whether a round takes what comes from an address.
+func (r *round) hears(from netip.AddrPort) bool {
+	r.hearing.Lock()
+	defer r.hearing.Unlock()
+	_, known := r.heard[from]
+	return known || len(r.heard) < maxSources
+}
+
+// proved notes an address whose check was authentic.
+func (r *round) proved(from netip.AddrPort) {
+	r.hearing.Lock()
+	defer r.hearing.Unlock()
+	if r.heard == nil {
+		r.heard = make(map[netip.AddrPort]struct{})
+	}
+	r.heard[from] = struct{}{}
 }
 
 // roundOf is the generation a description of the peer is about, nil if that is over.

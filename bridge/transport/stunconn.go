@@ -14,6 +14,9 @@ const (
 	stunQueueEarly = 8
 	// stunQueue bounds them afterwards.
 	stunQueue = 32
+	// maxSources bounds the addresses one round hears checks from. The agent keeps something
+	// for each whose check is authentic, and forgets none.
+	maxSources = 128
 )
 
 type stunPacket struct {
@@ -45,6 +48,10 @@ func newStunConn(r *round, local net.Addr, tcp bool, write func([]byte, netip.Ad
 
 // push queues a message for the agent. b is copied.
 func (c *stunConn) push(b []byte, from netip.AddrPort) {
+	if !c.round.hears(from) {
+		c.round.s.t.stats.queueDropped.Add(1)
+		return
+	}
 	limit := stunQueueEarly
 	if c.round.started.Load() {
 		limit = stunQueue

@@ -1,0 +1,22 @@
+package transport
+
+// State tells how much the transport remembers of others: addresses that may send media,
+// transactions it waits for, and the connections of its sessions.
+func (t *Transport) State() (routes, transactions, conns int) {
+	t.mux.mu.RLock()
+	defer t.mux.mu.RUnlock()
+	return len(t.mux.routes), len(t.mux.young) + len(t.mux.old), len(t.mux.conns)
+}
+
+// MaxSources is how many addresses one round of ICE hears.
+const MaxSources = maxSources
+
+// Heard is how many addresses have proved themselves to the session's present round.
+func (s *Session) Heard() int {
+	s.mu.Lock()
+	r := s.now
+	s.mu.Unlock()
+	r.hearing.Lock()
+	defer r.hearing.Unlock()
+	return len(r.heard)
+}
