@@ -34,7 +34,7 @@ func (p *pipes) Close() error   { close(p.done); return nil }
 func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
 // quiet runs f with a channel a client has opened, in fake time. pings counts what the
-// bridge asked; a deaf client reads nothing.
+// bridge asked; a deaf client answers nothing.
 func quiet(t *testing.T, deaf bool, f func(t *testing.T, c *channel.Channel, r *recorder, ws *websocket.Conn, pings *atomic.Int32)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -52,20 +52,18 @@ func quiet(t *testing.T, deaf bool, f func(t *testing.T, c *channel.Channel, r *
 		}}}
 		ws, _, err := websocket.Dial(t.Context(), c.URLs()[0], &websocket.DialOptions{
 			HTTPClient:     client,
-			OnPingReceived: func(context.Context, []byte) bool { pings.Add(1); return true },
+			OnPingReceived: func(context.Context, []byte) bool { pings.Add(1); return !deaf },
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !deaf {
-			go func() {
-				for {
-					if _, _, err := ws.Read(context.Background()); err != nil {
-						return
-					}
+		go func() {
+			for {
+				if _, _, err := ws.Read(context.Background()); err != nil {
+					return
 				}
-			}()
-		}
+			}
+		}()
 		synctest.Wait()
 		f(t, c, r, ws, &pings)
 		_ = ws.CloseNow()
