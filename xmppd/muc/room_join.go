@@ -122,10 +122,11 @@ func (r *Room) nickFree(nick string, bare stanza.Addr, except *Occupant) *stanza
 	return nil
 }
 
-// reserved says whether only administrators may carry a nick.
+// reserved says whether only administrators may carry a nick, or one that looks like it.
 func (h *Host) reserved(nick string) bool {
+	key := nickKey(nick)
 	for _, n := range h.cfg.ReservedNicks {
-		if strings.EqualFold(n, nick) {
+		if nickKey(n) == key {
 			return true
 		}
 	}
