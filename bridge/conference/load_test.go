@@ -1,11 +1,14 @@
 package conference_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"parley/bridge/allocate"
 	"parley/bridge/conference"
+	"parley/bridge/conference/conferencetest"
 	"parley/bridge/media"
 )
 
@@ -72,6 +75,68 @@ func TestLastNBySize(t *testing.T) {
 				return 1
 			}
 			return allocate.Unlimited
+		}
+	})
+}
+
+// TestMoreSourcesThanSlots: of sixty people with cameras a receiver gets fifty at once;
+// who is asked for takes the slot used longest ago, and the client is told whose it is.
+func TestMoreSourcesThanSlots(t *testing.T) {
+	const people, slots = 60, 50
+	meet(t, func(m *meeting) {
+		b := m.join("b", func(r *conference.EndpointRequest) { r.Capabilities.SSRCRewriting = true })
+		legs := map[string]*conferencetest.Leg{}
+		for i := range people {
+			id := fmt.Sprintf("%c%d", rune('C'+i), i)
+			legs[id] = m.join(id)
+			legs[id].Track(1).SetLayers(media.LayerInfo{Height: 180, FPS: 30, Bitrate: 10_000})
+		}
+		owner := map[uint32]string{} // as the client was told
+		ask := func(selected ...string) {
+			t.Helper()
+			b.Say(`{"colibriClass":"ReceiverVideoConstraints","lastN":-1,"selectedSources":["` + strings.Join(selected, `","`) + `"]}`)
+			m.settle()
+			for _, text := range b.Heard("VideoSourcesMap") {
+				var msg struct {
+					MappedSources []struct {
+						Owner string
+						SSRC  uint32
+					} `json:"mappedSources"`
+				}
+				if err := json.Unmarshal([]byte(text), &msg); err != nil {
+					t.Fatal(err)
+				}
+				for _, e := range msg.MappedSources {
+					owner[e.SSRC] = e.Owner
+				}
+			}
+			shown := 0
+			for id, l := range legs {
+				f := b.Gets(l.Track(1))
+				if f.Target == media.LayerNone {
+					continue
+				}
+				shown++
+				if owner[f.SSRC] != id {
+					t.Errorf("the picture of %s comes as that of %s", id, owner[f.SSRC])
+				}
+			}
+			if shown != slots || len(owner) != slots {
+				t.Fatalf("%d pictures on %d SSRCs, want %d", shown, len(owner), slots)
+			}
+		}
+		ask("none")
+		var hidden []string
+		for id, l := range legs {
+			if b.Gets(l.Track(1)).Target == media.LayerNone {
+				hidden = append(hidden, id+"-v0")
+			}
+		}
+		ask(hidden...)
+		for _, name := range hidden {
+			if id := strings.TrimSuffix(name, "-v0"); b.Gets(legs[id].Track(1)).Target == media.LayerNone {
+				t.Errorf("%s is asked for, but not shown", id)
+			}
 		}
 	})
 }

@@ -350,7 +350,7 @@ func TestKeyframeRequestsAreRoutedAndLimited(t *testing.T) {
 	from := b.join()
 	video := from.AddSource(SourceConfig{Kind: media.Video, Encodings: []media.Encoding{{SSRC: 2000, RTX: 2001}}})
 	var viewers []*testPeer
-	for range 20 {
+	for range 100 {
 		v := b.join()
 		v.Forward(Forward{Source: video, Target: media.LayerAll})
 		viewers = append(viewers, v)
