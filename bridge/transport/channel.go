@@ -85,7 +85,7 @@ type sctpConn struct{ *dtls.Conn }
 func (c sctpConn) Close() error { return c.SetReadDeadline(time.Unix(1, 0)) }
 
 func (s *Session) serveSCTP(conn *dtls.Conn) {
-	assoc, err := s.associate(
+	assoc, err := s.associate(conn,
 		sctp.WithNetConn(sctpConn{conn}),
 		// Writes wait for the peer, so that the queue of SendMessage is what bounds memory.
 		sctp.WithBlockWrite(true),
@@ -131,20 +131,24 @@ func (s *Session) serveSCTP(conn *dtls.Conn) {
 	}
 }
 
-// associate waits for the peer's association, or asks for it.
-func (s *Session) associate(options ...sctp.AssociationOption) (*sctp.Association, error) {
-	if !s.opts.OpensChannel {
-		server := make([]sctp.ServerOption, len(options))
-		for i, o := range options {
-			server[i] = o
-		}
-		return sctp.ServerWithOptions(server...)
-	}
+// associate asks for the association and takes the peer's asking for it: both sides begin
+// (RFC 8841), and there are peers that otherwise wait as long as we would. A
+// peer that does not answer may come to it later.
+func (s *Session) associate(conn *dtls.Conn, options ...sctp.AssociationOption) (*sctp.Association, error) {
 	client := make([]sctp.ClientOption, len(options))
 	for i, o := range options {
 		client[i] = o
 	}
-	return sctp.ClientWithOptions(client...)
+	assoc, err := sctp.ClientWithOptions(client...)
+	if err == nil || s.opts.OpensChannel {
+		return assoc, err
+	}
+	_ = conn.SetReadDeadline(time.Time{})
+	server := make([]sctp.ServerOption, len(options))
+	for i, o := range options {
+		server[i] = o
+	}
+	return sctp.ServerWithOptions(server...)
 }
 
 // begin serves an open channel on a goroutine of its own.
