@@ -145,8 +145,8 @@ func testMesh(t *testing.T, m *mesh) {
 	eventually(t, "a keyframe to be asked for across", func() bool { return b.asked.Load() > 0 && c.asked.Load() > 0 })
 
 	b.loud.Store(true)
-	for _, g := range m.guests {
-		g.expect("DominantSpeakerEndpointChangeEvent", `"dominantSpeakerEndpoint":"bb"`)
+	for _, h := range m.halls {
+		eventually(t, "all bridges to agree who speaks", func() bool { return h.view().Dominant == "bb" })
 	}
 
 	a.say(`{"colibriClass":"EndpointMessage","to":"cc","msgPayload":{"x":1}}`)
