@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Handler serves the whole front.
@@ -27,6 +28,7 @@ var handlers = map[string]handler{
 	"logging_config.js":          {read, true, stub("var loggingConfig = {};\n")},
 	"http-bind":                  {[]string{"GET", "HEAD", "POST", "OPTIONS"}, false, (*Server).serveXMPP},
 	"xmpp-websocket":             {[]string{"GET", "HEAD", "OPTIONS"}, false, (*Server).serveXMPP},
+	"upload":                     {[]string{"GET", "HEAD", "PUT", "OPTIONS"}, false, (*Server).serveUpload},
 	"colibri-ws":                 {[]string{"GET"}, false, (*Server).serveBridge},
 	"conference-request/v1":      {[]string{"POST", "OPTIONS"}, false, (*Server).serveConferenceRequest},
 	"_unlock":                    {[]string{"GET", "HEAD", "OPTIONS"}, true, (*Server).serveUnlock},
@@ -130,6 +132,18 @@ func (s *Server) serveXMPP(w http.ResponseWriter, r *http.Request, _ origin, rt 
 		return
 	}
 	s.xmpp.serve(w, r, target{addr: s.cfg.XMPPAddress, path: "/" + rt.name, prefix: rt.tenant})
+}
+
+// uploadTime is how long a client may take to send a file. How large it may be says the
+// XMPP server, which has given leave for it.
+const uploadTime = 5 * time.Minute
+
+// serveUpload passes on files that people send each other (XEP-0363).
+func (s *Server) serveUpload(w http.ResponseWriter, r *http.Request, _ origin, rt route) {
+	if r.Method == http.MethodPut {
+		http.NewResponseController(w).SetReadDeadline(time.Now().Add(uploadTime))
+	}
+	s.xmpp.serve(w, r, target{addr: s.cfg.XMPPAddress, path: "/upload/" + strings.Join(rt.rest, "/"), file: true})
 }
 
 // serveBridge passes a bridge channel to the bridge the path names, if we know it.

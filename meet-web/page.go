@@ -30,7 +30,7 @@ func (s *Server) configJS(o origin, tenant string) ([]byte, error) {
 		"bosh":                      o.http() + prefix + "/http-bind",
 		"websocket":                 o.ws() + prefix + "/xmpp-websocket",
 		"websocketKeepAliveUrl":     o.http() + "/_unlock",
-		"bridgeChannel":             map[string]any{"preferSctp": false},
+		"bridgeChannel":             map[string]any{"preferSctp": true, "ownPage": "websocket"},
 		"p2p":                       map[string]any{"enabled": false},
 		"deploymentInfo":            map[string]any{},
 		"deeplinking":               map[string]any{"disabled": true},

@@ -40,6 +40,7 @@ type target struct {
 	addr   string
 	path   string
 	prefix string // tenant, passed as a query parameter
+	file   bool   // somebody's file, of any size
 	body   *timedBody
 }
 
@@ -90,6 +91,10 @@ func rewrite(pr *httputil.ProxyRequest, trusted bool) {
 
 // dropHeaders keeps a part from weakening what the front says about itself.
 func dropHeaders(r *http.Response) error {
+	if r.Request.Context().Value(targetKey{}).(target).file {
+		keepFile(r)
+		return nil
+	}
 	for _, name := range []string{"Server", "X-Content-Type-Options", "Referrer-Policy", "Content-Security-Policy", "Permissions-Policy",
 		"Strict-Transport-Security", "Set-Cookie"} {
 		r.Header.Del(name)
@@ -97,11 +102,24 @@ func dropHeaders(r *http.Response) error {
 	return nil
 }
 
+// keepFile leaves a stranger's file what its part says about it, which forbids it nearly
+// everything, and makes sure that no page runs it as a script: it comes from the address
+// of ours.
+func keepFile(r *http.Response) {
+	r.Header.Del("Server")
+	r.Header.Del("Set-Cookie")
+	if strings.HasPrefix(r.Header.Get("Content-Disposition"), "attachment") {
+		r.Header.Set("Content-Type", "application/octet-stream")
+	}
+}
+
 // serve passes the request to t.
 func (p *proxy) serve(w http.ResponseWriter, r *http.Request, t target) {
 	if r.Body != nil && r.Header.Get("Upgrade") == "" {
 		t.body, _ = r.Body.(*timedBody)
-		r.Body = http.MaxBytesReader(w, r.Body, maxProxiedBody)
+		if !t.file {
+			r.Body = http.MaxBytesReader(w, r.Body, maxProxiedBody)
+		}
 	}
 	p.rp.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), targetKey{}, t)))
 }

@@ -28,7 +28,7 @@ const (
 // endpoints are the well-known paths; those ending in a slash have more behind.
 var endpoints = map[string]bool{
 	"config.js": true, "interface_config.js": true, "logging_config.js": true,
-	"http-bind": true, "xmpp-websocket": true, "colibri-ws/": true, "conference-request/v1": true,
+	"http-bind": true, "xmpp-websocket": true, "colibri-ws/": true, "upload/": true, "conference-request/v1": true,
 	"_unlock": true, "about/health": true, "about/version": true, "robots.txt": true, "favicon.ico": true,
 	".well-known/host-meta": true, ".well-known/host-meta.json": true,
 }
@@ -41,7 +41,7 @@ var reserved = map[string]bool{
 	"config.js": true, "interface_config.js": true, "logging_config.js": true, "external_api.js": true,
 	"manifest.json": true, "pwa-worker.js": true, "favicon.ico": true, "favicon.svg": true, "robots.txt": true,
 	"index.html": true, "placeholder.html": true,
-	"http-bind": true, "xmpp-websocket": true, "colibri-ws": true, "colibri-relay-ws": true, "conference-request": true,
+	"http-bind": true, "xmpp-websocket": true, "colibri-ws": true, "colibri-relay-ws": true, "upload": true, "conference-request": true,
 	"_unlock": true, "metrics": true, "stats": true, "debug": true, "rtcstats": true,
 	"room-size": true, "room-info": true,
 }

@@ -2,6 +2,7 @@ package meetweb
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"context"
 	"crypto/ecdsa"
@@ -10,6 +11,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -466,4 +468,36 @@ func TestAccessLogHidesTokens(t *testing.T) {
 	require.NoError(t, err)
 	require.NotContains(t, line, "s3cr3t")
 	require.Contains(t, line, "status=200")
+}
+
+// Files of people come from the address of the page, so no page may run them.
+func TestUpload(t *testing.T) {
+	part := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n, _ := io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; sandbox")
+		w.Header().Set("X-Got", fmt.Sprintf("%s %s %s %d", r.Method, r.URL.EscapedPath(), r.Header.Get("Authorization"), n))
+		if strings.HasSuffix(r.URL.Path, ".js") {
+			w.Header().Set("Content-Type", "text/javascript")
+			w.Header().Set("Content-Disposition", `attachment; filename="x.js"`)
+		}
+	}))
+	defer part.Close()
+	s := front(t, func(c *Config, _ *Options) { c.XMPPAddress = part.Listener.Addr().String() })
+	srv := httptest.NewServer(s.Handler())
+	defer srv.Close()
+	req, err := http.NewRequest(http.MethodPut, srv.URL+"/upload/id/my%20file.js", bytes.NewReader(make([]byte, 2*maxProxiedBody)))
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer x")
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	resp.Body.Close()
+	require.Equal(t, fmt.Sprintf("PUT /upload/id/my%%20file.js Bearer x %d", 2*maxProxiedBody), resp.Header.Get("X-Got"))
+	require.Equal(t, "application/octet-stream", resp.Header.Get("Content-Type"))
+	require.Contains(t, resp.Header.Values("Content-Security-Policy"), "default-src 'none'; sandbox")
+	require.Equal(t, []string{"nosniff"}, resp.Header.Values("X-Content-Type-Options"))
+	resp, err = http.Post(srv.URL+"/upload/id/x.png", "image/png", nil)
+	require.NoError(t, err)
+	resp.Body.Close()
+	require.Equal(t, http.StatusMethodNotAllowed, resp.StatusCode)
+	require.False(t, IsRoom("upload"))
 }

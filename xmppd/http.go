@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 
 	"parley/xmppd/stream"
 	"parley/xmppd/websocket"
@@ -25,7 +26,22 @@ func (s *Server) HTTPHandler() http.Handler {
 	for path, h := range s.services.routes() {
 		mux.Handle(path, h)
 	}
-	return mux
+	return bounded(mux)
+}
+
+// bodyTime is how long a client may take to send the body of a request. BOSH and
+// uploads set limits of their own.
+const bodyTime = 30 * time.Second
+
+// bounded ends connections that name a body and do not send it: net/http itself reads
+// what a handler left over, for as long as that takes.
+func bounded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Body != nil && r.Body != http.NoBody && r.Header.Get("Upgrade") == "" {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime))
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // sessions is how many people are logged in.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"parley/internal/admin"
 	meetweb "parley/meet-web"
@@ -136,6 +137,9 @@ func parseGrant(verb string, args []string) (grant, error) {
 	return g, nil
 }
 
+// shortSecret is what an operator is warned of; the choice is his.
+const shortSecret = 8
+
 // accountCommands change accounts in the forms prosodyctl knows. open gives the
 // accounts and what to do afterwards.
 func accountCommands(open func(context.Context) (*account.Accounts, func(), error)) []admin.Command {
@@ -163,6 +167,9 @@ func accountCommands(open func(context.Context) (*account.Accounts, func(), erro
 				return err
 			}
 			fmt.Fprintf(out, "%s@%s: %s\n", name, host, done)
+			if wantSecret && utf8.RuneCountInString(secret) < shortSecret {
+				fmt.Fprintf(out, "A secret of fewer than %d characters is soon guessed; `passwd %s@%s` gives it a longer one.\n", shortSecret, name, host)
+			}
 			return nil
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +65,14 @@ func TestAccountsWhileNothingRuns(t *testing.T) {
 	out, err := run("wonderland\n", "register", "alice", "meet.localhost")
 	require.NoError(t, err)
 	require.Equal(t, "alice@meet.localhost: registered\n", out)
+	for _, empty := range []string{"", "\n"} {
+		_, err = run(empty, "register", "bob", "meet.localhost")
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), "soon guessed")
+	}
+	out, err = run("kurz", "register", "alice", "meet.localhost")
+	require.NoError(t, err)
+	require.Contains(t, out, "fewer than 8 characters")
 	_, err = run("", "register", "alice", "meet.localhost", "looking-glass") // replaces, as prosodyctl does
 	require.NoError(t, err)
 	_, err = run("x", "adduser", "alice@meet.localhost")
@@ -138,4 +147,15 @@ func TestCheck(t *testing.T) {
 	require.ErrorIs(t, tl.Offline.Run(t.Context(), []string{"check"}, strings.NewReader(""), &b), admin.ErrProblems)
 	require.Contains(t, b.String(), "web.http_listen")
 	require.Contains(t, b.String(), "PARLEY_NONSENSE looks like a setting")
+}
+
+// A data directory that was mistyped is not made.
+func TestMistypedData(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "dtaa")
+	run := tool(t, data(dir))
+	for _, words := range []string{"register alice meet.localhost looking-glass", "users", "token new --room a", "link --room a"} {
+		_, err := run("", strings.Fields(words)...)
+		require.ErrorContains(t, err, "there is no data directory "+dir, words)
+	}
+	require.NoDirExists(t, dir)
 }

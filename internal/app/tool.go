@@ -26,8 +26,8 @@ type Tool struct {
 // are read only when a verb needs them, so that a mistake in them does not keep
 // an operator from asking a running parley.
 func NewTool(o Options) (*Tool, error) {
-	dir := o.Data
-	if dir == "" {
+	dir, named := o.Data, o.Data != ""
+	if !named {
 		var err error
 		if dir, err = DefaultData(); err != nil {
 			return nil, err
@@ -42,17 +42,32 @@ func NewTool(o Options) (*Tool, error) {
 	for _, part := range append([]Part{""}, All...) {
 		t.Sockets = append(t.Sockets, data(dir).socket(part))
 	}
-	t.Offline, err = admin.NewTable(offlineCommands(o)...)
+	t.Offline, err = admin.NewTable(offlineCommands(o, named)...)
 	return t, err
 }
 
-// offlineCommands work on the data directory and the settings.
-func offlineCommands(o Options) []admin.Command {
-	list := accountCommands(func(ctx context.Context) (*account.Accounts, func(), error) { return openAccounts(ctx, o) })
+// offlineCommands work on the data directory and the settings. One that was named has to
+// be there: most likely it was mistyped, and accounts in it would be looked for in vain.
+func offlineCommands(o Options, named bool) []admin.Command {
+	there := func() error {
+		if info, err := os.Stat(o.Data); named && (err != nil || !info.IsDir()) {
+			return fmt.Errorf("there is no data directory %s; `parley serve --data %s` makes it", o.Data, o.Data)
+		}
+		return nil
+	}
+	list := accountCommands(func(ctx context.Context) (*account.Accounts, func(), error) {
+		if err := there(); err != nil {
+			return nil, nil, err
+		}
+		return openAccounts(ctx, o)
+	})
 	// The settings of the token commands are those at the moment of the call.
 	for _, c := range tokenCommands(nil) {
 		name := c.Name
 		c.Run = func(ctx context.Context, args []string, in io.Reader, out io.Writer) error {
+			if err := there(); err != nil {
+				return err
+			}
 			cfg, _, err := settled(o)
 			if err != nil {
 				return err

@@ -14,8 +14,8 @@ type Config struct {
 	Enabled bool `yaml:"enabled"`
 	// Directory keeps the files. It is made if it does not exist.
 	Directory string `yaml:"directory"`
-	// URL is where clients reach /upload/ of http_listen, by a proxy in front of it, for
-	// instance https://files.example.com/upload/.
+	// URL is where clients reach /upload/ of http_listen: through the web front, for
+	// instance https://meet.example.com/upload/, or by a proxy with a name of its own.
 	URL string `yaml:"url"`
 	// MaxFile is the largest file, in bytes.
 	MaxFile int64 `yaml:"max_file"`

@@ -24,6 +24,7 @@ function record(value: unknown): Readonly<Record<string, unknown>> {
 export function decodeConfig(value: unknown): AppConfig | undefined {
   const config = record(value);
   const hosts = record(config['hosts']);
+  const channel = record(config['bridgeChannel']);
   const text = (from: Readonly<Record<string, unknown>>, key: string, fallback = ''): string => {
     const found = from[key];
     return typeof found === 'string' ? found : fallback;
@@ -49,7 +50,9 @@ export function decodeConfig(value: unknown): AppConfig | undefined {
     bosh,
     websocket,
     preferBosh: config['preferBosh'] === true,
-    preferSctp: record(config['bridgeChannel'])['preferSctp'] === true,
+    // Pages of others take the bridge's address as it stands, so they are told SCTP; this one
+    // knows where it came from.
+    preferSctp: channel['preferSctp'] === true && channel['ownPage'] !== 'websocket',
     simulcast: config['disableSimulcast'] !== true,
     resolution: Math.min(2160, Math.max(180, number('resolution', 720))),
     lastN: number('channelLastN', -1),
