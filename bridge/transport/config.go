@@ -33,7 +33,8 @@ type TCPConfig struct {
 	// clients speak. Connections with it are understood either way.
 	SSLTCP bool `yaml:"ssltcp"`
 	// MaxUnidentified bounds the connections that have not yet told which session they
-	// belong to.
+	// belong to. For a newcomer too many, the oldest is closed of the address that has
+	// most of them.
 	MaxUnidentified int `yaml:"max_unidentified"`
 }
 

@@ -38,7 +38,8 @@ type tcpKey struct {
 type tcpState struct {
 	mu           sync.Mutex
 	conns        map[tcpKey]*tcpConn
-	unidentified map[*tcpConn]struct{}
+	unidentified map[*tcpConn]uint64 // what came later has the greater number
+	arrived      uint64
 	closed       bool
 }
 
@@ -84,18 +85,57 @@ func (st *tcpState) closeIf(match func(*tcpConn) bool, forever bool) {
 	}
 }
 
-// addUnidentified takes in a new connection unless there are too many strangers.
-func (st *tcpState) addUnidentified(c *tcpConn, limit int) bool {
+// addUnidentified takes in a new connection. If there are too many strangers already, one
+// has to go for it, which it returns: a browser tells its session at once, so whoever holds
+// connections open in silence shall lose those, and not keep others out.
+func (st *tcpState) addUnidentified(c *tcpConn, limit int) (gone *tcpConn, ok bool) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.closed || len(st.unidentified) >= limit {
-		return false
+	if st.closed {
+		return nil, false
 	}
 	if st.unidentified == nil {
-		st.unidentified = map[*tcpConn]struct{}{}
+		st.unidentified = map[*tcpConn]uint64{}
 	}
-	st.unidentified[c] = struct{}{}
-	return true
+	if len(st.unidentified) >= limit {
+		if gone = st.dispensableLocked(); gone == nil {
+			return nil, false
+		}
+		delete(st.unidentified, gone)
+	}
+	st.arrived++
+	st.unidentified[c] = st.arrived
+	return gone, true
+}
+
+// dispensableLocked is the oldest connection of the network that has most of them.
+func (st *tcpState) dispensableLocked() (oldest *tcpConn) {
+	count := make(map[netip.Prefix]int, len(st.unidentified))
+	for c := range st.unidentified {
+		count[network(c.key.remote.Addr())]++
+	}
+	for c, at := range st.unidentified {
+		if oldest == nil {
+			oldest = c
+			continue
+		}
+		n, most := count[network(c.key.remote.Addr())], count[network(oldest.key.remote.Addr())]
+		if n > most || n == most && at < st.unidentified[oldest] {
+			oldest = c
+		}
+	}
+	return oldest
+}
+
+// network is what belongs to one person at least: an IPv4 address, a /64 of IPv6.
+func network(a netip.Addr) netip.Prefix {
+	a = a.Unmap().WithZone("")
+	bits := a.BitLen()
+	if a.Is6() {
+		bits = 64
+	}
+	p, _ := a.Prefix(bits)
+	return p
 }
 
 // identify gives a connection to a session.
@@ -169,7 +209,12 @@ func (t *Transport) acceptTCP(l net.Listener) {
 			continue
 		}
 		c := newTCPConn(t, conn.(*net.TCPConn))
-		if !t.tcp.addUnidentified(c, t.cfg.TCP.MaxUnidentified) {
+		gone, ok := t.tcp.addUnidentified(c, t.cfg.TCP.MaxUnidentified)
+		if gone != nil {
+			t.stats.tcpRefused.Add(1)
+			_ = gone.conn.Close()
+		}
+		if !ok {
 			t.stats.tcpRefused.Add(1)
 			_ = conn.Close()
 			continue
