@@ -6,6 +6,7 @@ SHELL       := /bin/bash
 
 STATICCHECK_VERSION := v0.8.2
 FUZZTIME            ?= 20s
+CHAOS               ?= 1m
 BENCHTIME           ?= 1s
 LOADFLAGS           ?=
 
@@ -56,7 +57,7 @@ setup: ## install the browsers and peers the tests talk to (Debian, root)
 	./test/setup.sh
 
 .PHONY: test
-test: setup lint unit ui build e2e ## run every test, browsers included
+test: setup lint unit fuzz-short ui build e2e ## run every test, browsers included
 
 .PHONY: unit
 unit: ## run the Go tests
@@ -80,8 +81,9 @@ picture: build $(BROWSER)/node_modules/.package-lock.json ## take the README's p
 	cp $(BROWSER)/artifacts/chat-desk.png docs/call.png
 
 .PHONY: race
-race: ## run the Go tests with the race detector (needs a C compiler)
+race: ## run the Go tests with the race detector (needs a C compiler), and the rooms in chaos for CHAOS (1m)
 	CGO_ENABLED=1 go test -race ./...
+	PARLEY_CHAOS=$(CHAOS) CGO_ENABLED=1 go test -race -count=1 -v -run '^TestChaos$$' ./xmppd
 
 .PHONY: lint
 lint: $(TOOLS)/staticcheck-$(STATICCHECK_VERSION) ## gofmt, go vet, staticcheck
@@ -104,6 +106,13 @@ reference: ## write configs/reference.yaml anew from the code
 bench: binary ## run the benchmarks, and load on the XMPP server beside Prosody
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
 	go run ./test/load -parley $(BIN) $(LOADFLAGS)
+
+# What reads first what strangers send. A count, not a time: the same on a slow machine.
+FUZZ_SHORT := xmppd/stream:FuzzReader xmppd/stream:FuzzReadBody xmppd/stanza:FuzzParse xmppd/websocket:FuzzFrames \
+  xmppd/sasl:FuzzScram xmppd/sasl:FuzzPlain jwtauth:FuzzVerify xmppd/muc:FuzzRoom xmppd/dataform:FuzzForm
+.PHONY: fuzz-short
+fuzz-short: ## fuzz the parsers strangers reach first, a few thousand inputs each
+	@for x in $(FUZZ_SHORT); do echo "== $$x"; go test -run '^$$' -fuzz "^$${x#*:}$$" -fuzztime 5000x "./$${x%:*}" | tail -n 1; done
 
 # Every FuzzX of the tree, one after the other, FUZZTIME each.
 .PHONY: fuzz

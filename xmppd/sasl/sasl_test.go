@@ -1,6 +1,7 @@
 package sasl
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"path/filepath"
@@ -118,6 +119,19 @@ func FuzzScram(f *testing.F) {
 		}
 		if _, done, _ := x.Next(context.Background(), []byte(second)); done {
 			t.Error("logged in without the password")
+		}
+	})
+}
+
+func FuzzPlain(f *testing.F) {
+	a := accounts(f)
+	f.Add([]byte("\x00ann\x00wrong"))
+	f.Add([]byte("ann@example.com\x00ann\x00wrong"))
+	f.Fuzz(func(t *testing.T, first []byte) {
+		x := NewPassword(Plain, "example.com", a, nil)
+		_, done, err := x.Next(context.Background(), first)
+		if done && err == nil && !bytes.HasSuffix(first, []byte("\x00pencil")) {
+			t.Errorf("logged in as %+v with %q", x.Identity(), first)
 		}
 	})
 }
