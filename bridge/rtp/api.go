@@ -10,7 +10,8 @@ import (
 // by the link, which knows their addresses. Both methods are called only from the
 // shard's goroutine; Wake from anywhere.
 type Link interface {
-	// Receive waits for SRTP and SRTCP datagrams, at the latest until the given time. It writes the i-th one
+	// Receive waits for SRTP and SRTCP datagrams, at the latest until the given time; with
+	// the zero time it takes what is there and does not wait. It writes the i-th one
 	// into buffers[i], its length into sizes[i] (0: nothing for the shard), its sender into
 	// peers[i], how many microseconds it lay in the kernel into ages[i], and returns how
 	// many there are.

@@ -47,7 +47,7 @@ func (u *upStream) measureLayer(p *packet) {
 	if p.codec != u.measured {
 		// Nothing that was known of the layers holds for another codec.
 		u.measured, u.offered, u.whole, u.temporals = p.codec, 0, false, 0
-		u.layers, u.sizes = [codec.MaxSpatial][codec.MaxTemporal]layerMeter{}, [codec.MaxSpatial]codec.Size{}
+		u.layers, u.sizes = new([codec.MaxSpatial][codec.MaxTemporal]layerMeter), [codec.MaxSpatial]codec.Size{}
 	}
 	woke, flowing := false, u.source.up.flowing
 	switch {
@@ -125,6 +125,9 @@ func (u *upStream) appendLayers(list []media.LayerInfo, now int64) []media.Layer
 // rollLayers closes an interval of all meters. It says whether anything was measured, and
 // which is the best spatial layer of all there were.
 func (u *upStream) rollLayers(now int64) (some bool, top int) {
+	if u.layers == nil {
+		return false, 0
+	}
 	for s := range codec.MaxSpatial {
 		for t := range codec.MaxTemporal {
 			m := &u.layers[s][t]

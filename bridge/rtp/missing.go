@@ -13,7 +13,7 @@ const (
 
 // missingList holds the sequence numbers a stream lacks, in ascending order.
 type missingList struct {
-	items [maxMissing]missingPacket
+	items *[maxMissing]missingPacket // made with the first gap
 	count int
 }
 
@@ -30,6 +30,9 @@ func (m *missingList) add(ext int64, skipped int) {
 	if skipped >= maxMissing {
 		m.clear()
 		return
+	}
+	if m.items == nil {
+		m.items = new([maxMissing]missingPacket)
 	}
 	if over := m.count + skipped - maxMissing; over > 0 {
 		copy(m.items[:], m.items[over:m.count])

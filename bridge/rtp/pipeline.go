@@ -206,7 +206,7 @@ func (s *Shard) audio(e *Endpoint, u *upStream, p *packet, b []byte) bool {
 		soft = s.tooSoft(e, u.source, 127-level)
 		u.source.levels.write(127-level, soft)
 	}
-	if u.quiet.count == 0 {
+	if !u.quiet.set {
 		u.quiet.restart(p.ext-seenWindow, p.ext-seenWindow)
 	}
 	if u.silence(level, known) || soft {

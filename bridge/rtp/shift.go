@@ -8,55 +8,76 @@ const shiftHistory = 64
 // gaps of what was left out on purpose. True losses stay gaps. Late packets find the
 // offset that was in force at their place.
 //
-// It works on extended numbers, so nothing wraps. The zero value maps nothing.
+// It works on extended numbers, so nothing wraps. The zero value maps nothing. Most
+// streams never leave anything out: the changes before the last one have memory of their
+// own, made with the first.
 type shift struct {
-	steps [shiftHistory]shiftStep
-	// first and count delimit the steps in use; the array is a ring.
-	first, count int
-	highest      int64
+	set     bool
+	last    shiftStep
+	highest int64
+	before  *shiftSteps
 }
 
 // shiftStep says that numbers from from on move down by offset.
 type shiftStep struct{ from, offset int64 }
 
-// restart forgets everything; in goes out as out from here on.
-func (s *shift) restart(in, out int64) {
-	s.first, s.count = 0, 1
-	s.steps[0] = shiftStep{in, in - out}
-	s.highest = in - 1
+// shiftSteps are steps in a ring, oldest first; first and count delimit those in use.
+type shiftSteps struct {
+	first, count int
+	steps        [shiftHistory]shiftStep
 }
 
-func (s *shift) at(i int) *shiftStep { return &s.steps[(s.first+i)%shiftHistory] }
+func (h *shiftSteps) at(i int) *shiftStep { return &h.steps[(h.first+i)%shiftHistory] }
+
+func (h *shiftSteps) add(step shiftStep) {
+	if h.count == shiftHistory {
+		h.first = (h.first + 1) % shiftHistory
+		h.count--
+	}
+	h.count++
+	*h.at(h.count - 1) = step
+}
+
+// restart forgets everything; in goes out as out from here on.
+func (s *shift) restart(in, out int64) {
+	s.set, s.last, s.highest = true, shiftStep{in, in - out}, in-1
+	if s.before != nil {
+		s.before.count = 0
+	}
+}
 
 // drop leaves in out: all that follow move up by one. A number that is late leaves a
 // hole instead, because its followers are gone already.
 func (s *shift) drop(in int64) {
-	if s.count == 0 || in <= s.highest {
+	if !s.set || in <= s.highest {
 		return
 	}
 	s.highest = in
-	last := s.at(s.count - 1)
-	if last.from == in {
-		last.from, last.offset = in+1, last.offset+1
-		return
+	if s.last.from != in {
+		if s.before == nil {
+			s.before = new(shiftSteps)
+		}
+		s.before.add(s.last)
 	}
-	next := shiftStep{in + 1, last.offset + 1}
-	if s.count == shiftHistory {
-		s.first = (s.first + 1) % shiftHistory
-		s.count--
-	}
-	s.count++
-	*s.at(s.count - 1) = next
+	s.last = shiftStep{in + 1, s.last.offset + 1}
 }
 
 // apply returns where in goes out.
 func (s *shift) apply(in int64) (int64, bool) {
+	if !s.set {
+		return 0, false
+	}
 	if in > s.highest {
 		s.highest = in
 	}
-	for i := s.count - 1; i >= 0; i-- {
-		if step := s.at(i); in >= step.from {
-			return in - step.offset, true
+	if in >= s.last.from {
+		return in - s.last.offset, true
+	}
+	if h := s.before; h != nil {
+		for i := h.count - 1; i >= 0; i-- {
+			if step := h.at(i); in >= step.from {
+				return in - step.offset, true
+			}
 		}
 	}
 	return 0, false

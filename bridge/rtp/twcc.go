@@ -33,6 +33,12 @@ type twccReceiver struct {
 	count         uint8
 	// media is the SSRC of any packet of the sender, as the message names one.
 	media uint32
+	// window is made with the first packet: most who are in a meeting only listen.
+	*window
+}
+
+// window holds when the last packets arrived, by their extended numbers.
+type window struct {
 	exts  [arrivalWindow]int64
 	times [arrivalWindow]int64
 }
@@ -40,6 +46,7 @@ type twccReceiver struct {
 func (t *twccReceiver) arrived(seq uint16, now int64, marker bool) {
 	if !t.started {
 		t.started = true
+		t.window = new(window)
 		t.base = int64(seq) + 1<<16
 		t.highest = t.base - 1
 		t.last = now

@@ -88,7 +88,7 @@ type upStream struct {
 	measured media.Codec
 	// offered are the layers the sender keeps up, where the stream tells.
 	offered codec.Cells
-	layers  [codec.MaxSpatial][codec.MaxTemporal]layerMeter
+	layers  *[codec.MaxSpatial][codec.MaxTemporal]layerMeter // made with the first packet
 	// sizes of the spatial layers. Where whole is set the meters of a layer count all it
 	// needs, else the layer alone; temporals is how many temporal layers were seen.
 	sizes     [codec.MaxSpatial]codec.Size
