@@ -92,17 +92,22 @@ func (c *Conference) handleReady(e *endpoint.Endpoint, keys transport.Keys, now 
 	c.log.WithField(logx.Endpoint, e.ID).WithField("profile", keys.Profile).Info("endpoint connected")
 }
 
-// handleFailed: ICE or DTLS gave up. The focus learns it at its next update, or from
+// handleFailed: ICE or DTLS gave up, or the client hung up. The focus learns it at its next update, or from
 // the client.
 func (c *Conference) handleFailed(e *endpoint.Endpoint, err error) {
 	if c.endpoints[e.ID] != e {
 		return
 	}
-	c.set.counters.TransportFailed.Inc()
-	c.log.WithField(logx.Endpoint, e.ID).WithError(err).Warn("endpoint lost its transport")
 	why := "transport failed"
-	if errors.Is(err, transport.ErrFingerprint) {
+	switch {
+	case errors.Is(err, transport.ErrLeft):
+		why = "hung up"
+	case errors.Is(err, transport.ErrFingerprint):
 		why = "wrong certificate"
+	}
+	if !errors.Is(err, transport.ErrLeft) {
+		c.set.counters.TransportFailed.Inc()
+		c.log.WithField(logx.Endpoint, e.ID).WithError(err).Warn("endpoint lost its transport")
 	}
 	c.removeEndpoint(e, why)
 	c.summarize()

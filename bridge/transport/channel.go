@@ -72,7 +72,7 @@ func (s *Session) serveDTLS(conn *dtls.Conn) {
 	}
 	if s.ctx.Err() == nil {
 		// The peer closed DTLS: it leaves for good.
-		s.fail(ErrDTLS)
+		s.fail(ErrLeft)
 		<-s.ctx.Done()
 	}
 }

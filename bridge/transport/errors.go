@@ -14,6 +14,8 @@ var (
 	ErrICE = errors.New("ICE failed")
 	// ErrDTLS: the handshake did not succeed.
 	ErrDTLS = errors.New("DTLS failed")
+	// ErrLeft: the peer ended DTLS, as browsers do when they leave.
+	ErrLeft = errors.New("the peer hung up")
 	// ErrFingerprint: the peer's certificate is not the one it announced.
 	ErrFingerprint = errors.New("certificate does not match the fingerprint")
 	// ErrBadRemote: the peer's description makes no sense.

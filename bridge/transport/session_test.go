@@ -89,7 +89,7 @@ func TestPeerThatLeavesFails(t *testing.T) {
 	if err := c.pc.SCTP().Transport().Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if err := await(t, "failure", c.failed); !errors.Is(err, transport.ErrDTLS) {
+	if err := await(t, "failure", c.failed); !errors.Is(err, transport.ErrLeft) {
 		t.Errorf("failed with %v", err)
 	}
 	c.session.Close()
