@@ -23,7 +23,7 @@ func prefixed(names ...string) []string {
 }
 
 // AccountFeatures are what an account can do as a service (XEP-0163, 6).
-func AccountFeatures() []string { return append(prefixed("auto-create"), ns.PubSub) }
+func AccountFeatures() []string { return append(prefixed("auto-create", "auto-subscribe"), ns.PubSub) }
 
 // mayKnow says why a stranger learns nothing about an account (RFC 6121, 8.5.2.3).
 func (r *request) mayKnow() *stanza.Error {
