@@ -37,6 +37,7 @@ func (in *Inspector) inspectAV1(b, dd []byte, at int64) (f Facts) {
 	f.Layered, f.Tracked = true, true
 	f.Active, f.Needed, f.Switch = s.active, t.needed, t.switches
 	f.Frame, f.Refs, f.Far = d.frame, t.refs, d.far
+	f.Mask, f.Structured = d.mask, d.structured
 	if d.structured {
 		f.KeyframeStart = d.start && t.spatial == 0 && t.refs == 0 && !d.far
 		if s.since == at {

@@ -47,6 +47,10 @@ type Facts struct {
 	Frame   uint16
 	Switch  Cells
 	Refs    uint64
+	// Structured (AV1): the packet tells the structure anew. Mask is the part of its
+	// descriptor about active decode targets.
+	Structured bool
+	Mask       Mask
 }
 
 // Size of a picture in pixels, zero where it is not known.

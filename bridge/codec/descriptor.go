@@ -29,11 +29,11 @@ type structure struct {
 	idOffset, count uint8
 	targets, chains uint8
 	hasSizes        bool
-	// cells has the place of each decode target, noCell if another one with the same
-	// layers stands for it.
-	cells     [maxTargets]Cell
-	templates [maxTemplates]template
-	sizes     [MaxSpatial]Size
+	// made has the place of each decode target, cells the same, but noCell if another one
+	// with the same layers stands for it.
+	made, cells [maxTargets]Cell
+	templates   [maxTemplates]template
+	sizes       [MaxSpatial]Size
 }
 
 const noCell Cell = 0xFF
@@ -151,7 +151,7 @@ func (s *structure) findCells(r *bitReader) {
 	var taken Cells
 	for d := int(s.targets) - 1; d >= 0; d-- {
 		c := CellOf(int(spatial[d]), int(temporal[d]))
-		s.cells[d] = noCell
+		s.made[d], s.cells[d] = c, noCell
 		if !taken.Has(c) {
 			taken |= 1 << c
 			s.cells[d] = c
@@ -221,6 +221,7 @@ type descriptor struct {
 	described  bool
 	template   template
 	far        bool
+	mask       Mask
 }
 
 // read parses a descriptor and updates the state unless a later packet did. Without a structure that fits, only the mandatory fields are known.
@@ -247,6 +248,7 @@ func (s *dependencies) read(b []byte, at int64) (d descriptor, ok bool) {
 	if use.count == 0 {
 		return d, true
 	}
+	d.mask = Mask{At: mandatoryBits + uint16(max(r.at, flagBits)), Bits: use.targets, There: hasActive}
 	if hasActive {
 		active = use.activeCells(r.bits(int(use.targets)))
 	}

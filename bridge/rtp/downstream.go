@@ -56,6 +56,9 @@ type sentPacket struct {
 	tl0              uint8
 	pt               uint8
 	idOffset, tl0At  uint8
+	maskBits         uint8
+	maskAt           uint16
+	mask             uint32
 	wide, used       bool
 	again            int64
 }
@@ -83,6 +86,9 @@ type downStream struct {
 	tsDelta  uint32
 	tl0Delta uint8
 	layers   layering
+	// mask are the decode targets the receiver is to know as active (AV1), told those it was
+	// told last.
+	mask, told uint32
 	// wantedAt is when a keyframe was asked for last, tries how often in a row.
 	wantedAt int64
 	tries    int
@@ -100,6 +106,7 @@ type verdict struct {
 	timestamp uint32
 	pictureID uint16
 	tl0       uint8
+	mask      uint32
 }
 
 // stop ends the projection; the next packet sent must begin a keyframe.
@@ -149,7 +156,7 @@ func (d *downStream) decide(p *packet) (v verdict) {
 		if !d.layerPass(p) {
 			return v
 		}
-		v.marker = d.layers.ends(p)
+		v.marker, v.mask = d.layers.ends(p), d.mask
 	case p.facts.Scalable && !d.temporalPass(p):
 		d.skip(p)
 		return v
@@ -346,6 +353,7 @@ func (o *outStream) remember(a *arena, p *packet, v *verdict) {
 		start: uint16(p.start), payload: uint16(p.payload), end: uint16(p.end), congestion: uint16(p.congestion),
 		seq: uint16(v.seq), timestamp: v.timestamp, pt: p.pt, marker: v.marker, twoByte: p.twoByte, used: true,
 		rewrite: p.facts.Rewritable, pictureID: v.pictureID, tl0: v.tl0,
+		maskAt: uint16(p.maskAt - 8*p.start), maskBits: p.maskBits, mask: v.mask,
 		idOffset: p.facts.PictureIDOffset, tl0At: p.facts.TL0Offset, wide: p.facts.Wide,
 	}
 }
@@ -371,6 +379,9 @@ func patch(b []byte, p *packet, v *verdict, ssrc uint32) {
 	binary.BigEndian.PutUint16(h[2:], uint16(v.seq))
 	binary.BigEndian.PutUint32(h[4:], v.timestamp)
 	binary.BigEndian.PutUint32(h[8:], ssrc)
+	if p.maskBits > 0 {
+		codec.PutBits(b, p.maskAt, int(p.maskBits), v.mask)
+	}
 	if p.facts.Rewritable {
 		codec.RewriteVP8(b[p.payload:], p.facts, v.pictureID, v.tl0)
 	}

@@ -167,7 +167,12 @@ func (d *downStream) layerPass(p *packet) bool {
 	f := &p.facts
 	l := &d.layers
 	highest := d.seq.highest
+	cell := l.cell
 	passed := l.pass(p, d.target, p.ext > highest)
+	if f.Structured || f.Mask.There || l.cell != cell {
+		d.mask = d.source.up.streams[p.encoding].inspector.MaskFor(l.cell)
+		d.source.up.maskDue = d.source.up.maskDue || d.mask != d.told
+	}
 	if p.ext > highest {
 		if l.before.ext == highest && l.gapUnwanted(p, passed) {
 			for n := highest + 1; n < p.ext; n++ {

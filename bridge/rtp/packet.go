@@ -40,6 +40,11 @@ type packet struct {
 	// for each receiver, 0 if the layout has none. twoByte is the form of the extensions.
 	congestion int
 	twoByte    bool
+	// tells says that the packet tells which decode targets are active (AV1); then maskAt is
+	// where, in bits from the slot's beginning, and maskBits how many there are.
+	tells    bool
+	maskAt   int
+	maskBits uint8
 }
 
 // span is a piece of a slot.
@@ -189,12 +194,12 @@ func (p *packet) normalise(b []byte, ids *extensionIDs) bool {
 		size += copy(kept[size:], b[s.at:s.at+s.size])
 	}
 	video := p.kind == media.Video
-	p.twoByte = p.descriptor.size > 16 && p.codec == media.AV1
+	p.twoByte, p.maskBits = false, 0
+	if video && p.codec == media.AV1 {
+		size = p.keepDescriptor(b, &kept, ids.descriptor)
+	}
 	if video {
 		keep(ids.orientation, p.orientation, p.twoByte)
-		if p.codec == media.AV1 {
-			keep(ids.descriptor, p.descriptor, p.twoByte)
-		}
 	} else {
 		keep(ids.level, p.level, false)
 	}
@@ -231,6 +236,7 @@ func (p *packet) normalise(b []byte, ids *extensionIDs) bool {
 		if video {
 			p.congestion = start + at
 			at += 4
+			p.maskAt += 8 * (start + at)
 		}
 		copy(h[at:], kept[:size])
 		if !video {
@@ -238,6 +244,39 @@ func (p *packet) normalise(b []byte, ids *extensionIDs) bool {
 		}
 	}
 	return true
+}
+
+// keepDescriptor puts the dependency descriptor aside, with room for the mask of active decode
+// targets where the packet tells them, and returns how much it is with its header.
+func (p *packet) keepDescriptor(b []byte, kept *[maxKept + 2]byte, id uint8) int {
+	d := b[p.descriptor.at : p.descriptor.at+p.descriptor.size]
+	if id == 0 || len(d) == 0 || len(d) > maxKept {
+		return 0
+	}
+	n := len(d)
+	if p.tells {
+		if wide := p.facts.Mask.WithMask(kept[2:], d); wide > 0 {
+			n, p.maskBits = wide, p.facts.Mask.Bits
+		}
+	}
+	p.twoByte = n > 16
+	head := 1
+	if p.twoByte {
+		head = 2
+		kept[0], kept[1] = id, byte(n)
+	} else if id < 15 {
+		kept[0] = id<<4 | byte(n-1)
+	} else {
+		p.maskBits = 0
+		return 0
+	}
+	if p.maskBits == 0 {
+		copy(kept[head:], d)
+	} else {
+		copy(kept[head:], kept[2:2+n])
+	}
+	p.maskAt = 8*head + int(p.facts.Mask.At)
+	return head + n
 }
 
 // extensionIDs are the IDs of the extensions that travel, 0 if not negotiated.

@@ -1,6 +1,8 @@
 package rtp
 
 import (
+	"slices"
+
 	"parley/bridge/media"
 )
 
@@ -239,7 +241,7 @@ func (s *Shard) rewrite(e *Endpoint, u *upStream, p *packet, b []byte) {
 	case p.codec == media.RED:
 		s.rewriteRED(e, u, p, b)
 		return
-	case !p.normalise(b, &e.leg.extensions):
+	case !s.layOut(e, u, p, b):
 		s.drop(StageRewrite)
 		return
 	}
@@ -249,7 +251,21 @@ func (s *Shard) rewrite(e *Endpoint, u *upStream, p *packet, b []byte) {
 	for _, d := range downs {
 		s.forward(d, p, b)
 	}
+	if p.maskBits > 0 {
+		u.source.up.maskDue = slices.ContainsFunc(downs, (*downStream).untold)
+	}
 }
+
+// layOut writes the header in the layout all receivers share. Which decode targets are
+// active is told with every structure, and when it has changed for a receiver.
+func (s *Shard) layOut(e *Endpoint, u *upStream, p *packet, b []byte) bool {
+	f := &p.facts
+	p.tells = f.Mask.Bits > 0 && (f.Structured || f.Mask.There || f.FrameStart && u.source.up.maskDue)
+	return p.normalise(b, &e.leg.extensions)
+}
+
+// untold says that the receiver believes other decode targets to be active than are.
+func (d *downStream) untold() bool { return d.only == projected && d.mask != d.told }
 
 // forward sends a packet to one receiver if it is for it.
 func (s *Shard) forward(d *downStream, p *packet, b []byte) {
@@ -278,6 +294,9 @@ func (s *Shard) forward(d *downStream, p *packet, b []byte) {
 		d.out.remember(s.arena, p, &v)
 	}
 	d.out.sent(p, &v)
+	if p.maskBits > 0 {
+		d.told = v.mask
+	}
 }
 
 // send stamps the packet for congestion control and encrypts it into the send queue: the

@@ -108,6 +108,28 @@ type recordedWatcher struct {
 	seen     map[uint16]bool
 	last     *pionrtp.Packet
 	pictures [4]int
+	reader   codec.Inspector
+}
+
+// told checks what the receiver reads in the descriptor: the same as was sent, and no decode
+// target as active beyond those it gets.
+func (w *recordedWatcher) told(p *pionrtp.Packet, f codec.Facts) {
+	w.t.Helper()
+	got := w.reader.Inspect(media.AV1, []byte{0}, p.GetExtension(11), int64(p.SequenceNumber))
+	var want codec.Cells
+	top := f.Active.Best(w.target.Spatial(), w.target.Temporal())
+	for c := range codec.Cell(codec.MaxSpatial * codec.MaxTemporal) {
+		if f.Active.Has(c) && c.Spatial() <= top.Spatial() && c.Temporal() <= top.Temporal() {
+			want |= 1 << c
+		}
+	}
+	if got.Active != want {
+		w.t.Fatalf("frame %d: %b are told to be active, want %b of %b", f.Frame, got.Active, want, f.Active)
+	}
+	got.Active, got.Mask = f.Active, f.Mask
+	if got != f {
+		w.t.Fatalf("frame %d is described as\n%+v, was\n%+v", f.Frame, got, f)
+	}
 }
 
 func (w *recordedWatcher) take(p *pionrtp.Packet) {
@@ -131,6 +153,7 @@ func (w *recordedWatcher) take(p *pionrtp.Packet) {
 		if p.GetExtension(11) == nil {
 			w.t.Fatalf("packet %d lost its descriptor", from.seq)
 		}
+		w.told(p, *f)
 		w.seen[f.Frame] = w.seen[f.Frame] || f.FrameEnd
 	}
 	if p.Marker {

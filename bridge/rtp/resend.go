@@ -52,6 +52,9 @@ func (s *Shard) resend(e *Endpoint, o *outStream, seq uint16, probe bool) bool {
 			PictureIDOffset: sent.idOffset, TL0Offset: sent.tl0At, Wide: sent.wide,
 		}, sent.pictureID, sent.tl0)
 	}
+	if sent.maskBits > 0 {
+		codec.PutBits(plain, int(sent.maskAt), int(sent.maskBits), sent.mask)
+	}
 	binary.BigEndian.PutUint32(plain[4:], sent.timestamp)
 	if rtx {
 		o.rtxSeq++

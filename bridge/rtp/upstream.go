@@ -42,6 +42,8 @@ type upSource struct {
 	// forwarded whoever is louder.
 	energy int
 	always bool
+	// maskDue says that a receiver is to be told anew which decode targets are active.
+	maskDue bool
 }
 
 // upStream is one RTP stream an endpoint sends: an encoding, or the repair stream of

@@ -1,6 +1,9 @@
 package rtp
 
-import "parley/bridge/media"
+import (
+	"parley/bridge/codec"
+	"parley/bridge/media"
+)
 
 // downKey finds what a receiver gets of a source: one stream made of its encodings, or,
 // for another bridge, each encoding by itself.
@@ -56,5 +59,8 @@ func (d *downStream) pass(p *packet) (v verdict) {
 	}
 	v.send, v.marker, v.timestamp = true, p.marker, p.timestamp
 	v.pictureID, v.tl0 = p.facts.PictureID, p.facts.TL0
+	if p.facts.Mask.Bits > 0 {
+		v.mask = d.source.up.streams[p.encoding].inspector.MaskFor(codec.CellOf(codec.MaxSpatial, codec.MaxTemporal))
+	}
 	return v
 }
