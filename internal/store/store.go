@@ -29,6 +29,7 @@ import (
 // Store is an open database. Its methods may be called from any goroutine.
 type Store struct {
 	log   *logrus.Entry
+	path  string
 	write *sql.DB // one connection: SQLite has one writer anyway
 	read  *sql.DB
 
@@ -46,7 +47,7 @@ func Open(path string, log *logrus.Entry) (*Store, error) {
 	if err := f.Close(); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	s := &Store{log: log.WithField(logx.Path, path)}
+	s := &Store{log: log.WithField(logx.Path, path), path: path}
 	if s.write, err = open(path, "immediate"); err != nil {
 		return nil, err
 	}
@@ -123,15 +124,20 @@ func (s *Store) Read() *sql.DB { return s.read }
 func (s *Store) Write(ctx context.Context, f func(tx *sql.Tx) error) error {
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("begin: %w", err)
+		return s.failed("begin", err)
 	}
 	if err := f(tx); err != nil {
-		return errors.Join(err, tx.Rollback())
+		return errors.Join(explain(err), tx.Rollback())
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", err)
+		return s.failed("write", err)
 	}
 	return nil
+}
+
+// failed names the file, for whoever has to find the disk that is full.
+func (s *Store) failed(what string, err error) error {
+	return fmt.Errorf("%s %s: %w", what, s.path, explain(err))
 }
 
 // Close closes the file. It may be called twice.
