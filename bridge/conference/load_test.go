@@ -140,3 +140,26 @@ func TestMoreSourcesThanSlots(t *testing.T) {
 		}
 	})
 }
+
+// TestDecisionsAreCoalesced: a client that changes its mind a hundred times in fifty
+// milliseconds, and those it watches, are told twice at most.
+func TestDecisionsAreCoalesced(t *testing.T) {
+	meet(t, func(m *meeting) {
+		a, b := m.join("a"), m.join("b")
+		a.Track(1).SetLayers(media.LayerInfo{Height: 180, FPS: 30, Bitrate: 100_000})
+		m.settle()
+		a.Heard("")
+		b.Heard("")
+		for i := range 100 {
+			b.Say(fmt.Sprintf(`{"colibriClass":"ReceiverVideoConstraints","defaultConstraints":{"maxHeight":%d}}`, 180*(i%2)))
+		}
+		b.Say(`{"colibriClass":"ReceiverVideoConstraints","defaultConstraints":{"maxHeight":180}}`)
+		m.settle()
+		if n := len(b.Heard("ForwardedSources")); n == 0 || n > 2 {
+			t.Errorf("the receiver was told %d times", n)
+		}
+		if n := len(a.Heard("SenderSourceConstraints")); n == 0 || n > 2 {
+			t.Errorf("the sender was told %d times", n)
+		}
+	})
+}

@@ -313,3 +313,71 @@ func TestNonsenseUnderKeys(t *testing.T) {
 	h.got(h.viewer)
 	h.served("after")
 }
+
+// TestMediaBeforeKeysIsDropped: what comes before the handshake is done is not kept.
+func TestMediaBeforeKeysIsDropped(t *testing.T) {
+	b := newBench(t)
+	to := b.join()
+	b.peers++
+	early := &testPeer{peer: b.peers, send: testContext(t)}
+	early.Endpoint = b.shard.NewEndpoint(early.peer, EndpointOptions{Events: b.ev})
+	early.AddPayloadTypes(testTypes...)
+	src := early.AddSource(SourceConfig{Kind: media.Audio, Encodings: []media.Encoding{{SSRC: 1000}}})
+	to.Forward(Forward{Source: src, Target: media.LayerAll})
+	b.turn()
+	b.feed(early, opus(1000, 1, 30))
+	b.turn()
+	early.SetKeys(testContext(t), testContext(t), true)
+	b.turn()
+	b.feed(early, opus(1000, 2, 30))
+	b.turn()
+	packets, _ := b.got(to)
+	if len(packets) != 1 || packets[0].Payload[4] != 2 {
+		t.Errorf("got %v", packets)
+	}
+}
+
+// TestOrderOfLeaving: whatever the queue gathers for one receiver, numbers for congestion
+// control leave in their order, and so do those of each stream.
+func TestOrderOfLeaving(t *testing.T) {
+	b := newBench(t)
+	to := b.join()
+	var senders []*testPeer
+	for i := range uint32(8) {
+		p := b.join()
+		video := p.AddSource(SourceConfig{Kind: media.Video, Encodings: []media.Encoding{{SSRC: 2000 + i}}})
+		audio := p.AddSource(SourceConfig{Kind: media.Audio, Encodings: []media.Encoding{{SSRC: 1000 + i}}})
+		to.Forward(Forward{Source: video, Target: media.LayerAll})
+		to.Forward(Forward{Source: audio, Target: media.LayerAll})
+		senders = append(senders, p)
+	}
+	b.turn()
+	wide, last, n := uint16(0), map[uint32]uint16{}, 0
+	for seq := range uint16(50) {
+		for i, p := range senders {
+			for k := range uint16(3) {
+				b.feed(p, vp8(2000+uint32(i), 3*seq+k, uint32(seq)*3000, seq, uint8(seq), 0, seq == 0, k == 0, k == 2))
+			}
+			b.feed(p, opus(1000+uint32(i), seq, 30))
+		}
+		b.turn()
+		packets, _ := b.got(to)
+		for _, p := range packets {
+			n++
+			if x := p.GetExtension(5); x != nil {
+				if got := binary.BigEndian.Uint16(x); wide != 0 && got != wide+1 {
+					t.Fatalf("number %d for congestion control left after %d", got, wide)
+				} else {
+					wide = got
+				}
+			}
+			if before, known := last[p.SSRC]; known && p.SequenceNumber != before+1 {
+				t.Fatalf("number %d of %d left after %d", p.SequenceNumber, p.SSRC, before)
+			}
+			last[p.SSRC] = p.SequenceNumber
+		}
+	}
+	if n != 50*8*4 {
+		t.Errorf("%d packets left", n)
+	}
+}
