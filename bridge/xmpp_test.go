@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -241,5 +242,60 @@ func TestComponent(t *testing.T) {
 	}
 	if a := ask("someone@example.org/x"); !strings.Contains(a.Inner, "forbidden") {
 		t.Errorf("a stranger was answered %+v", a)
+	}
+}
+
+// TestShutdownIsAnnounced: the focus sees every step of the way out, and new conferences are
+// refused from the first on, while those there are go on.
+func TestShutdownIsAnnounced(t *testing.T) {
+	dial, accept := newPeers(t)
+	cfg := testConfig()
+	cfg.StatsInterval = time.Second
+	cfg.XMPP[0].Rooms, cfg.XMPP[0].Nick = []string{"jvbbrewery@internal.example.org"}, "jvb-a"
+	cfg.Shutdown.Delay = time.Hour
+	s, err := New(cfg, logx.Discard(), Options{Dial: dial, Version: "1.2.3"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Run(t.Context()) }()
+	p := accept()
+	p.login()
+	status := func(what string, want func(*colibri.Status) bool) {
+		t.Helper()
+		p.next(what, func(e element) bool {
+			var got colibri.Stats
+			if !strings.Contains(e.Inner, "<stats") || xml.Unmarshal([]byte(e.Inner), &got) != nil {
+				return false
+			}
+			st := colibri.NewStatus()
+			st.Apply(&got)
+			return want(&st)
+		})
+	}
+	create := func(meeting string) string {
+		return `<conference-modify xmlns='jitsi:colibri2' meeting-id='` + meeting + `' create='true'><endpoint id='a' create='true'><transport/><capability name='source-names'/></endpoint></conference-modify>`
+	}
+	status("running", func(st *colibri.Status) bool { return !st.Graceful && !st.ShuttingDown })
+	if a := p.ask(focus, "get", create("one")); a.Type != "result" {
+		t.Fatalf("create: %s", a.Inner)
+	}
+	s.Shutdown(true)
+	status("graceful shutdown", func(st *colibri.Status) bool { return st.Graceful && !st.ShuttingDown })
+	if a := p.ask(focus, "get", create("two")); !strings.Contains(a.Inner, "service-unavailable") || !strings.Contains(a.Inner, `reason="graceful_shutdown"`) {
+		t.Errorf("a new conference was answered %s", a.Inner)
+	}
+	if a := p.ask(focus, "get", strings.Replace(strings.Replace(create("one"), ` create='true'>`, `>`, 1), `id='a'`, `id='b'`, 1)); a.Type != "result" {
+		t.Errorf("a conference that is there does not grow: %s", a.Inner)
+	}
+	s.Shutdown(false)
+	status("shutting down", func(st *colibri.Status) bool { return st.ShuttingDown })
+	// The focus moves them, and the bridge goes at once.
+	if a := p.ask(focus, "get", `<conference-modify xmlns='jitsi:colibri2' meeting-id='one' expire='true'/>`); a.Type != "result" {
+		t.Errorf("expire: %s", a.Inner)
+	}
+	p.next("the leave", func(e element) bool { return e.XMLName.Local == "presence" && e.Type == "unavailable" })
+	if err := await(t, "the end", done); !errors.Is(err, ErrShutdown) {
+		t.Errorf("ended with %v", err)
 	}
 }
