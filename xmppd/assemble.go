@@ -149,6 +149,14 @@ func (s *Server) loginHosts(contacts *roster, verifier *jwtauth.Verifier) ([]*c2
 		hosts = append(hosts, &c2s.Host{Domain: s.cfg.RecorderDomain, Accounts: s.accounts, WebPasswords: true,
 			Hibernate: s.cfg.Hibernate, RequireTLS: s.cfg.RequireTLS})
 	}
+	if s.cfg.Shared.Domain != "" {
+		shared, err := account.NewShared(s.cfg.Shared.Secret, s.cfg.Shared.Previous)
+		if err != nil {
+			return nil, err
+		}
+		hosts = append(hosts, &c2s.Host{Domain: s.cfg.Shared.Domain, Accounts: shared, WebPasswords: true,
+			Hibernate: s.cfg.ServiceHibernate, RequireTLS: s.cfg.RequireTLS})
+	}
 	for _, h := range hosts {
 		if err := s.loginHost(h, contacts); err != nil {
 			return nil, err
@@ -161,7 +169,9 @@ func (s *Server) loginHost(h *c2s.Host, contacts *roster) error {
 	svc := module.NewService(s.router)
 	o := router.UsersOptions{Service: svc}
 	var list router.Roster
-	if h.Accounts != nil {
+	// Who shows a shared secret has no account: nothing is kept for him.
+	kept := h.Accounts == sasl.Accounts(s.accounts)
+	if kept {
 		list = contacts
 		o.Roster = contacts
 		o.Offline = &offline{db: s.db, max: s.cfg.OfflineMessages, now: time.Now}
@@ -175,10 +185,10 @@ func (s *Server) loginHost(h *c2s.Host, contacts *roster) error {
 			return ok
 		}
 	}
-	if s.services != nil && h.Accounts != nil {
+	if s.services != nil && kept {
 		o.Hooks = s.hooks()
 	}
-	if h.Accounts != nil {
+	if kept {
 		o.Arrived = s.arrived
 		if o.Hooks == nil {
 			o.Hooks = &router.Hooks{}
@@ -194,7 +204,7 @@ func (s *Server) loginHost(h *c2s.Host, contacts *roster) error {
 	svc.Roster(func() *router.Users { return h.Users }, list, s.log)
 	svc.ExternalServices(s.external)
 	d := module.Disco{Node: node, Identities: []module.Identity{{Category: "server", Type: "im", Name: product}}, Contacts: s.cfg.Services.Contacts}
-	if s.services != nil && h.Accounts != nil {
+	if s.services != nil && kept {
 		s.services.answers(svc, h, &d, s.cfg.Services.Archive.Accounts)
 	} else {
 		svc.Gone()
@@ -211,7 +221,7 @@ func (s *Server) loginHost(h *c2s.Host, contacts *roster) error {
 	}
 	s.people(svc, h, &d)
 	svc.Disco(d)
-	if h.Accounts != nil {
+	if kept {
 		(&adhoc{router: s.router, users: h.Users, list: s.adminCommands(h.Domain, h.Users)}).install(svc)
 	}
 	caps := svc.Caps(d)

@@ -33,6 +33,8 @@ type Config struct {
 	GuestDomain string `yaml:"guest_domain"`
 	// RecorderDomain is where recorders and transcribers have accounts; empty: none.
 	RecorderDomain string `yaml:"recorder_domain"`
+	// Shared is a host where services log in under any name with one secret.
+	Shared SharedConfig `yaml:"shared"`
 	// ConferenceDomain holds the meeting rooms. Empty: conference.DOMAIN.
 	ConferenceDomain string `yaml:"conference_domain"`
 	// BreweryDomain holds the rooms where bridges report. Empty: internal.AUTH_DOMAIN.
@@ -127,6 +129,29 @@ type ServiceAccount struct {
 	Password string `yaml:"password"`
 	// Setting is the configuration key Password comes from, for messages.
 	Setting string `yaml:"-"`
+}
+
+// SharedConfig is a host for services without accounts of their own.
+type SharedConfig struct {
+	// Domain is its name; empty: there is none.
+	Domain string `yaml:"domain"`
+	// Secret is what all services show there, at least 16 bytes.
+	Secret string `yaml:"secret"`
+	// Previous is the secret it has followed, good in PLAIN until all know the new one.
+	Previous string `yaml:"previous"`
+}
+
+// minSharedSecret is the shortest secret that opens a host under any name.
+const minSharedSecret = 16
+
+func (c SharedConfig) validate() error {
+	if c.Domain == "" {
+		return nil
+	}
+	if len(c.Secret) < minSharedSecret || c.Previous != "" && len(c.Previous) < minSharedSecret {
+		return fmt.Errorf("shared.secret, shared.previous: must have at least %d bytes", minSharedSecret)
+	}
+	return nil
 }
 
 // BOSHConfig are the limits of sessions over HTTP (XEP-0124).
@@ -252,7 +277,7 @@ func (c *Config) validateNames() error {
 		return nil
 	}
 	for _, d := range [][2]string{{"domain", c.Domain}, {"auth_domain", c.AuthDomain}, {"guest_domain", c.GuestDomain},
-		{"recorder_domain", c.RecorderDomain}, {"conference_domain", c.ConferenceDomain}, {"brewery_domain", c.BreweryDomain}, {"services.pubsub_domain", c.Services.PubSubDomain},
+		{"recorder_domain", c.RecorderDomain}, {"shared.domain", c.Shared.Domain}, {"conference_domain", c.ConferenceDomain}, {"brewery_domain", c.BreweryDomain}, {"services.pubsub_domain", c.Services.PubSubDomain},
 		{"services.upload_domain", c.Services.UploadDomain}} {
 		if err := check(d[0], d[1]); err != nil {
 			return err
@@ -319,6 +344,9 @@ func (c *Config) validateLogin() error {
 	}
 	if c.Database == "" {
 		return errors.New("database: must be set")
+	}
+	if err := c.Shared.validate(); err != nil {
+		return err
 	}
 	for i, a := range c.ServiceAccounts {
 		if a.Name == "" || a.Password == "" {

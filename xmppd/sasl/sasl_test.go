@@ -169,3 +169,48 @@ func TestAnonymous(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A secret that services share opens the host under any name (xmpp.md 3.7).
+func TestSharedSecret(t *testing.T) {
+	const now, before = "the secret of today", "the secret of yesterday"
+	a, err := account.NewShared(now, before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for password, want := range map[string]string{now: "", before: "", "": MalformedRequest, "the secret": NotAuthorized} {
+		x := NewPassword(Plain, "example.com", a, nil)
+		_, done, err := x.Next(context.Background(), []byte("\x00jvb-7\x00"+password))
+		if condition(err) != want || done != (want == "") || done && x.Identity().Name != "jvb-7" {
+			t.Errorf("%q: %v %v", password, done, err)
+		}
+	}
+	for mechanism, h := range map[string]scram.HashGeneratorFcn{ScramSHA1: scram.SHA1, ScramSHA256: scram.SHA256} {
+		for password, good := range map[string]bool{now: true, "another": false} {
+			client, err := h.NewClient("jvb-8", password, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			conv := client.NewConversation()
+			x := NewPassword(mechanism, "example.com", a, nil)
+			text, _ := conv.Step("")
+			answer, _, err := x.Next(context.Background(), []byte(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text, err = conv.Step(string(answer)); err != nil {
+				t.Fatal(err)
+			}
+			if _, done, err := x.Next(context.Background(), []byte(text)); done != good || condition(err) == NotAuthorized == good {
+				t.Errorf("%s with %q: %v %v", mechanism, password, done, err)
+			}
+		}
+	}
+	if _, err := account.NewShared("", ""); err == nil {
+		t.Error("an empty secret is taken")
+	}
+	if a, _ := account.NewShared(now, ""); a != nil {
+		if ok, _ := a.Check(context.Background(), "x", "example.com", ""); ok {
+			t.Error("a missing previous secret is an empty password")
+		}
+	}
+}
