@@ -77,6 +77,12 @@ func TestOffline(t *testing.T) {
 	a.quiet(`<message`)
 	a.say(`<message to='%s' type='chat' id='m4'><body>four</body></message>`, bob)
 	a.expect(`type="error" id="m4"[^>]*><error type="cancel"><service-unavailable`)
+	// From a guest nothing is kept, and he does not learn who has an account.
+	guest, _ := w.webSession("guest", "?room=demo")
+	for i, to := range []string{bob, "nobody@meet.example.com"} {
+		guest.say(`<message xmlns="jabber:client" to="%s" type="chat" id="g%d"><body>x</body></message>`, to, i)
+		guest.expect(`from="` + to + `"[^>]*><error type="cancel"><service-unavailable xmlns="[^"]+"/></error></message>`)
+	}
 	b.quiet(`<message`)
 	b.say(`<presence/>`)
 	for _, text := range []string{"one", "two", "three"} {

@@ -256,8 +256,9 @@ func (r *Room) tellOccupants(at taken) {
 	}
 }
 
-// changeNick gives an occupant another name (XEP-0045, 7.6). People without an
-// account keep theirs where nicks are strict: it names their media.
+// changeNick gives an occupant another name (XEP-0045, 7.6), in all his sessions: he
+// is one person with one nick. People without an account keep theirs where nicks are
+// strict: it names their media.
 func (r *Room) changeNick(at taken, st *stanza.Stanza, from *router.Session) {
 	nick := st.To.Resource()
 	j := &Join{Room: r, Presence: st, From: st.From, Nick: nick, Session: from, Admin: r.host.rt.IsAdmin(st.From)}
@@ -269,8 +270,6 @@ func (r *Room) changeNick(at taken, st *stanza.Stanza, from *router.Session) {
 		refusal = errNickTaken
 	case r.nickFree(nick, at.o.bare, at.o) != nil:
 		refusal = r.nickFree(nick, at.o.bare, at.o)
-	case len(at.o.seats) > 1:
-		refusal = errNickChange
 	default:
 		refusal = r.checkNick(j).err
 	}
@@ -291,4 +290,10 @@ func (r *Room) changeNick(at taken, st *stanza.Stanza, from *router.Session) {
 	r.occupants[nick] = at.o
 	r.nickKeys[nickKey(nick)] = at.o
 	r.update(at, st, from, false)
+	for _, s := range at.o.seats {
+		if s != at.s {
+			s.presence = s.presence.WithAddrs(addr, stanza.Addr{})
+			r.tell(at.o, s, s.presence, nil, false)
+		}
+	}
 }

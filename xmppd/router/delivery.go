@@ -171,10 +171,11 @@ func (u *Users) best(st *stanza.Stanza) (best []*Session) {
 // it another recipient (XEP-0198 §5).
 func (u *Users) Undelivered(st *stanza.Stanza) { u.toBare(st.WithTo(st.To.Bare())) }
 
-// keep stores a message for later, or refuses it.
+// keep stores a message for later, or refuses it. From guests nothing is kept: they
+// must not fill an account's store, nor learn from the answer which accounts there are.
 func (u *Users) keep(st *stanza.Stanza) {
 	owner := st.To.Bare()
-	if u.opts.Offline == nil || u.opts.Exists == nil || !u.opts.Exists(owner.Local()) {
+	if u.opts.Offline == nil || u.opts.Exists == nil || u.r.guest(st.From) || !u.opts.Exists(owner.Local()) {
 		u.unavailable(st)
 		return
 	}
@@ -188,6 +189,16 @@ func (u *Users) keep(st *stanza.Stanza) {
 	if !ok || err != nil {
 		u.unavailable(st)
 	}
+}
+
+// guest says whether an address is that of a session without an account.
+func (r *Router) guest(from stanza.Addr) bool {
+	u, ok := r.Host(from.Domain()).(*Users)
+	if !ok {
+		return false
+	}
+	s := u.Session(from)
+	return s != nil && s.Info().Anonymous
 }
 
 // lasting says that a message still means something later: not a mere chat state,
