@@ -9,9 +9,8 @@ import (
 )
 
 const (
-	// flushShare is how many Writers may wait for each flusher before another one
-	// helps; it is what a small room has to be told.
-	flushShare = 128
+	// flushShare is how many Writers may wait for each flusher before another one helps.
+	flushShare = 32
 	flushTake  = 32 // Writers taken from the list at a time
 )
 
@@ -22,8 +21,9 @@ const (
 // waits in the list goes out in the same write. A socket that is full is left to a
 // goroutine of its own.
 //
-// There are as many goroutines as the list is long, at most one a core, and none
-// while it is empty.
+// There are more of them the longer the list is, at most one for two cores, since the
+// rooms, the reading and whatever else runs here need the others, and none while it
+// is empty.
 type flushers struct {
 	max int
 
@@ -34,7 +34,7 @@ type flushers struct {
 }
 
 // sockets are this process's.
-var sockets = &flushers{max: runtime.GOMAXPROCS(0)}
+var sockets = &flushers{max: max(1, runtime.GOMAXPROCS(0)/2)}
 
 func (f *flushers) add(w *Writer) {
 	f.mu.Lock()
