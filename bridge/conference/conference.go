@@ -148,9 +148,6 @@ func newConference(set *Set, id string, req Request, now time.Time) *Conference 
 		dirty:      make(map[*endpoint.Endpoint]bool),
 		lastAll:    now, lastReport: now, lastExpiry: now, emptySince: now, fresh: true,
 	}
-	if a := set.cfg.Audio; a.Loudest > 0 {
-		c.loudest = rtp.NewLoudest(rtp.LoudestConfig{Count: a.Loudest, Expire: a.EnergyExpire, Alpha: a.EnergyAlpha})
-	}
 	c.summary.Store(&Summary{})
 	c.loop = loop.New(mailboxSize, c.recovered)
 	return c

@@ -37,9 +37,7 @@ func (c *Conference) openEndpoint(r *EndpointRequest, now time.Time) (*endpoint.
 	c.endpoints[e.ID], c.channels[e], c.legs[leg] = e, l.channel, e
 	c.recent.Join(e.ID)
 	c.emptySince = time.Time{}
-	if c.loudest != nil {
-		leg.Rank(c.loudest)
-	}
+	c.rank(leg)
 	c.connectAudio(e)
 	c.touchAll()
 	c.set.counters.Participants.Inc()

@@ -58,9 +58,7 @@ func (c *Conference) openRelay(r *RelayRequest, now time.Time) (*relay.Relay, er
 	l.r = known
 	c.relays[known.ID], c.relayChannels[known] = known, l.channel
 	c.emptySince = time.Time{}
-	if c.loudest != nil {
-		leg.Rank(c.loudest)
-	}
+	c.rank(leg)
 	for e := range c.senders() {
 		for _, s := range e.Sources() {
 			c.cross(known, s)

@@ -6,6 +6,7 @@ import (
 
 	"parley/bridge/allocate"
 	"parley/bridge/endpoint"
+	"parley/bridge/rtp"
 	"parley/internal/wire/bridgemsg"
 )
 
@@ -43,6 +44,19 @@ func (c *Conference) speakerChanged(id string) {
 	c.broadcast(c.speakerEvent(), everybody)
 	c.touchAll()
 	c.keyframeAhead(e)
+}
+
+// rank lets what comes over a leg, which is one of ours already, compete to be heard. A
+// conference that was empty begins anew: it may be served by another goroutine now.
+func (c *Conference) rank(leg endpoint.Leg) {
+	a := c.cfg.Audio
+	if a.Loudest == 0 {
+		return
+	}
+	if len(c.endpoints)+len(c.relays) == 1 {
+		c.loudest = rtp.NewLoudest(rtp.LoudestConfig{Count: a.Loudest, Expire: a.EnergyExpire, Alpha: a.EnergyAlpha})
+	}
+	leg.Rank(c.loudest)
 }
 
 // exempt says which audio is forwarded whoever is louder: that of the dominant speaker,
