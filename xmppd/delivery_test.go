@@ -78,7 +78,7 @@ func TestOffline(t *testing.T) {
 	a.say(`<message to='%s' type='chat' id='m4'><body>four</body></message>`, bob)
 	a.expect(`type="error" id="m4"[^>]*><error type="cancel"><service-unavailable`)
 	// From a guest nothing is kept, and he does not learn who has an account.
-	guest, _ := w.webSession("guest", "?room=demo")
+	guest, _ := w.webSession("guest", "?room=demo&token="+token(t, nil))
 	for i, to := range []string{bob, "nobody@meet.example.com"} {
 		guest.say(`<message xmlns="jabber:client" to="%s" type="chat" id="g%d"><body>x</body></message>`, to, i)
 		guest.expect(`from="` + to + `"[^>]*><error type="cancel"><service-unavailable xmlns="[^"]+"/></error></message>`)
