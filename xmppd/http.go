@@ -98,7 +98,9 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	}
 	if s.webs >= s.cfg.MaxConnections {
 		s.mu.Unlock()
-		s.log.Warn("WebSocket refused: too many are open")
+		if s.websFull.Due() {
+			s.log.Warn("WebSockets are refused: max_connections are open")
+		}
 		http.Error(w, "Too many connections are open.", http.StatusServiceUnavailable)
 		return
 	}
@@ -118,7 +120,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serveBOSH(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
 	case http.MethodPost:
-		s.bosh.Serve(w, r, s.meta(r, stream.BOSH))
+		s.bosh.Serve(w, r, func() stream.Meta { return s.meta(r, stream.BOSH) })
 	case http.MethodGet, http.MethodHead:
 		page(w, "It works! Point your BOSH client at this address.")
 	default:

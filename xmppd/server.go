@@ -68,6 +68,8 @@ type Server struct {
 	ready  chan struct{}
 	conns  sync.WaitGroup
 
+	websFull logx.Seldom
+
 	mu     sync.Mutex // guards the fields below; leaf lock
 	webs   int        // WebSockets open
 	closed bool
@@ -295,6 +297,8 @@ func (s *Server) serve(l net.Listener, limit int, handle func(net.Conn)) error {
 	stop := context.AfterFunc(s.base, func() { _ = l.Close() })
 	defer stop()
 	slots := make(chan struct{}, limit)
+	log := s.log.WithField(logx.Listen, l.Addr().String())
+	var short, full logx.Seldom
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -303,7 +307,9 @@ func (s *Server) serve(l net.Listener, limit int, handle func(net.Conn)) error {
 			}
 			var ne net.Error
 			if errors.As(err, &ne) && ne.Timeout() || isResourceShortage(err) {
-				s.log.WithError(err).Warn("a connection could not be accepted")
+				if short.Due() {
+					log.WithError(err).Warn("connections cannot be accepted: give the process more open files")
+				}
 				time.Sleep(50 * time.Millisecond)
 				continue
 			}
@@ -312,7 +318,9 @@ func (s *Server) serve(l net.Listener, limit int, handle func(net.Conn)) error {
 		select {
 		case slots <- struct{}{}:
 		default:
-			s.log.WithField(logx.Listen, l.Addr().String()).Warn("connection refused: too many are open")
+			if full.Due() {
+				log.Warn("connections are refused: max_connections are open")
+			}
 			_ = c.Close()
 			continue
 		}

@@ -233,6 +233,7 @@ func (in *instance) prepare() error {
 		return err
 	}
 	processMetrics(in.metrics, in.started)
+	in.warnOfFewFiles(openFiles())
 	if len(in.opts.Parts) > 1 {
 		in.links = map[string]*link{}
 		for _, addr := range []string{nearC2S, nearComponents, nearHTTP, nearBridge} {

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
@@ -217,4 +219,17 @@ func TestInProcessLink(t *testing.T) {
 	require.ErrorIs(t, err, net.ErrClosed)
 	_, err = l.Accept()
 	require.ErrorIs(t, err, net.ErrClosed)
+}
+
+func TestFewFilesAreToldOf(t *testing.T) {
+	require.NotZero(t, openFiles())
+	for limit, words := range map[uint64]string{0: "", 1024: "LimitNOFILE", fewFiles: ""} {
+		log, hook := logtest.NewNullLogger()
+		(&instance{log: logrus.NewEntry(log)}).warnOfFewFiles(limit)
+		if words == "" {
+			require.Empty(t, hook.AllEntries(), limit)
+			continue
+		}
+		require.Contains(t, hook.LastEntry().Message, words)
+	}
 }
