@@ -127,9 +127,9 @@ func (x *services) answers(svc *module.Service, h *c2s.Host, d *module.Disco, ar
 	}
 	pep := module.Identity{Category: "pubsub", Type: "pep"}
 	d.Account = append(d.Account, pep)
-	// Clients of the time before XEP-0163 1.2 look for it on the domain.
+	// Some clients look for it on the domain, as in the time before XEP-0163 1.2.
 	d.Identities = append(d.Identities, pep)
-	d.Features = append(d.Features, ns.PubSub, ns.PubSub+"#publish")
+	d.Features = append(d.Features, ns.PubSub, ns.PubSub+"#publish", ns.PubSub+"#access-whitelist")
 	d.Known = func(r *module.Request) bool { return h.Users.Subscribed(r.To.Bare(), r.From.Bare()) }
 	d.Nodes = node
 }
