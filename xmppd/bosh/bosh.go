@@ -28,8 +28,11 @@ const (
 	hold    = 1
 	polling = 5
 	// flushDelay lets stanzas that follow at once, such as the presences of a
-	// room, go into the same answer.
+	// room, go into the same answer. A session that was told something less than
+	// busyTime ago waits for busyDelay: an exchange costs much more than a stanza.
 	flushDelay = 2 * time.Millisecond
+	busyDelay  = 6 * time.Millisecond
+	busyTime   = 20 * time.Millisecond
 	// bodyExtra is what a body may hold besides the largest stanza.
 	bodyExtra = 16 << 10
 	readTime  = 30 * time.Second // for one body
@@ -113,8 +116,9 @@ func (s *Server) remove(x *session) {
 	delete(s.sessions, x.sid)
 }
 
-// Serve answers one POST. Whatever the client calls its content, it is a body.
-func (s *Server) Serve(w http.ResponseWriter, r *http.Request, m stream.Meta) {
+// Serve answers one POST. Whatever the client calls its content, it is a body. meta is
+// asked only when a session begins.
+func (s *Server) Serve(w http.ResponseWriter, r *http.Request, meta func() stream.Meta) {
 	limit := s.o.Limit + bodyExtra
 	// A client may be slow, but not for ever; held requests have no deadline.
 	rc := http.NewResponseController(w)
@@ -142,7 +146,7 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, m stream.Meta) {
 	case err != nil:
 		send(w, terminate("bad-request"))
 	case sid == "":
-		s.create(w, r, body, m)
+		s.create(w, r, body, meta())
 	case x == nil:
 		send(w, terminate("item-not-found"))
 	default:

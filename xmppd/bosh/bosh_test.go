@@ -62,7 +62,7 @@ func newClient(t *testing.T) *client {
 func (c *client) post(ctx context.Context, body string) string {
 	w := httptest.NewRecorder()
 	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/http-bind", strings.NewReader(body))
-	c.srv.Serve(w, r, stream.Meta{})
+	c.srv.Serve(w, r, func() stream.Meta { return stream.Meta{} })
 	return w.Body.String()
 }
 

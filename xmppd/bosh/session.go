@@ -45,6 +45,8 @@ type session struct {
 	cond     string   // its condition
 	told     bool     // a terminating body was given
 	silence  *time.Timer
+	gather   *time.Timer // ends in an answer to the held request
+	spoke    time.Time   // when something was in an answer
 }
 
 type item struct {
@@ -69,6 +71,8 @@ type answer struct {
 func newSession(srv *Server, rid int64, wait time.Duration) *session {
 	x := &session{srv: srv, sid: rand.Text(), wait: wait, rid: rid}
 	x.silence = time.AfterFunc(srv.o.Inactivity, x.silent)
+	x.gather = time.AfterFunc(time.Hour, x.answerHeld)
+	x.gather.Stop()
 	return x
 }
 
@@ -236,6 +240,9 @@ func (x *session) replyLocked(q *request) {
 		x.held = nil
 		q.timer.Stop()
 	}
+	if len(x.queue) > 0 {
+		x.spoke = time.Now()
+	}
 	b := x.bodyLocked()
 	x.answered = append(x.answered, answer{q.rid, b})
 	if len(x.answered) > hold+1 {
@@ -336,7 +343,11 @@ func (x *session) push(i item) bool {
 	x.queue = append(x.queue, i)
 	x.bytes += n
 	if x.held != nil && !x.busy && len(x.queue) == 1 {
-		time.AfterFunc(flushDelay, x.answerHeld)
+		delay := flushDelay
+		if time.Since(x.spoke) < busyTime {
+			delay = busyDelay
+		}
+		x.gather.Reset(delay)
 	}
 	return true
 }
