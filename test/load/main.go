@@ -149,6 +149,7 @@ func measure(pid int, r *room, receivers, n int, do func() error) (map[string]fl
 	return map[string]float64{
 		"CPU µs a delivery": float64((after - before).Nanoseconds()) / 1e3 / deliveries,
 		"deliveries/s":      deliveries / took.Seconds(),
+		"p50 ms":            float64(r.quantile(0.5).Microseconds()) / 1e3,
 		"p99 ms":            float64(r.quantile(0.99).Microseconds()) / 1e3,
 	}, nil
 }

@@ -38,10 +38,7 @@ func (s settings) scenarios() []scenario {
 	for _, n := range s.sizes {
 		messages := max(s.scale*100/n, 50)
 		for _, by := range []transport{tcp, webSocket, bosh} {
-			all = append(all, traffic("message", by, n, messages, 0))
-			if by == tcp || n == 100 {
-				all = append(all, traffic("presence", by, n, messages/2, 0))
-			}
+			all = append(all, traffic("message", by, n, messages, 0), traffic("presence", by, n, messages/2, 0))
 		}
 	}
 	all = append(all, traffic("message", tcp, 100, max(s.scale/5, 40), 25*time.Millisecond), traffic("presence", tcp, 100, max(s.scale/10, 40), 50*time.Millisecond))
@@ -52,7 +49,7 @@ func (s settings) scenarios() []scenario {
 	for _, by := range []transport{tcp, webSocket} {
 		all = append(all, idling(by, s.idle))
 	}
-	return all
+	return append(all, idling(bosh, min(s.idle, 1000))) // each has two connections
 }
 
 // traffic is groupchat or presence updates in a room of n.
