@@ -75,8 +75,9 @@ web:
     this.log = '';
   }
 
-  spawn(command) {
-    const child = owned(spawn(BINARY, [command, '--data', this.data, '--config', this.config], { stdio: ['ignore', 'pipe', 'pipe'] }));
+  spawn(command, { data = this.data, env = {} } = {}) {
+    const child = owned(spawn(BINARY, [command, '--data', data, '--config', this.config],
+      { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } }));
     const hear = (chunk) => {
       this.log += chunk;
       if (process.env.PARLEY_TEST_LOG) process.stderr.write(chunk);
