@@ -22,13 +22,14 @@ const (
 	NoRoom                         // room missing though required
 	NoSubject                      // sub missing
 	KeyUnavailable                 // the key could not be fetched
+	Banned                         // good, but its holder is shut out
 )
 
 var kindNames = [...]string{
 	Missing: "missing", Malformed: "malformed", AlgNone: "alg-none", WrongAlg: "wrong-algorithm",
 	UnknownKey: "unknown-key", BadSignature: "bad-signature", Expired: "expired", NotYetValid: "not-yet-valid",
 	NoExpiry: "no-expiry", WrongIssuer: "wrong-issuer", WrongAudience: "wrong-audience", NoRoom: "no-room",
-	NoSubject: "no-subject", KeyUnavailable: "key-unavailable",
+	NoSubject: "no-subject", KeyUnavailable: "key-unavailable", Banned: "banned",
 }
 
 // String is the label of the kind, such as "expired".

@@ -76,10 +76,10 @@ func (s *Server) keysFetched(f jwtauth.Fetch) {
 func (s *Server) loginVerifier(v *jwtauth.Verifier) sasl.TokenVerifier {
 	return verifierFunc(func(ctx context.Context, token string, now time.Time) (*jwtauth.Claims, error) {
 		c, err := v.Verify(ctx, token, now)
-		if err == nil && !s.rules.MayLogIn(c) {
-			return nil, meeting.ErrMayNotCreate
+		if err != nil {
+			return nil, err
 		}
-		return c, err
+		return c, s.rules.MayLogIn(ctx, token, c)
 	})
 }
 

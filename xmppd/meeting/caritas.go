@@ -74,9 +74,27 @@ func (m *Rules) installTokenModeration(h *muc.Hooks) {
 // ErrMayNotCreate is the answer at log-in to who must wait for a moderator.
 var ErrMayNotCreate = &jwtauth.Error{Kind: jwtauth.NoRoom, Text: "User not allowed to create room", Condition: stanza.NotAllowed}
 
-// MayLogIn says whether the holder of a token, nil for none, may come already. It
-// may be called from any goroutine.
-func (m *Rules) MayLogIn(c *jwtauth.Claims) bool {
+// MayLogIn says why the holder of a verified token may not come, or not yet; the claims
+// are nil for who has none. It may be called from any goroutine, and waits for the server
+// that knows who is shut out. The error is always a *jwtauth.Error.
+func (m *Rules) MayLogIn(ctx context.Context, token string, c *jwtauth.Claims) error {
+	if !m.mayCome(c) {
+		return ErrMayNotCreate
+	}
+	if c == nil {
+		return nil
+	}
+	banned, err := m.access.banned(ctx, token)
+	if err != nil {
+		m.log.WithError(err).Warn("nobody says who is shut out: the log-in goes on")
+	}
+	if banned {
+		return errBanned
+	}
+	return nil
+}
+
+func (m *Rules) mayCome(c *jwtauth.Claims) bool {
 	if !m.cfg.ModeratorsCreate || c != nil && c.Moderator == jwtauth.Yes {
 		return true
 	}

@@ -82,6 +82,15 @@ type Config struct {
 	CloseRoomTimeout time.Duration `yaml:"close_room_timeout"`
 	// Statistics are told when CloseRoom has ended a room.
 	Statistics StatisticsConfig `yaml:"statistics"`
+	// Access asks another server at each log-in with a token whether its holder is shut out.
+	Access AccessConfig `yaml:"access"`
+	// MaxDuration ends meetings that last longer, with warnings before; 0: never.
+	MaxDuration time.Duration `yaml:"max_duration"`
+	// TokenNames shows who holds a token under its name, whatever he calls himself. With
+	// the feature name-readonly a token says so of itself.
+	TokenNames bool `yaml:"token_names"`
+	// LobbyBypass lets the claim lobby_bypass, of a token's user, lead past a lobby.
+	LobbyBypass bool `yaml:"lobby_bypass"`
 	// Reservations asks another server whether and how long a meeting may be held.
 	Reservations ReservationConfig `yaml:"reservations"`
 	// HTTP is what the server tells and does by HTTP.
@@ -108,6 +117,7 @@ func DefaultConfig() Config {
 		LobbyNeedsName:    true,
 		HTTP:              HTTPConfig{InfoNeedsToken: true, System: system},
 		Reservations:      defaultReservations(),
+		Access:            AccessConfig{Timeout: 3 * time.Second},
 		HostsModerate:     true,
 
 		RecordingsPerMinute: 3, RecordingsPerAddress: 9,
@@ -156,6 +166,12 @@ func (c Config) Validate() error {
 		return fmt.Errorf("close_room_timeout: %s is not between 1s and 1h", c.CloseRoomTimeout)
 	case (c.WaitForHost || c.TokenModeration && c.ModeratorsLobby) && !c.Services.Lobby:
 		return fmt.Errorf("services.lobby: is needed by wait_for_host and moderators_lobby")
+	}
+	if err := c.Access.validate(); err != nil {
+		return fmt.Errorf("access.%w", err)
+	}
+	if c.MaxDuration != 0 && c.MaxDuration < time.Minute {
+		return fmt.Errorf("max_duration: %s is less than 1m", c.MaxDuration)
 	}
 	if err := c.Reservations.validate(); err != nil {
 		return fmt.Errorf("reservations.%w", err)

@@ -32,6 +32,7 @@ type Rules struct {
 	reports    chan struct{} // a token for each report under way
 	web        *http.Client  // of what is asked by HTTP
 
+	access       *access
 	reservations *reservations // nil unless switched on
 
 	// The services that others of them need; nil where they are switched off.
@@ -61,6 +62,7 @@ func Install(host *muc.Host, cfg Config, verifier *jwtauth.Verifier, log *logrus
 	}
 	m := &Rules{cfg: cfg, host: host, verifier: verifier, rt: host.Router(), focus: stanza.MustAddr(cfg.focusAddr()), log: log,
 		where: &whereabouts{rooms: make(map[stanza.Addr][]*muc.Room)}, reports: make(chan struct{}, maxReports), web: &http.Client{}}
+	m.access = newAccess(cfg.Access, m.web)
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	if err := m.installRooms(); err != nil {
 		return nil, err
@@ -85,6 +87,8 @@ func Install(host *muc.Host, cfg Config, verifier *jwtauth.Verifier, log *logrus
 	m.installTokenModeration(h)
 	m.installCloseRoom(h)
 	m.installReservations(h)
+	m.installDurationLimit(h)
+	m.conferences(m.installTokenNames)
 	m.conferences(m.installRecording)
 	m.conferences(m.installDialling)
 	if err := m.installServices(); err != nil {
