@@ -15,7 +15,8 @@ import (
 
 // convert keeps what accounts say about themselves by old and new ways the same:
 // the picture of the card and the published avatar (XEP-0398), bookmarks in private
-// storage and published ones (XEP-0402, 7).
+// storage, those published together (XEP-0048) and those published one by one
+// (XEP-0402, 7), which are what is kept.
 type convert struct {
 	pubsub *pubsub.Service
 	people *module.People
@@ -37,11 +38,27 @@ type metadataXML struct {
 	} `xml:"info"`
 }
 
-// published puts an avatar into the card. It runs on the account's loop.
+// published follows what an account publishes. It runs on the account's loop.
 func (c *convert) published(account stanza.Addr, node, _ string, payload []byte) {
-	if node != ns.AvatarMeta {
-		return
+	u := c.users(account.Domain())
+	switch {
+	case node == ns.Bookmarks2:
+		c.together(u, account)
+	case node == ns.Bookmarks && (&stanza.Stanza{}).WithContent(payload).Has(ns.Bookmarks, "storage"):
+		c.oneByOne(u, account, payload)
+	case node == ns.AvatarMeta && payload != nil:
+		c.avatar(u, account, payload)
 	}
+}
+
+// together publishes all bookmarks as one item, for clients that know no better.
+func (c *convert) together(u *router.Users, account stanza.Addr) {
+	all := c.Fragment(account, ns.Bookmarks, "storage", nil)
+	c.pubsub.Publish(u, account, ns.Bookmarks, pubsub.Own{}, pubsub.Item{ID: "current", Payload: all})
+}
+
+// avatar puts a published picture into the card.
+func (c *convert) avatar(u *router.Users, account stanza.Addr, payload []byte) {
 	var m metadataXML
 	if stanza.Decode(payload, &m) != nil {
 		return
@@ -64,7 +81,7 @@ func (c *convert) published(account stanza.Addr, node, _ string, payload []byte)
 			return // it lies somewhere else
 		}
 	}
-	if err := c.people.SetPhoto(c.users(account.Domain()), account, photo); err != nil {
+	if err := c.people.SetPhoto(u, account, photo); err != nil {
 		c.people.Broken(err)
 	}
 }
@@ -150,37 +167,44 @@ func (c *convert) SetFragment(owner stanza.Addr, space, name string, fragment []
 	u := c.users(owner.Domain())
 	return c.pubsub.Do(owner, func() {
 		defer next()
-		had, _ := c.pubsub.Items(owner, ns.Bookmarks2)
-		gone := make(map[string][]byte, len(had))
-		for _, i := range had {
-			gone[i.ID] = i.Payload
-		}
-		var fresh []pubsub.Item
-		st := inside(fragment)
-		for _, x := range st.Children() {
-			addr, err := stanza.ParseAddr(st.ChildAttr(x, "jid"))
-			if x.Name != "conference" || err != nil {
-				continue
-			}
-			p := c.native(st, x, gone[addr.String()])
-			if !bytes.Equal(gone[addr.String()], p) {
-				fresh = append(fresh, pubsub.Item{ID: addr.String(), Payload: p})
-			}
-			delete(gone, addr.String())
-		}
-		own := pubsub.Own{Many: true}
-		for _, i := range fresh {
-			c.pubsub.Publish(u, owner, ns.Bookmarks2, own, i)
-		}
-		if len(fresh) == 0 && len(had) == 0 {
-			c.pubsub.Publish(u, owner, ns.Bookmarks2, own)
-		}
-		var ids []string
-		for id := range gone {
-			ids = append(ids, id)
-		}
-		c.pubsub.Retract(u, owner, ns.Bookmarks2, ids...)
+		c.oneByOne(u, owner, fragment)
+		c.together(u, owner)
 	})
+}
+
+// oneByOne publishes each bookmark of an old list, and retracts those it does not
+// have. It runs on the account's loop.
+func (c *convert) oneByOne(u *router.Users, owner stanza.Addr, storage []byte) {
+	had, _ := c.pubsub.Items(owner, ns.Bookmarks2)
+	gone := make(map[string][]byte, len(had))
+	for _, i := range had {
+		gone[i.ID] = i.Payload
+	}
+	var fresh []pubsub.Item
+	st := inside(storage)
+	for _, x := range st.Children() {
+		addr, err := stanza.ParseAddr(st.ChildAttr(x, "jid"))
+		if x.Name != "conference" || err != nil {
+			continue
+		}
+		p := c.native(st, x, gone[addr.String()])
+		if !bytes.Equal(gone[addr.String()], p) {
+			fresh = append(fresh, pubsub.Item{ID: addr.String(), Payload: p})
+		}
+		delete(gone, addr.String())
+	}
+	own := pubsub.Own{Many: true}
+	for _, i := range fresh {
+		c.pubsub.Publish(u, owner, ns.Bookmarks2, own, i)
+	}
+	if len(fresh) == 0 && len(had) == 0 {
+		c.pubsub.Publish(u, owner, ns.Bookmarks2, own)
+	}
+	var ids []string
+	for id := range gone {
+		ids = append(ids, id)
+	}
+	c.pubsub.Retract(u, owner, ns.Bookmarks2, ids...)
 }
 
 // native makes a published bookmark of an old one; what only the new form can say

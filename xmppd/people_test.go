@@ -129,5 +129,19 @@ func TestConversion(t *testing.T) {
 		{"one less", "set", "", private(`<conference jid='two@c.x' name='Two!'/>`), []string{result}},
 		{"retracted", "get", "", pub(`<items node='urn:xmpp:bookmarks:1'/>`), []string{`!one@c.x`, `name="Two!"`, `<e xmlns="u:e"`}},
 	})
+	// The same where they are published together.
+	together := func(inner string) string {
+		return pub(`<publish node='storage:bookmarks'><item id='current'><storage xmlns='storage:bookmarks'>` + inner + `</storage></item></publish>`)
+	}
+	play(t, a, []step{
+		{"told", "get", "", `<query xmlns='http://jabber.org/protocol/disco#info'/>`, []string{`urn:xmpp:bookmarks:1#compat-pep`}},
+		{"one by one shows together", "get", "", pub(`<items node='storage:bookmarks'/>`), []string{`<item id="current"><storage xmlns="storage:bookmarks"><conference jid="two@c.x" name="Two!"`}},
+		{"together", "set", "", together(`<conference jid='two@c.x' name='Two!'/><conference jid='four@c.x' name='Four'/>`), []string{result}},
+		{"shows one by one", "get", "", pub(`<items node='urn:xmpp:bookmarks:1'/>`), []string{`<item id="four@c.x"><conference xmlns="urn:xmpp:bookmarks:1" name="Four"`, `<e xmlns="u:e"`}},
+		{"retract one", "set", "", pub(`<retract node='urn:xmpp:bookmarks:1'><item id='four@c.x'/></retract>`), []string{result}},
+		{"it is gone together", "get", "", pub(`<items node='storage:bookmarks'/>`), []string{`jid="two@c.x"`, `!four@c.x`}},
+		{"no list of bookmarks", "set", "", pub(`<publish node='storage:bookmarks'>` + item("current", "x") + `</publish>`), []string{result}},
+		{"takes none away", "get", "", pub(`<items node='urn:xmpp:bookmarks:1'/>`), []string{`id="two@c.x"`}},
+	})
 	has(t, b.ask("get", alice, pub(`<items node='urn:xmpp:bookmarks:1'/>`)), `closed-node`)
 }

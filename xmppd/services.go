@@ -122,6 +122,7 @@ func (x *services) answers(svc *module.Service, h *c2s.Host, d *module.Disco, ar
 	}
 	svc.Feature(ns.AvatarConvert)
 	svc.Feature(ns.BookCompat)
+	svc.Feature(ns.BookCompatPEP)
 	if archives {
 		x.archives(svc)
 	}

@@ -65,19 +65,28 @@ func (r *request) publish() ([]byte, *stanza.Error) {
 		}
 	}
 	r.after = append(r.after, func() { r.tellPublished(n, items) })
-	if r.own() {
-		for _, i := range items {
-			for _, f := range r.s.published {
-				f(r.service, n.name, i.id, i.payload)
-			}
-		}
-	}
+	r.tellServer(n, items, false)
 	var b stanza.Builder
 	b.Start(ns.PubSub, "pubsub").Start("", "publish", "node", n.name)
 	for _, i := range items {
 		b.Empty("", "item", "id", i.id)
 	}
 	return b.Bytes(), nil
+}
+
+// tellServer tells those who asked by OnPublished.
+func (r *request) tellServer(n *node, items []item, gone bool) {
+	if !r.own() {
+		return
+	}
+	for _, i := range items {
+		if gone {
+			i.payload = nil
+		}
+		for _, f := range r.s.published {
+			f(r.service, n.name, i.id, i.payload)
+		}
+	}
 }
 
 func orElse(e, other *stanza.Error) *stanza.Error {
@@ -300,6 +309,7 @@ func (r *request) retract() ([]byte, *stanza.Error) {
 	if err := r.s.db.retract(n, ids); err != nil {
 		return nil, r.s.broken(err)
 	}
+	r.tellServer(n, found, true)
 	if notify, _ := dataform.Bool(in.Notify); notify || n.config.NotifyRetract {
 		var b stanza.Builder
 		b.Start(ns.PubSubEvent, "event").Start("", "items", "node", n.name)

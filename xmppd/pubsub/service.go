@@ -58,7 +58,8 @@ func (s *Service) Close() {
 }
 
 // OnPublished is told, on a loop, of each item an account publishes itself, before
-// the publisher hears that it was taken. It is set up before the first stanza.
+// the publisher hears that it was taken, and with a nil payload of each it retracts.
+// It is set up before the first stanza.
 func (s *Service) OnPublished(f func(account stanza.Addr, node, id string, payload []byte)) {
 	s.published = append(s.published, f)
 }

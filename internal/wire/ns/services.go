@@ -22,6 +22,7 @@ const (
 	Bookmarks2    = "urn:xmpp:bookmarks:1"
 	BookConvert   = "urn:xmpp:bookmarks-conversion:0"
 	BookCompat    = "urn:xmpp:bookmarks:1#compat"
+	BookCompatPEP = "urn:xmpp:bookmarks:1#compat-pep"
 	MAMExtended   = "urn:xmpp:mam:2#extended"
 	Markers       = "urn:xmpp:chat-markers:0"
 	JingleMessage = "urn:xmpp:jingle-message:0"
