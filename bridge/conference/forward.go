@@ -62,7 +62,7 @@ func (c *Conference) connectAudio(e *endpoint.Endpoint) {
 // setAudio forwards an audio source to a receiver, or stops it.
 func (c *Conference) setAudio(r *endpoint.Endpoint, s *endpoint.Source) {
 	f := endpoint.Forward{Target: media.LayerNone}
-	if r != s.Owner && r.AcceptAudio && !s.Owner.Visitor && r.Receive.Audio.Wants(s.Name) {
+	if r != s.Owner && r.AcceptAudio && !s.Owner.Visitor && r.Receive.Audio.Wants(s) {
 		f.Target = media.LayerAll
 	}
 	if r.Receive.Sound != nil && f.Target != media.LayerNone {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"parley/bridge/conference"
+	"parley/bridge/endpoint"
+	"parley/bridge/media"
 )
 
 // TestLoudestOnly: everybody competes to be heard, but for the dominant speaker and those
@@ -46,6 +48,26 @@ func TestEverybodyIsForwardedByDefault(t *testing.T) {
 	meet(t, func(m *meeting) {
 		if m.join("a").Ranked() {
 			t.Error("audio competes although that is off")
+		}
+	})
+}
+
+// TestSyntheticAudioIsAskedFor: a translation goes only to those who name it.
+func TestSyntheticAudioIsAskedFor(t *testing.T) {
+	meet(t, func(m *meeting) {
+		a, b := m.join("a"), m.join("b")
+		specs := append((*sources("a"))[:2:2], endpoint.SourceSpec{
+			Name: "a-fr-a0", Kind: media.Audio, Encodings: []media.Encoding{{SSRC: 77}}, Synthetic: true,
+		})
+		m.must(conference.Request{Endpoints: []conference.EndpointRequest{{ID: "a", Sources: &specs}}})
+		french := a.Track(2)
+		if b.Gets(french).Target != media.LayerNone || b.Gets(a.Track(0)).Target != media.LayerAll {
+			t.Error("everybody gets a translation nobody asked for, or not what was said")
+		}
+		b.Say(`{"colibriClass":"ReceiverAudioSubscription","all":true,"include":["a-fr-a0"],"exclude":["a-a0"]}`)
+		synctest.Wait()
+		if b.Gets(french).Target != media.LayerAll || b.Gets(a.Track(0)).Target != media.LayerNone {
+			t.Error("who asks for the translation instead of what was said does not get it")
 		}
 	})
 }

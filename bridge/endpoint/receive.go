@@ -42,9 +42,9 @@ type AudioSubscription struct {
 	Exclude []string `json:"exclude,omitempty"`
 }
 
-// Wants tells whether a source is wanted.
-func (a AudioSubscription) Wants(name string) bool {
-	return (a.All || slices.Contains(a.Include, name)) && !slices.Contains(a.Exclude, name)
+// Wants tells whether a source is wanted. Synthetic ones must be asked for by name.
+func (a AudioSubscription) Wants(s *Source) bool {
+	return (a.All && !s.Synthetic || slices.Contains(a.Include, s.Name)) && !slices.Contains(a.Exclude, s.Name)
 }
 
 // Set forwards a source as told, or stops it, if that is a change.

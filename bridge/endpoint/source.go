@@ -14,6 +14,8 @@ type SourceSpec struct {
 	Kind      media.Kind
 	Encodings []media.Encoding // lowest first
 	Type      allocate.VideoType
+	// Synthetic audio (a translation) goes only to those who ask for it by name.
+	Synthetic bool
 }
 
 // Source is one audio or video track an endpoint sends.
@@ -23,6 +25,7 @@ type Source struct {
 	Kind      media.Kind
 	Encodings []media.Encoding
 	Type      allocate.VideoType
+	Synthetic bool
 	Track     Track
 
 	// Wanted is the largest height any receiver wants, as told to the owner;
@@ -77,7 +80,7 @@ func (s *Source) Candidate() allocate.Source {
 }
 
 func (s *Source) is(spec SourceSpec) bool {
-	return s.Name == spec.Name && s.Kind == spec.Kind && slices.Equal(s.Encodings, spec.Encodings)
+	return s.Name == spec.Name && s.Kind == spec.Kind && s.Synthetic == spec.Synthetic && slices.Equal(s.Encodings, spec.Encodings)
 }
 
 // SetSources makes the endpoint's sources those of the list: what is no longer
@@ -103,7 +106,7 @@ func (e *Endpoint) SetSources(specs []SourceSpec) (gone, added []*Source) {
 		}
 	}
 	for _, spec := range fresh {
-		s := &Source{Name: spec.Name, Owner: e, Kind: spec.Kind, Encodings: spec.Encodings, Type: spec.Type}
+		s := &Source{Name: spec.Name, Owner: e, Kind: spec.Kind, Encodings: spec.Encodings, Type: spec.Type, Synthetic: spec.Synthetic}
 		if t, told := e.types[s.Name]; told {
 			s.Type = t
 		}

@@ -271,7 +271,7 @@ func source(m *colibri.MediaSource) (endpoint.SourceSpec, error) {
 	if err != nil {
 		return endpoint.SourceSpec{}, err
 	}
-	spec := endpoint.SourceSpec{Name: m.ID, Kind: k, Type: allocate.Camera}
+	spec := endpoint.SourceSpec{Name: m.ID, Kind: k, Type: allocate.Camera, Synthetic: m.Synthetic}
 	if len(m.Sources) == 0 || spec.Name == "" {
 		return spec, badRequest("a source needs an id and at least one SSRC")
 	}
