@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -49,7 +50,7 @@ type actor struct {
 	inbox []*element
 	end   error
 	got   int
-	sent  int // likewise
+	sent  []string // likewise
 	news  chan struct{}
 	read  sync.WaitGroup
 }
@@ -226,7 +227,8 @@ func (a *actor) loseConnection() error {
 	return nil
 }
 
-// takeUp resumes the session on a new connection; the server must have got all we sent.
+// takeUp resumes the session on a new connection, and sends again what the old one lost on
+// its way (XEP-0198, section 5).
 func (a *actor) takeUp(srv server, v vars) error {
 	ctx, cancel := context.WithTimeout(context.Background(), stageTime)
 	defer cancel()
@@ -238,8 +240,14 @@ func (a *actor) takeUp(srv server, v vars) error {
 	if err != nil {
 		return err
 	}
-	if e.attr("h") != fmt.Sprint(a.sent) || e.attr("previd") != a.resume {
-		return fmt.Errorf("%s after %d stanzas", e, a.sent)
+	h, err := strconv.Atoi(e.attr("h"))
+	if err != nil || h < 0 || h > len(a.sent) || e.attr("previd") != a.resume {
+		return fmt.Errorf("%s after %d stanzas", e, len(a.sent))
+	}
+	for _, text := range a.sent[h:] {
+		if err := a.write(ctx, text); err != nil {
+			return err
+		}
 	}
 	a.start()
 	return nil
@@ -320,7 +328,7 @@ func (a *actor) answersLocked(e *element) bool {
 	b.WriteString("</query></iq>")
 	ctx, cancel := context.WithTimeout(context.Background(), stageTime)
 	defer cancel()
-	a.sent++
+	a.sent = append(a.sent, b.String())
 	_ = a.write(ctx, b.String()) // a closed stream shows in the reader
 	return true
 }
@@ -332,8 +340,8 @@ func (a *actor) send(e *element) error {
 	ctx, cancel := context.WithTimeout(context.Background(), stageTime)
 	defer cancel()
 	a.mu.Lock()
-	a.sent++
-	a.mu.Unlock()
+	defer a.mu.Unlock()
+	a.sent = append(a.sent, e.String())
 	return a.write(ctx, e.String())
 }
 

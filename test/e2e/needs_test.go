@@ -34,14 +34,12 @@ func (n needs) start(t *testing.T) server {
 	if parts == nil {
 		parts = app.All
 	}
-	in.start(parts...)
-	srv := in.server()
-	if slices.Contains(parts, app.Focus) && n.web == nil {
-		if err := awaitFocus(srv); err != nil {
-			t.Fatal(err)
-		}
+	p := in.start(parts...)
+	if slices.Contains(parts, app.Focus) {
+		p.says("component connected")    // so that the focus hears requests
+		p.says("Added new videobridge.") // and has where to send people
 	}
-	return srv
+	return in.server()
 }
 
 // register makes an account before the server runs, as an operator does.
