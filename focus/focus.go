@@ -51,7 +51,7 @@ type Service struct {
 	ready     chan struct{}
 
 	// mu guards what follows. A conference is in the map from its first request until
-	// it is over, under its room.
+	// it is over, under its key.
 	mu          sync.Mutex
 	conferences map[string]*conference.Conference
 	begun       quota
@@ -261,7 +261,7 @@ func (s *Service) service(kind string) string {
 func (s *Service) find(room string) *conference.Conference {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.conferences[room]
+	return s.conferences[s.key(room)]
 }
 
 // all lists the conferences by room.

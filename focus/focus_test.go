@@ -74,6 +74,9 @@ func TestRequests(t *testing.T) {
 		{"not a room", request("conference.meet.localhost"), "bad-request"},
 		{"an occupant", request(roomAddr + "/x"), "bad-request"},
 		{"somebody else's host", request("demo@conference.evil.example"), "bad-request"},
+		{"a tenant of two labels", request("demo@conference.a.b.meet.localhost"), "bad-request"},
+		{"a tenant without a name", request("demo@conference..meet.localhost"), "bad-request"},
+		{"a tenant twice", request("[acme]demo@conference.acme.meet.localhost"), "bad-request"},
 		{"unknown", `<thing xmlns="` + ns.Focus + `"/>`, "service-unavailable"},
 	} {
 		contains(t, tc.name, s.ask("component", ann, tc.payload), "error", tc.want)

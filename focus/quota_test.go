@@ -21,3 +21,19 @@ func TestQuota(t *testing.T) {
 		}
 	}
 }
+
+// TestTenantsRoomsHaveTwoAddresses: both lead to one conference.
+func TestTenantsRoomsHaveTwoAddresses(t *testing.T) {
+	s := &Service{cfg: Config{RoomDomains: []string{"conference.meet.localhost", "breakout.meet.localhost"}}}
+	for room, want := range map[string]string{
+		"demo@conference.meet.localhost":       "demo@conference.meet.localhost",
+		"demo@conference.acme.meet.localhost":  "[acme]demo@conference.meet.localhost",
+		"[acme]demo@conference.meet.localhost": "[acme]demo@conference.meet.localhost",
+		"demo@conference.a.b.meet.localhost":   "demo@conference.a.b.meet.localhost",
+		"demo@elsewhere.acme.meet.localhost":   "demo@elsewhere.acme.meet.localhost",
+	} {
+		if got := s.key(room); got != want {
+			t.Errorf("%s is kept under %s, want %s", room, got, want)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"mellium.im/xmpp/jid"
@@ -63,10 +64,42 @@ func (s *Service) room(name string) (string, error) {
 	if err != nil || addr.Localpart() == "" || addr.Resourcepart() != "" {
 		return "", fmt.Errorf("%.100q is not the address of a room", name)
 	}
-	if !slices.Contains(s.cfg.RoomDomains, addr.Domainpart()) {
+	if !slices.Contains(s.cfg.RoomDomains, addr.Domainpart()) && !s.tenanted(addr) {
 		return "", fmt.Errorf("no conferences on %.100q here", addr.Domainpart())
 	}
 	return addr.String(), nil
+}
+
+// tenanted says whether an address is that of a tenant's room: X@conference.TENANT.DOMAIN,
+// where rooms without one are X@conference.DOMAIN. TENANT is one label.
+func (s *Service) tenanted(addr jid.JID) bool {
+	for _, d := range s.cfg.RoomDomains {
+		if _, ok := tenantOf(addr.Domainpart(), d); ok {
+			return !strings.HasPrefix(addr.Localpart(), "[")
+		}
+	}
+	return false
+}
+
+// tenantOf is TENANT of LABEL.TENANT.BASE, given LABEL.BASE.
+func tenantOf(domain, host string) (tenant string, ok bool) {
+	label, base, _ := strings.Cut(host, ".")
+	tenant, prefixed := strings.CutPrefix(domain, label+".")
+	tenant, suffixed := strings.CutSuffix(tenant, "."+base)
+	return tenant, prefixed && suffixed && tenant != "" && !strings.ContainsAny(tenant, ".]")
+}
+
+// key is what a room's conference is kept under. A tenant's room has two addresses, and
+// which of them the server uses towards us is its own choice: X@conference.TENANT.DOMAIN,
+// as clients know it, and [TENANT]X@conference.DOMAIN.
+func (s *Service) key(room string) string {
+	local, domain, _ := strings.Cut(room, "@")
+	for _, d := range s.cfg.RoomDomains {
+		if tenant, ok := tenantOf(domain, d); ok {
+			return "[" + tenant + "]" + local + "@" + d
+		}
+	}
+	return room
 }
 
 // wishes reads the properties of a request that are acted on.
@@ -104,7 +137,7 @@ func (s *Service) ask(who, room string, q conference.Request, answer func(ready 
 		return
 	}
 	s.mu.Lock()
-	c := s.conferences[room]
+	c := s.conferences[s.key(room)]
 	if c == nil || c.Over() {
 		if who == "" || s.begun.allow(who, time.Now()) {
 			c = s.beginLocked(room, q)
@@ -135,7 +168,7 @@ func (s *Service) beginLocked(room string, q conference.Request) *conference.Con
 		Nick:     s.cfg.Client.Username, Version: s.version, Caps: s.user.Caps(),
 		Counters: s.counters, Ended: s.conferenceEnded,
 	}, s.log)
-	s.conferences[room] = c
+	s.conferences[s.key(room)] = c
 	s.memory.add(room)
 	ctx := s.running
 	s.done.Go(func() { c.Run(ctx) })
@@ -146,8 +179,8 @@ func (s *Service) beginLocked(room string, q conference.Request) *conference.Con
 func (s *Service) conferenceEnded(c *conference.Conference) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.conferences[c.Addr()] == c {
-		delete(s.conferences, c.Addr())
+	if key := s.key(c.Addr()); s.conferences[key] == c {
+		delete(s.conferences, key)
 		if s.running != nil { // a focus that is stopped returns to its rooms too
 			s.memory.remove(c.Addr())
 		}

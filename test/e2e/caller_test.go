@@ -58,7 +58,11 @@ type ssrcs struct{ audio, video, rtx uint32 }
 // arrive logs in, asks the focus for the room, and enters it.
 func arrive(t *testing.T, srv server, v vars, name string) *caller {
 	t.Helper()
-	c := &caller{actor: newActor(name, map[string]string{"name": name, "moderator": "true"}), t: t, room: v["roomname"] + "@conference." + srv.domain}
+	host, claims := "conference.", map[string]string{"name": name, "moderator": "true"}
+	if tenant := v["tenant"]; tenant != "" {
+		host, claims["sub"] = "conference."+tenant+".", tenant
+	}
+	c := &caller{actor: newActor(name, claims), t: t, room: v["roomname"] + "@" + host + srv.domain}
 	t.Cleanup(func() {
 		if c.leg != nil {
 			c.leg.close()

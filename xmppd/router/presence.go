@@ -10,8 +10,12 @@ import (
 )
 
 // maxDirected bounds the addresses one session may be available to by directed
-// presence; the next one is refused with resource-constraint.
-const maxDirected = 1000
+// presence; the next one is refused with resource-constraint. An administrator may be in
+// all rooms there are: so is the focus.
+const (
+	maxDirected      = 1000
+	maxDirectedAdmin = 100_000
+)
 
 // presence is what a session has said about itself.
 type presence struct {
@@ -33,8 +37,8 @@ func (p *presence) last() *stanza.Stanza {
 	return p.available
 }
 
-// direct notes a directed presence; false if there are too many.
-func (p *presence) direct(to stanza.Addr, available bool) bool {
+// direct notes a directed presence; false if there are limit of them.
+func (p *presence) direct(to stanza.Addr, available bool, limit int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !available {
@@ -44,7 +48,7 @@ func (p *presence) direct(to stanza.Addr, available bool) bool {
 	if p.directed == nil {
 		p.directed = make(map[stanza.Addr]struct{}, 1)
 	}
-	if _, ok := p.directed[to]; !ok && len(p.directed) >= maxDirected {
+	if _, ok := p.directed[to]; !ok && len(p.directed) >= limit {
 		return false
 	}
 	p.directed[to] = struct{}{}
@@ -74,7 +78,11 @@ func (u *Users) sent(s *Session, st *stanza.Stanza) {
 		}
 		switch {
 		case !st.To.IsZero():
-			if !s.presence.direct(st.To, st.Type == "") {
+			limit := maxDirected
+			if u.r.IsAdmin(s.addr) {
+				limit = maxDirectedAdmin
+			}
+			if !s.presence.direct(st.To, st.Type == "", limit) {
 				u.r.Bounce(st, stanza.Err(stanza.Wait, stanza.ResourceConstraint, "Too many directed presences"))
 				return
 			}
