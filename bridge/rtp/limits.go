@@ -62,7 +62,11 @@ func (s *Shard) excess(e *Endpoint, size int) bool {
 
 // begs says whether a receiver may ask for a keyframe of a source once more.
 func (d *downStream) begs(now int64) bool {
-	if d.begged > 0 && now-d.beggedAt < keyframePause {
+	switch {
+	case d.receiver.opts.Relay:
+		// It asks for many, and has limited each of them.
+		return true
+	case d.begged > 0 && now-d.beggedAt < keyframePause:
 		return false
 	}
 	if d.begged == 0 || now-d.beggedSince > keyframeWindow {
