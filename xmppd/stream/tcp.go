@@ -62,14 +62,6 @@ type halfConn struct {
 	raw net.Conn
 }
 
-// Socket lets the flushers write, unless there is encryption in between.
-func (c halfConn) Socket() net.Conn {
-	if _, ok := c.Conn.(*tls.Conn); ok {
-		return nil
-	}
-	return c.Conn
-}
-
 func (c halfConn) Close() error {
 	if t, ok := c.Conn.(*tls.Conn); ok {
 		_ = t.CloseWrite()

@@ -1,10 +1,8 @@
 package stream
 
 import (
-	"bytes"
 	"crypto/rand"
 	"io"
-	"net"
 	"sync"
 	"time"
 
@@ -21,21 +19,11 @@ type Encoding interface {
 	AppendEnd(dst []byte) []byte
 }
 
-// Conn is where a Writer writes to. One that has a method Socket() net.Conn is a plain
-// connection that bytes go to as they are.
+// Conn is where a Writer writes to.
 type Conn interface {
 	io.Writer
 	SetWriteDeadline(t time.Time) error
 	Close() error
-}
-
-// socketOf is the socket under a connection, nil if there is none, or something is
-// done with the bytes on the way.
-func socketOf(conn Conn) *socket {
-	if c, ok := conn.(interface{ Socket() net.Conn }); ok {
-		return directly(c.Socket())
-	}
-	return nil
 }
 
 const (
@@ -54,27 +42,24 @@ type item struct {
 }
 
 // Writer is the sending half of a Carrier over a connection. What is queued while
-// a write is under way, or is waited for, goes out in the next one. The flushers
-// write for it; where a connection is no plain socket, or is full, a goroutine of its
-// own does, which exists only while something is queued. So an idle stream costs no
-// stack.
+// a write is under way goes out in the next one. The writing goroutine exists only
+// while something is queued, so an idle stream costs no stack.
 type Writer struct {
 	enc Encoding
 
 	mu       sync.Mutex // guards all below; never held while writing
 	conn     Conn
-	socket   *socket // of conn, see socketOf; used by whoever writes
 	maxQueue int
 	queue    []item
-	bytes    int  // in queue
-	running  bool // somebody writes, or will soon
+	bytes    int // in queue
+	running  bool
 	closing  bool // close when the queue is empty
 	closed   bool
 	opened   bool       // our header was sent
-	idle     *sync.Cond // signalled when running ends
+	idle     *sync.Cond // signalled when the goroutine ends
 
-	// until is the write deadline that conn has. It belongs to whoever writes, of whom
-	// there is one at a time.
+	// until is the write deadline that conn has. It belongs to the writing goroutine,
+	// of which there is one at a time.
 	until time.Time
 }
 
@@ -83,7 +68,7 @@ func NewWriter(conn Conn, enc Encoding, maxQueue int) *Writer {
 	if maxQueue <= 0 {
 		maxQueue = DefaultQueue
 	}
-	w := &Writer{conn: conn, socket: socketOf(conn), enc: enc, maxQueue: maxQueue}
+	w := &Writer{conn: conn, enc: enc, maxQueue: maxQueue}
 	w.idle = sync.NewCond(&w.mu)
 	return w
 }
@@ -134,9 +119,6 @@ func (w *Writer) push(i item) bool {
 		w.closeLocked(Err(ResourceConstraint, "The stream is not read fast enough"))
 		return false
 	}
-	if w.queue == nil {
-		w.queue = *queues.Get().(*[]item)
-	}
 	w.queue = append(w.queue, i)
 	w.bytes += n
 	w.startLocked()
@@ -144,14 +126,9 @@ func (w *Writer) push(i item) bool {
 }
 
 func (w *Writer) startLocked() {
-	switch {
-	case w.running:
-	case w.socket != nil:
+	if !w.running {
 		w.running = true
-		sockets.add(w)
-	default:
-		w.running = true
-		go w.run(nil, nil)
+		go w.run()
 	}
 }
 
@@ -227,133 +204,79 @@ func (w *Writer) drain(next Conn) {
 		w.idle.Wait()
 	}
 	if next != nil {
-		w.conn, w.socket, w.until = next, socketOf(next), time.Time{}
+		w.conn, w.until = next, time.Time{}
 	}
 }
 
-// buffers hold what one write sends, queues what waits for it.
-var (
-	buffers = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
-	queues  = sync.Pool{New: func() any { q := make([]item, 0, 4); return &q }}
-)
+// buffers hold what one write sends.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
 
-func release(bp *[]byte) {
+// run writes until the queue is empty.
+func (w *Writer) run() {
+	bp := buffers.Get().(*[]byte)
+	var batch []item
+	for {
+		w.mu.Lock()
+		clear(batch)
+		batch, w.queue = w.queue, batch[:0]
+		w.bytes = 0
+		conn := w.conn
+		if len(batch) == 0 {
+			w.queue = nil
+			w.running = false
+			closeNow := w.closing && !w.closed
+			if closeNow {
+				w.closed = true
+			}
+			w.idle.Broadcast()
+			w.mu.Unlock()
+			if closeNow {
+				_ = conn.Close()
+			}
+			break
+		}
+		w.mu.Unlock()
+		if err := w.write(conn, bp, batch); err != nil {
+			w.Close()
+		}
+	}
 	if cap(*bp) <= 2*writeChunk {
 		buffers.Put(bp)
 	}
 }
 
-// recycle keeps the memory of items that were written.
-func recycle(batch []item) {
-	if cap(batch) > 0 && cap(batch) <= 1024 {
-		clear(batch)
-		batch = batch[:0]
-		queues.Put(&batch)
+// renew gives the next write its time. A deadline costs a timer; one for every small
+// write would be dear. That of the last words is set already, and stays.
+func (w *Writer) renew(conn Conn) {
+	now := time.Now()
+	if w.until.Sub(now) >= writeTime/2 {
+		return
 	}
-}
-
-// take is what is to be written now; nothing when the Writer is closed.
-func (w *Writer) take() (batch []item) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	batch, w.queue, w.bytes = w.queue, nil, 0
-	return batch
-}
-
-// settle ends the writing, unless more has come meanwhile.
-func (w *Writer) settle() (more bool) {
-	w.mu.Lock()
-	if len(w.queue) > 0 {
-		w.mu.Unlock()
-		return true
-	}
-	conn, closeNow := w.conn, w.closing && !w.closed
-	w.closed = w.closed || closeNow
-	if w.socket != nil && !w.until.IsZero() && !w.closed {
-		// Flushers do not look after deadlines, and fail when one is over.
-		w.until = time.Time{}
+	if !w.closing {
+		w.until = now.Add(writeTime)
 		_ = conn.SetWriteDeadline(w.until)
 	}
-	w.running = false
-	w.idle.Broadcast()
-	w.mu.Unlock()
-	if closeNow {
-		_ = conn.Close()
-	}
-	return false
 }
 
-// load appends items until a write is full, and gives what is left.
-func (w *Writer) load(b []byte, batch []item) ([]byte, []item) {
+func (w *Writer) write(conn Conn, bp *[]byte, batch []item) error {
+	w.renew(conn)
+	b := (*bp)[:0]
 	for n, i := range batch {
 		if i.e != nil {
 			b = w.enc.AppendStanza(b, i.to, i.e)
 		} else {
 			b = append(b, i.raw...)
 		}
-		if len(b) >= writeChunk {
-			return b, batch[n+1:]
+		if len(b) < writeChunk && n < len(batch)-1 {
+			continue
 		}
+		if _, err := conn.Write(b); err != nil {
+			return err
+		}
+		b = b[:0]
 	}
-	return b, nil
-}
-
-// flush writes what waits, as far as the socket takes it now, by way of buf. If that
-// is not all, the rest is left to a goroutine of its own, which also settles.
-func (w *Writer) flush(buf []byte) (_ []byte, done bool) {
-	batch := w.take()
-	for rest := batch; len(rest) > 0; {
-		buf, rest = w.load(buf[:0], rest)
-		n, err := w.socket.try(buf)
-		if err != nil {
-			w.Close()
-			break
-		}
-		if n < len(buf) {
-			go w.run(bytes.Clone(buf[n:]), rest)
-			return buf, false
-		}
-	}
-	recycle(batch)
-	return buf, true
-}
-
-// run writes until the queue is empty, and waits for the connection where it must:
-// first some bytes and items that were taken before.
-func (w *Writer) run(b []byte, batch []item) {
-	bp := buffers.Get().(*[]byte)
-	buf := *bp
-	var err error
-	if len(b) > 0 {
-		err = w.write(b)
-	}
-	for {
-		for rest := batch; len(rest) > 0 && err == nil; {
-			buf, rest = w.load(buf[:0], rest)
-			err = w.write(buf)
-		}
-		if err != nil {
-			w.Close()
-		}
-		recycle(batch)
-		if batch = w.take(); len(batch) == 0 && !w.settle() {
-			break
-		}
-	}
-	*bp = buf[:0]
-	release(bp)
-}
-
-func (w *Writer) write(b []byte) error {
-	w.mu.Lock()
-	conn := w.conn
-	// A deadline costs a timer; one for every small write would be dear. That of the
-	// last words is set already.
-	if now := time.Now(); !w.closing && w.until.Sub(now) < writeTime/2 {
-		w.until = now.Add(writeTime)
-		_ = conn.SetWriteDeadline(w.until)
-	}
-	w.mu.Unlock()
-	_, err := conn.Write(b)
-	return err
+	*bp = b[:0]
+	return nil
 }

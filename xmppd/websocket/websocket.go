@@ -134,9 +134,6 @@ func offersXMPP(r *http.Request) bool {
 // linger gives the client a moment to read our last frames before the socket closes.
 type linger struct{ net.Conn }
 
-// Socket lets the flushers write, if that is all there is.
-func (l linger) Socket() net.Conn { return l.Conn }
-
 func (l linger) Close() error { return l.SetReadDeadline(time.Now().Add(lingerTime)) }
 
 // SetLimits is stream.Carrier.SetLimits.
