@@ -129,6 +129,8 @@ describe('participants', () => {
     expect(people.put(occupant('alice'))).toBe(true);
     expect(people.list.value[0]).toMatchObject({ name: 'alice', hasMedia: false, audioMuted: true, videoMuted: true });
     expect(people.count.value).toBe(2);
+    people.setInterrupted('alice', true); // the bridge waits for media that never comes
+    expect(people.list.value[0]?.interrupted).toBe(false);
   });
 
   it('joins presence, sources and tracks in any order', () => {

@@ -142,17 +142,19 @@ export class Participants {
     const [audio, camera, screen] = [this.#source(id, 'audio', false), this.#source(id, 'video', false), this.#source(id, 'video', true)];
     const track = (source: Source | undefined): MediaStreamTrack | undefined => (source === undefined ? undefined : this.#tracks.get(source.name));
     const screenShared = !this.#muted(entry, /-v\d+$/, 'desktop', screen);
+    const hasMedia = entry.occupant.meetingClient || entry.occupant.sources !== undefined || audio !== undefined || camera !== undefined;
     return {
       id,
       name: nameOf(entry.occupant),
       local: false,
       moderator: entry.occupant.role === 'moderator',
-      hasMedia: entry.occupant.meetingClient || entry.occupant.sources !== undefined || audio !== undefined || camera !== undefined,
+      hasMedia,
       audioMuted: this.#muted(entry, /-a\d+$/, 'camera', audio),
       videoMuted: this.#muted(entry, /-v\d+$/, 'camera', camera),
       screenShared,
       videoPaused: camera !== undefined && this.#forwarded !== undefined && !this.#forwarded.has(camera.name),
-      interrupted: entry.interrupted,
+      // A chat client that is offered media never takes it up: nothing of it is lost.
+      interrupted: entry.interrupted && hasMedia,
       audio: track(audio),
       video: track(camera),
       screen: screenShared ? track(screen) : undefined,
