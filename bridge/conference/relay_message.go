@@ -113,6 +113,9 @@ func (c *Conference) handleRelayMessage(r *relay.Relay, msg bridgemsg.Message) {
 		if e := r.Endpoints[m.EndpointID]; e != nil {
 			c.videoType(e, m.SourceName, m.VideoType)
 		}
+	case *bridgemsg.SyntheticSourceSendingChangeEvent:
+		c.broadcast(m, everybody)
+		c.tellRelays(m, r)
 	case *bridgemsg.EndpointConnectivityStatusChangeEvent:
 		if e := r.Endpoints[m.Endpoint]; e != nil {
 			e.Active = m.Active
