@@ -66,10 +66,23 @@ func (m *Rules) focusAnswered(r *muc.Room, answer *stanza.Stanza, took time.Dura
 			switch {
 			case took < m.cfg.FocusTimeout:
 				m.focusTimeouts.Add(1)
-				r.Refuse(j, errNoFocus)
+				r.Refuse(j, refusalIn(answer))
 			case account(j.Session):
 				m.callFocus(j)
 			}
 		}
 	}
+}
+
+// refusalIn is what somebody hears for whom no meeting begins: why, if the room is
+// reserved for others.
+func refusalIn(answer *stanza.Stanza) *stanza.Error {
+	var e struct {
+		Text     string    `xml:"text"`
+		Reserved *struct{} `xml:"reservation-error"`
+	}
+	if c, ok := answer.Child(ns.Client, "error"); ok && answer.Decode(c, &e) == nil && e.Reserved != nil {
+		return stanza.Err(stanza.Cancel, stanza.ServiceUnavailable, e.Text)
+	}
+	return errNoFocus
 }

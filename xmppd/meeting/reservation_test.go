@@ -296,3 +296,19 @@ func FuzzParseBooking(f *testing.F) {
 	f.Add([]byte(`{"id":"x","name":"demo","duration":1e300}`))
 	f.Fuzz(func(_ *testing.T, data []byte) { _ = meeting.ParseBooking(data, "demo") })
 }
+
+// Somebody with an account, who knows nothing of conference requests, is told as well.
+func TestReservationOfAccounts(t *testing.T) {
+	play(t, func(t *testing.T) {
+		s, b, _ := bookingStage(t, nil)
+		b.say(says(http.StatusConflict, `{"message":"Room is booked"}`))
+		alice := s.Account("alice@meet.example.com/phone")
+		alice.Join("alice")
+		assert.Contains(t, all(alice), "Room is booked")
+		b.say(says(http.StatusCreated, reserved("")))
+		time.Sleep(30 * time.Second)
+		alice.Join("alice")
+		alice.Take()
+		assert.Len(t, s.focus.asked, 1)
+	})
+}
