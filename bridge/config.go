@@ -208,6 +208,8 @@ func (c Config) Validate() error {
 	switch {
 	case !c.WebSocket.Enabled && !c.SCTP:
 		return errors.New("sctp: without the WebSocket the data channel must be on")
+	case c.PacketPath.Shards < 0:
+		return errors.New("packet_path.shards: must not be negative")
 	case c.StatsInterval < 100*time.Millisecond:
 		return errors.New("stats_interval: must be at least 100ms")
 	case c.Video.SSRCLimit < 1:

@@ -159,7 +159,7 @@ func (s *Service) serveDebugEndpoint(w http.ResponseWriter, r *http.Request) {
 
 // serveTransit shows how long packets take through the bridge.
 func (s *Service) serveTransit(w http.ResponseWriter, _ *http.Request) {
-	h := s.network.shard.Stats().Transit
+	h := s.network.Stats().Transit
 	buckets := make(map[string]uint64)
 	for i, n := range h {
 		if n > 0 {

@@ -113,7 +113,7 @@ func (s *Service) serveMetrics(w http.ResponseWriter, _ *http.Request) {
 
 // writeHistograms writes how long packets stay, and how loud the audio was that is left out.
 func (s *Service) writeHistograms(out *bufio.Writer) {
-	stats := s.network.shard.Stats()
+	stats := s.network.Stats()
 	name := mirrorPrefix + "forward_latency_seconds"
 	fmt.Fprintf(out, "# HELP %s How long packets take through the bridge.\n# TYPE %[1]s histogram\n", name)
 	var seen uint64

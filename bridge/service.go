@@ -83,6 +83,7 @@ func New(cfg Config, log *logrus.Entry, opts Options) (*Service, error) {
 	if cfg.WebSocket.ServerID == "" {
 		cfg.WebSocket.ServerID = uniqueName(random)
 	}
+	cfg.Media.Lanes = shardsOf(cfg.PacketPath)
 	t, err := transport.New(cfg.Media, log)
 	if err != nil {
 		return nil, fmt.Errorf("media.%w", err)
@@ -159,7 +160,9 @@ func (s *Service) Run(ctx context.Context) error {
 	media, stopMedia := context.WithCancel(context.Background())
 	defer stopMedia()
 	var mediaWork sync.WaitGroup
-	mediaWork.Go(func() { _ = s.network.shard.Run(media) })
+	for _, shard := range s.network.shards {
+		mediaWork.Go(func() { _ = shard.Run(media) })
+	}
 	mediaWork.Go(func() { s.network.run(media) })
 
 	control, stopControl := context.WithCancel(context.Background())
@@ -180,7 +183,7 @@ func (s *Service) Run(ctx context.Context) error {
 	stopControl()
 	s.wg.Wait()
 	stopMedia()
-	s.network.transport.Wake()
+	s.network.wake()
 	mediaWork.Wait()
 	err = s.transport.Close()
 	if gone && err == nil {

@@ -73,7 +73,7 @@ func (now sample) usageSince(last sample, path float64) usage {
 func (c *collector) sample() rates {
 	now := takeSample(c.s.transport.Stats())
 	endpoints := c.s.endpointCount()
-	path := c.s.network.shard.Stats().Busy
+	path := c.s.network.Stats().Busy
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if d := now.at.Sub(c.last.at).Seconds(); d > 0 {
@@ -281,7 +281,7 @@ func (c *collector) relayStats(t conference.Summary) []stat {
 // totals lists what is counted since the start.
 func (c *collector) totals() []stat {
 	n, m, w := c.s.transport.Stats(), c.s.conferences.Counters(), c.s.channels.Counters()
-	p := c.s.network.shard.Stats()
+	p := c.s.network.Stats()
 	num := func(k *metrics.Counter) int64 { return int64(k.Value()) }
 	return []stat{
 		{"total_conferences_created", num(&m.ConferencesCreated)},
@@ -380,7 +380,7 @@ func (c *collector) attach(set *metrics.Set) {
 }
 
 func (c *collector) attachPackets(set *metrics.Set) {
-	shard, sockets := c.s.network.shard, c.s.transport
+	shards, sockets := c.s.network, c.s.transport
 	for _, x := range []struct {
 		name, help string
 		value      func(rtp.Stats) uint64
@@ -394,7 +394,7 @@ func (c *collector) attachPackets(set *metrics.Set) {
 		{"audio_recovered", "Audio packets recovered from redundancy.", func(s rtp.Stats) uint64 { return s.Recovered }},
 		{"arena_exhausted", "Packets dropped for want of memory slots.", func(s rtp.Stats) uint64 { return s.ArenaExhausted }},
 	} {
-		set.CounterFunc(func() float64 { return float64(x.value(shard.Stats())) }, "parley_bridge_"+x.name+"_total", x.help)
+		set.CounterFunc(func() float64 { return float64(x.value(shards.Stats())) }, "parley_bridge_"+x.name+"_total", x.help)
 	}
 	for _, x := range []struct {
 		name, help string

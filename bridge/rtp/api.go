@@ -26,6 +26,9 @@ type Link interface {
 
 // Config holds the settings of the packet path.
 type Config struct {
+	// Shards is how many goroutines move packets, each on sockets of its own; a conference
+	// is served by one of them. 0 takes one for every two processors.
+	Shards int `yaml:"shards"`
 	// ArenaSlots is the number of packets (2 KiB each) a shard can hold at once: those
 	// in flight and those kept to answer retransmission requests.
 	ArenaSlots int `yaml:"arena_slots"`

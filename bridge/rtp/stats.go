@@ -5,6 +5,31 @@ import (
 	"time"
 )
 
+// Add adds the counters of another shard. Busy becomes the greater one.
+func (s *Stats) Add(o Stats) {
+	s.PacketsReceived += o.PacketsReceived
+	s.BytesReceived += o.BytesReceived
+	s.PacketsSent += o.PacketsSent
+	s.BytesSent += o.BytesSent
+	for i := range o.Stages {
+		s.Stages[i].In += o.Stages[i].In
+		s.Stages[i].Dropped += o.Stages[i].Dropped
+	}
+	s.ArenaExhausted += o.ArenaExhausted
+	s.EventsDropped += o.EventsDropped
+	for i := range o.Tossed {
+		s.Tossed[i] += o.Tossed[i]
+	}
+	s.Recovered += o.Recovered
+	s.Excess += o.Excess
+	s.Refused += o.Refused
+	s.Busy = max(s.Busy, o.Busy)
+	for i := range o.Transit {
+		s.Transit[i] += o.Transit[i]
+	}
+	s.Endpoints += o.Endpoints
+}
+
 // published is what anyone may read of an endpoint. The shard writes it every time it
 // publishes, not for every packet.
 type published struct{ p atomic.Pointer[EndpointStats] }

@@ -83,6 +83,8 @@ type SessionOptions struct {
 	// Patient sessions outlive an interruption of minutes: the peer is another bridge, and
 	// nobody would ask for a new session at once.
 	Patient bool
+	// Lane is the lane that receives and sends the session's media.
+	Lane int
 	// PrivateCandidates allows host candidates with private addresses (see
 	// Config.AdvertisePrivateCandidates).
 	PrivateCandidates bool

@@ -49,7 +49,7 @@ func BenchmarkSend(b *testing.B) {
 		return func(b *testing.B) {
 			b.ReportAllocs()
 			for n := 0; n < b.N; n += len(packets) {
-				t.Send(peers, packets)
+				t.lanes[0].Send(peers, packets)
 			}
 		}
 	}

@@ -44,7 +44,7 @@ func newBench(t *testing.T, change func(*transport.Config)) *bench {
 	if err := tr.Listen(); err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{t: t, transport: tr, shard: rtp.NewShard(rtp.Config{ArenaSlots: 4096}, tr), events: make(chan rtp.Event, 1024)}
+	b := &bench{t: t, transport: tr, shard: rtp.NewShard(rtp.Config{ArenaSlots: 4096}, tr.Lane(0)), events: make(chan rtp.Event, 1024)}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

@@ -72,6 +72,8 @@ type Config struct {
 	// SocketBuffer is the size in bytes asked for the sockets' buffers; the system may give
 	// less, which is logged.
 	SocketBuffer int `yaml:"socket_buffer"`
+	// Lanes is how many shards share the sockets; the packet path says it.
+	Lanes int `yaml:"-"`
 	// TCP is the way for networks without UDP.
 	TCP TCPConfig `yaml:"tcp"`
 }

@@ -71,7 +71,7 @@ func (f *Floor) Run(stop <-chan struct{}) {
 	read := func(uintptr) bool { n = s.receive(buffers, sizes, ages); return n > 0 }
 	for {
 		n = 0
-		f.t.poll.wait(never, read)
+		f.t.lanes[0].poll.wait(never, read)
 		select {
 		case <-stop:
 			return

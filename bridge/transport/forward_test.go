@@ -174,13 +174,13 @@ func startFloor(_ *testing.B, t *transport.Transport, s shape, addrs []netip.Add
 	work.Go(func() { f.Run(stop) })
 	return func() {
 		close(stop)
-		t.Wake()
+		t.Lane(0).Wake()
 		work.Wait()
 	}
 }
 
 func startBridge(_ *testing.B, t *transport.Transport, s shape, addrs []netip.AddrPort) func() {
-	shard := rtp.NewShard(rtp.Config{ArenaSlots: 8192}, t)
+	shard := rtp.NewShard(rtp.Config{ArenaSlots: 8192}, t.Lane(0))
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() { _ = shard.Run(ctx) })

@@ -22,6 +22,7 @@ const (
 type route struct {
 	peer    uint32
 	session *Session
+	lane    *Lane
 }
 
 // connKey names one of a session's connections: by the index of the UDP socket, or by
@@ -208,7 +209,7 @@ func (m *mux) bind(s *Session, a netip.AddrPort) {
 		s.bound = s.bound[1:]
 	}
 	s.bound = append(s.bound, a)
-	m.routes[a] = route{peer: s.peer, session: s}
+	m.routes[a] = route{peer: s.peer, session: s, lane: s.lane}
 }
 
 // stunTarget finds the connection a STUN message is for; it came over TCP if there is no

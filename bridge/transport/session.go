@@ -24,6 +24,7 @@ const maxRemoteCandidates = 50
 // the handler.
 type Session struct {
 	t    *Transport
+	lane *Lane
 	opts SessionOptions
 	log  *logrus.Entry
 
@@ -79,6 +80,10 @@ func (t *Transport) NewSession(opts SessionOptions) (*Session, error) {
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.dtls = newDTLSConn(s)
+	if s.lane, err = t.laneOf(opts); err != nil {
+		s.cancel()
+		return nil, err
+	}
 	if opts.UniquePort {
 		if err := s.openOwn(); err != nil {
 			s.cancel()
@@ -95,6 +100,19 @@ func (t *Transport) NewSession(opts SessionOptions) (*Session, error) {
 		return nil, fmt.Errorf("start ICE agent: %w", err)
 	}
 	return s, nil
+}
+
+// laneOf is the lane a session is to be on.
+func (t *Transport) laneOf(opts SessionOptions) (*Lane, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.closed || !t.listening:
+		return nil, ErrClosed
+	case opts.Lane < 0 || opts.Lane >= len(t.lanes):
+		return nil, errNoLane
+	}
+	return t.lanes[opts.Lane], nil
 }
 
 // register gives the session its number, its credentials and its place in the mux.

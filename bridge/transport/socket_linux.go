@@ -81,6 +81,8 @@ type udpSocket struct {
 	inVec   [batchSize]unix.Iovec
 	inNames [batchSize]rawAddr
 	inTimes [batchSize]timeControl
+	// strangers are the other lanes that the datagrams being sorted belong to.
+	strangers [batchSize]*Lane
 
 	// What is queued: messages, their receivers and control messages, and the datagrams.
 	out        [batchSize]unix.Mmsghdr
@@ -113,7 +115,8 @@ func (c *segmentControl) set(size int) {
 	*(*uint16)(unsafe.Add(unsafe.Pointer(c), unix.CmsgLen(0))) = uint16(size)
 }
 
-func openSocket(addr netip.AddrPort, buffer int) (*udpSocket, error) {
+// openSocket binds a socket; a shared one lets others of this process bind the same address.
+func openSocket(addr netip.AddrPort, buffer int, shared bool) (*udpSocket, error) {
 	family := unix.AF_INET
 	if addr.Addr().Is6() {
 		family = unix.AF_INET6
@@ -123,7 +126,7 @@ func openSocket(addr netip.AddrPort, buffer int) (*udpSocket, error) {
 		return nil, err
 	}
 	s := &udpSocket{fd: fd}
-	if err := s.setUp(addr, buffer); err != nil {
+	if err := s.setUp(addr, buffer, shared); err != nil {
 		_ = unix.Close(fd)
 		return nil, err
 	}
@@ -138,8 +141,13 @@ func openSocket(addr netip.AddrPort, buffer int) (*udpSocket, error) {
 	return s, nil
 }
 
-func (s *udpSocket) setUp(addr netip.AddrPort, buffer int) error {
+func (s *udpSocket) setUp(addr netip.AddrPort, buffer int, shared bool) error {
 	var sa unix.Sockaddr
+	if shared {
+		if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+			return err
+		}
+	}
 	if addr.Addr().Is6() {
 		if err := unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
 			return err
@@ -196,10 +204,6 @@ type timeControl struct {
 	header unix.Cmsghdr
 	time   unix.Timespec
 }
-
-// maxAge bounds the age of a datagram that is believed; more means that the clock was
-// set.
-const maxAge = 2_000_000
 
 // age returns how many microseconds ago a datagram arrived.
 func (c *timeControl) age(now int64) int64 {

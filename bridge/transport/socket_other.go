@@ -23,9 +23,14 @@ type udpSocket struct {
 	last             netip.AddrPort
 	queued           int
 	messages         uint64
+	// strangers is there for Lane.handOver; with one lane there are none.
+	strangers [1]*Lane
 }
 
-func openSocket(addr netip.AddrPort, buffer int) (*udpSocket, error) {
+// maxLanes is one: one goroutine reads each socket anyway.
+const maxLanes = 1
+
+func openSocket(addr netip.AddrPort, buffer int, _ bool) (*udpSocket, error) {
 	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(addr))
 	if err != nil {
 		return nil, err
@@ -70,7 +75,8 @@ func (t *Transport) startSockets() {
 }
 
 func (t *Transport) readSocket(s *udpSocket) {
-	buffers, sizes, peers := [][]byte{make([]byte, slotSize)}, make([]int, 1), make([]uint32, 1)
+	l := t.lanes[0]
+	buffers, sizes, peers, ages := [][]byte{make([]byte, slotSize)}, make([]int, 1), make([]uint32, 1), make([]int64, 1)
 	for {
 		n, from, err := s.conn.ReadFromUDPAddrPort(buffers[0])
 		if err != nil {
@@ -78,14 +84,14 @@ func (t *Transport) readSocket(s *udpSocket) {
 		}
 		s.last = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
 		sizes[0] = n
-		t.sortDatagrams(s, buffers, sizes, peers)
+		l.sortDatagrams(s, buffers, sizes, peers, ages)
 		if sizes[0] > 0 {
-			t.deliver(peers[0], buffers[0][:n])
+			l.deliver(peers[0], buffers[0][:n])
 		}
 	}
 }
 
-func (t *Transport) receiveSockets(_ [][]byte, _ []int, _ []uint32, _ []int64, n int) int { return n }
+func (l *Lane) receiveSockets(_ [][]byte, _ []int, _ []uint32, _ []int64, n int) int { return n }
 
 type poller struct{ c chan struct{} }
 

@@ -13,7 +13,7 @@ import (
 
 // TestArrivalTimes: a datagram that waited in the kernel says so.
 func TestArrivalTimes(t *testing.T) {
-	s, err := openSocket(netip.MustParseAddrPort("127.0.0.1:0"), 1<<20)
+	s, err := openSocket(netip.MustParseAddrPort("127.0.0.1:0"), 1<<20, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func socketPair(t *testing.T) (from, to *udpSocket, d *destination) {
 	t.Helper()
 	for _, s := range []**udpSocket{&from, &to} {
 		var err error
-		if *s, err = openSocket(netip.MustParseAddrPort("127.0.0.1:0"), 1<<20); err != nil {
+		if *s, err = openSocket(netip.MustParseAddrPort("127.0.0.1:0"), 1<<20, false); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = (*s).close() })

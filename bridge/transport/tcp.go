@@ -333,7 +333,7 @@ func (c *tcpConn) handle(s *Session, b []byte) {
 	c.t.stats.receivedBytes.Add(uint64(len(b)))
 	switch classify(b) {
 	case classMedia:
-		c.t.deliver(s.peer, b)
+		s.lane.deliver(s.peer, b)
 	case classDTLS:
 		s.dtls.push(b)
 	case classSTUN:

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/pion/transport/v4"
 	"github.com/pion/transport/v4/stdnet"
@@ -25,32 +24,25 @@ const (
 	peerIndexMask = maxSessions - 1
 )
 
-// Transport owns the sockets of the bridge and the sessions on them. It satisfies
+// Transport owns the sockets of the bridge and the sessions on them. Its lanes satisfy
 // rtp.Link.
 type Transport struct {
 	cfg Config
 	log *logrus.Entry
 
+	// lanes share the sockets; those in sockets are the first one's.
+	lanes     []*Lane
 	sockets   []*udpSocket
 	listeners []*net.TCPListener
-	poll      *poller
 	net       transport.Net
 	mux       *mux
 	tcp       tcpState
-	inbox     inbox
 	certs     certificates
 	// discovered are the public addresses that were found by asking, nil before.
 	discovered atomic.Pointer[[]Mapping]
 	// stopDiscovery ends the asking; nil if nobody is asked.
 	stopDiscovery context.CancelFunc
 	stats         counters
-	owned         ownedSockets
-	// filled are the sockets Send has to flush; it belongs to its goroutine.
-	filled []*udpSocket
-
-	// reading belongs to the goroutine in Receive; read is receiveNow as a value, made once.
-	reading reading
-	read    func(uintptr) bool
 
 	// peers is read on every packet and written when sessions come and go.
 	peers [maxSessions]atomic.Pointer[peerSlot]
@@ -111,7 +103,9 @@ func New(cfg Config, log *logrus.Entry) (*Transport, error) {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}
 	t := &Transport{cfg: cfg, log: log, net: n, mux: newMux(), sessions: map[*Session]struct{}{}}
-	t.read = t.receiveNow
+	for range min(max(cfg.Lanes, 1), maxLanes) {
+		t.lanes = append(t.lanes, newLane(t))
+	}
 	t.tcp.conns = map[tcpKey]*tcpConn{}
 	for i := range maxSessions {
 		t.free = append(t.free, uint32(maxSessions-1-i))
@@ -130,20 +124,11 @@ func (t *Transport) Listen() (err error) {
 			t.closeSockets()
 		}
 	}()
-	for _, a := range addrs {
-		at := netip.AddrPortFrom(a, uint16(t.cfg.Port))
-		s, err := openSocket(at, t.cfg.SocketBuffer)
-		if err != nil {
-			return fmt.Errorf("port: cannot listen on %s/udp: %w", at, err)
-		}
-		t.sockets = append(t.sockets, s)
-		t.logSocket(s)
+	if err := t.openLanes(addrs); err != nil {
+		return err
 	}
 	if fallback {
 		t.log.Warn("no address but loopback: only clients on this machine can send media")
-	}
-	if t.poll, err = newPoller(t.sockets); err != nil {
-		return fmt.Errorf("wait for sockets: %w", err)
 	}
 	if t.cfg.TCP.Enabled {
 		if err := t.listenTCP(); err != nil {
@@ -210,13 +195,14 @@ func (t *Transport) closeAll() {
 		_ = l.Close()
 	}
 	t.tcp.closeAll()
-	for _, s := range t.sockets {
-		_ = s.close()
+	for _, l := range t.lanes {
+		l.closeSockets()
 	}
-	t.closeRetired()
 	t.wg.Wait()
-	if t.poll != nil {
-		t.poll.close()
+	for _, l := range t.lanes {
+		if l.poll != nil {
+			l.poll.close()
+		}
 	}
 }
 
@@ -238,95 +224,6 @@ func (t *Transport) Stats() Stats {
 	}
 }
 
-// Receive waits for media, see rtp.Link. One goroutine only. A datagram that was not
-// media has been dealt with and leaves a size of 0 in its place.
-func (t *Transport) Receive(buffers [][]byte, sizes []int, peers []uint32, ages []int64, until time.Time) int {
-	t.reading = reading{buffers: buffers, sizes: sizes, peers: peers, ages: ages}
-	if until.IsZero() {
-		t.receiveNow(0)
-	} else {
-		t.poll.wait(until, t.read)
-	}
-	return t.reading.n
-}
-
-// reading is what Receive was given and how much of it is filled.
-type reading struct {
-	buffers [][]byte
-	sizes   []int
-	peers   []uint32
-	ages    []int64
-	n       int
-}
-
-// receiveNow reads what is there and says whether that was anything.
-func (t *Transport) receiveNow(uintptr) bool {
-	r := &t.reading
-	r.n = t.inbox.drain(r.buffers, r.sizes, r.peers)
-	clear(r.ages[:r.n])
-	r.n = t.receiveSockets(r.buffers, r.sizes, r.peers, r.ages, r.n)
-	return r.n > 0
-}
-
-// Wake ends a waiting Receive.
-func (t *Transport) Wake() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.poll != nil && !t.closed {
-		t.poll.wake()
-	}
-}
-
-// Send sends media, see rtp.Link. One goroutine only.
-func (t *Transport) Send(peers []uint32, datagrams [][]byte) int {
-	var sent, bytes int
-	var slot *peerSlot
-	var d *destination
-	for i, b := range datagrams {
-		if slot == nil || slot.peer != peers[i] {
-			d = nil
-			if slot = t.peers[peers[i]&peerIndexMask].Load(); slot != nil && slot.peer == peers[i] {
-				d = slot.dest.Load()
-			}
-		}
-		if d == nil || len(b) == 0 {
-			continue
-		}
-		bytes += len(b)
-		if d.tcp != nil {
-			if d.tcp.send(b) {
-				sent++
-			}
-			continue
-		}
-		if d.sock.queued == 0 {
-			t.filled = append(t.filled, d.sock)
-		}
-		if d.sock.queue(b, d) {
-			sent += t.flush(d.sock)
-		}
-	}
-	for _, s := range t.filled {
-		if s.queued > 0 {
-			sent += t.flush(s)
-		}
-	}
-	clear(t.filled)
-	t.filled = t.filled[:0]
-	t.stats.sent.Add(uint64(sent))
-	t.stats.sentBytes.Add(uint64(bytes))
-	t.stats.sendDropped.Add(uint64(len(datagrams) - sent))
-	return sent
-}
-
-// flush sends what is queued at a socket.
-func (t *Transport) flush(s *udpSocket) int {
-	before := s.messages
-	sent := s.flush()
-	t.stats.messages.Add(s.messages - before)
-	return sent
-}
-
 // sendSlow sends one datagram of the slow path (DTLS) to a session's current address.
 func (t *Transport) sendSlow(b []byte, d *destination) bool {
 	switch {
@@ -336,49 +233,6 @@ func (t *Transport) sendSlow(b []byte, d *destination) bool {
 		return d.tcp.send(b)
 	default:
 		return d.sock.sendOne(b, d)
-	}
-}
-
-// sortDatagrams deals with what one socket received: media of known addresses stays,
-// the rest goes to its session or is dropped, and leaves a size of 0.
-func (t *Transport) sortDatagrams(s *udpSocket, buffers [][]byte, sizes []int, peers []uint32) {
-	var bytes, garbage int
-	t.mux.mu.RLock()
-	for i, size := range sizes {
-		bytes += size
-		if classify(buffers[i][:size]) != classMedia {
-			peers[i] = 0
-			continue
-		}
-		peer := t.mux.mediaFrom(s, s.from(i))
-		if peer == 0 {
-			sizes[i] = 0
-			garbage++
-		}
-		peers[i] = peer
-	}
-	t.mux.mu.RUnlock()
-	for i, size := range sizes {
-		if size == 0 {
-			continue
-		}
-		b := buffers[i][:size]
-		switch classify(b) {
-		case classMedia:
-			continue
-		case classSTUN:
-			t.handleSTUN(b, s, s.from(i))
-		case classDTLS:
-			t.handleDTLS(b, s, s.from(i))
-		default:
-			garbage++
-		}
-		sizes[i] = 0
-	}
-	t.stats.received.Add(uint64(len(sizes)))
-	t.stats.receivedBytes.Add(uint64(bytes))
-	if garbage > 0 {
-		t.stats.garbage.Add(uint64(garbage))
 	}
 }
 

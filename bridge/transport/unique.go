@@ -20,7 +20,7 @@ type ownRoute struct {
 func (s *Session) openOwn() error {
 	for _, shared := range s.t.sockets {
 		at := netip.AddrPortFrom(shared.local.Addr(), 0)
-		sock, err := openSocket(at, min(uniqueBuffer, s.t.cfg.SocketBuffer))
+		sock, err := openSocket(at, min(uniqueBuffer, s.t.cfg.SocketBuffer), false)
 		if err != nil {
 			s.closeOwn()
 			return fmt.Errorf("open a port for another bridge on %s: %w", at.Addr(), err)
@@ -29,9 +29,9 @@ func (s *Session) openOwn() error {
 		s.own = append(s.own, sock)
 	}
 	for i, sock := range s.own {
-		if err := s.t.watch(sock); err != nil {
+		if err := s.lane.watch(sock); err != nil {
 			for _, watched := range s.own[:i] {
-				s.t.unwatch(watched)
+				s.lane.unwatch(watched)
 			}
 			for _, rest := range s.own[i:] {
 				_ = rest.close()
@@ -46,7 +46,7 @@ func (s *Session) openOwn() error {
 // dropOwn gives the session's own sockets up.
 func (s *Session) dropOwn() {
 	for _, sock := range s.own {
-		s.t.unwatch(sock)
+		s.lane.unwatch(sock)
 	}
 }
 
@@ -63,7 +63,7 @@ func (s *Session) sockets() []*udpSocket {
 	if s.opts.UniquePort {
 		return s.own
 	}
-	return s.t.sockets
+	return s.lane.sockets
 }
 
 // socketAt finds the session's socket on a local address.
@@ -89,16 +89,17 @@ func (m *mux) sessionOf(sock *udpSocket, from netip.AddrPort) *Session {
 	return nil
 }
 
-// mediaFrom is the peer whose media comes from an address to a socket, 0 if it is nobody's.
-// mu is held.
-func (m *mux) mediaFrom(sock *udpSocket, from netip.AddrPort) uint32 {
+// mediaFrom is the peer whose media comes from an address to a socket, 0 if it is nobody's,
+// and the lane it belongs to, nil if that is the socket's. mu is held.
+func (m *mux) mediaFrom(sock *udpSocket, from netip.AddrPort) (uint32, *Lane) {
 	if sock.owner == nil {
-		return m.routes[from].peer
+		r := m.routes[from]
+		return r.peer, r.lane
 	}
 	if _, known := m.owned[ownRoute{sock.owner, from}]; known {
-		return sock.owner.peer
+		return sock.owner.peer, nil
 	}
-	return 0
+	return 0, nil
 }
 
 // bindOwn lets an address send to a session on its own socket.

@@ -23,48 +23,51 @@ type ownedSockets struct {
 }
 
 // watch makes Receive read a session's own socket.
-func (t *Transport) watch(s *udpSocket) error {
+func (l *Lane) watch(s *udpSocket) error {
+	t := l.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed || t.poll == nil {
+	if t.closed {
 		return ErrClosed
 	}
 	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(s.fd)}
-	if err := unix.EpollCtl(t.poll.fd, unix.EPOLL_CTL_ADD, s.fd, &ev); err != nil {
+	if err := unix.EpollCtl(l.poll.fd, unix.EPOLL_CTL_ADD, s.fd, &ev); err != nil {
 		return err
 	}
 	next := make(map[int32]*udpSocket)
-	if old := t.owned.byFD.Load(); old != nil {
+	if old := l.owned.byFD.Load(); old != nil {
 		maps.Copy(next, *old)
 	}
 	next[int32(s.fd)] = s
-	t.owned.byFD.Store(&next)
+	l.owned.byFD.Store(&next)
 	return nil
 }
 
 // unwatch ends that. The descriptor may be in use by the goroutine in Receive and Send,
 // and its number must not go to another file before; so that one closes it.
-func (t *Transport) unwatch(s *udpSocket) {
+func (l *Lane) unwatch(s *udpSocket) {
+	t := l.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if old := t.owned.byFD.Load(); old != nil {
+	if old := l.owned.byFD.Load(); old != nil {
 		next := maps.Clone(*old)
 		delete(next, int32(s.fd))
-		t.owned.byFD.Store(&next)
+		l.owned.byFD.Store(&next)
 	}
-	t.owned.retired = append(t.owned.retired, s)
-	t.owned.waiting.Store(true)
-	if t.poll != nil && !t.closed {
-		t.poll.wake()
+	l.owned.retired = append(l.owned.retired, s)
+	l.owned.waiting.Store(true)
+	if !t.closed {
+		l.poll.wake()
 	}
 }
 
 // closeRetired closes the sockets of sessions that are gone.
-func (t *Transport) closeRetired() {
+func (l *Lane) closeRetired() {
+	t := l.t
 	t.mu.Lock()
-	list := t.owned.retired
-	t.owned.retired = nil
-	t.owned.waiting.Store(false)
+	list := l.owned.retired
+	l.owned.retired = nil
+	l.owned.waiting.Store(false)
 	t.mu.Unlock()
 	for _, s := range list {
 		_ = s.close()
@@ -73,16 +76,16 @@ func (t *Transport) closeRetired() {
 
 // receiveOwned appends what the sessions' own sockets have. One call of the system tells
 // which of them have anything.
-func (t *Transport) receiveOwned(buffers [][]byte, sizes []int, peers []uint32, ages []int64, n int) int {
-	o := &t.owned
+func (l *Lane) receiveOwned(buffers [][]byte, sizes []int, peers []uint32, ages []int64, n int) int {
+	o := &l.owned
 	if o.waiting.Load() {
-		t.closeRetired()
+		l.closeRetired()
 	}
 	list := o.byFD.Load()
 	if list == nil || len(*list) == 0 || n == len(buffers) {
 		return n
 	}
-	ready, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(t.poll.fd),
+	ready, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.poll.fd),
 		uintptr(unsafe.Pointer(&o.ready[0])), readyBatch, 0, 0, 0)
 	if errno != 0 {
 		return n
@@ -93,7 +96,7 @@ func (t *Transport) receiveOwned(buffers [][]byte, sizes []int, peers []uint32, 
 			continue // one of the shared, which were read already
 		}
 		if got := s.receive(buffers[n:], sizes[n:], ages[n:]); got > 0 {
-			t.sortDatagrams(s, buffers[n:n+got], sizes[n:n+got], peers[n:n+got])
+			l.sortDatagrams(s, buffers[n:n+got], sizes[n:n+got], peers[n:n+got], ages[n:n+got])
 			n += got
 		}
 	}

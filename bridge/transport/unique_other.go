@@ -6,7 +6,8 @@ package transport
 type ownedSockets struct{}
 
 // watch makes Receive get what arrives at a session's own socket.
-func (t *Transport) watch(s *udpSocket) error {
+func (l *Lane) watch(s *udpSocket) error {
+	t := l.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
@@ -17,6 +18,6 @@ func (t *Transport) watch(s *udpSocket) error {
 }
 
 // unwatch ends that.
-func (t *Transport) unwatch(s *udpSocket) { _ = s.close() }
+func (l *Lane) unwatch(s *udpSocket) { _ = s.close() }
 
-func (t *Transport) closeRetired() {}
+func (l *Lane) closeRetired() {}

@@ -71,7 +71,7 @@ func readMedia(t *testing.T, at *transport.Transport) <-chan uint32 {
 			buffers[i] = make([]byte, 2048)
 		}
 		for ctx.Err() == nil {
-			n := at.Receive(buffers, sizes, peers, ages, time.Now().Add(20*time.Millisecond))
+			n := at.Lane(0).Receive(buffers, sizes, peers, ages, time.Now().Add(20*time.Millisecond))
 			for i := range n {
 				if sizes[i] > 0 {
 					from <- peers[i]
@@ -129,11 +129,11 @@ func TestTwoConferencesBetweenTwoBridges(t *testing.T) {
 			}
 		}
 		media := append([]byte{0x80, 96}, make([]byte, 40)...)
-		east.Send([]uint32{pair[0].session.Peer()}, [][]byte{media})
+		east.Lane(0).Send([]uint32{pair[0].session.Peer()}, [][]byte{media})
 		if got := await(t, "media from the east", fromEast); got != pair[1].session.Peer() {
 			t.Errorf("link %d: media from the east came to peer %d, want %d", i, got, pair[1].session.Peer())
 		}
-		west.Send([]uint32{pair[1].session.Peer()}, [][]byte{media})
+		west.Lane(0).Send([]uint32{pair[1].session.Peer()}, [][]byte{media})
 		if got := await(t, "media from the west", fromWest); got != pair[0].session.Peer() {
 			t.Errorf("link %d: media from the west came to peer %d, want %d", i, got, pair[0].session.Peer())
 		}

@@ -45,7 +45,8 @@ func (o *options) saturate(ctx context.Context, t *table) error {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(os.Stderr, "%s: %.0f packets/s, %.2f µs, %.0f %% of a core, %.2f %% lost, p99 %.1f ms\n", who, f.rate, f.cost, 100*f.share, f.lost, f.p99)
+			fmt.Fprintf(os.Stderr, "saturating, %s: %.0f packets/s, %.2f µs, %.1f a message, %.0f %% of a core, %.2f %% lost, p99 %.1f ms\n",
+				who, f.rate, f.cost, f.run, 100*f.share, f.lost, f.p99)
 			if f.lost > keptUp {
 				break
 			}

@@ -23,6 +23,7 @@ type options struct {
 	window window
 	people int
 	kinds  []floorKind
+	deaf   bool
 }
 
 func main() {
@@ -38,6 +39,7 @@ func main() {
 	flag.DurationVar(&o.window.take, "window", 4*time.Second, "how long a figure is taken")
 	flag.DurationVar(&o.window.warm, "warm", 2*time.Second, "how long the load runs before")
 	flag.IntVar(&o.people, "people", 1000, "endpoints that join at 50 a second")
+	flag.BoolVar(&o.deaf, "deaf", false, "clients give no feedback, as those of a floor")
 	flag.Parse()
 	if *short {
 		o.runs, o.window, o.people, o.kinds = 1, window{1500 * time.Millisecond, 2 * time.Second}, 200, floorKinds[:2]
@@ -77,6 +79,7 @@ func (o *options) run(ctx context.Context) error {
 			if !o.named(s.name) {
 				continue
 			}
+			s.deaf = s.deaf || o.deaf
 			if err := o.shape(ctx, t, s); err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
@@ -116,7 +119,7 @@ func (o *options) shape(ctx context.Context, t *table, s shape) error {
 		if err != nil {
 			return fmt.Errorf("floor, %s: %w", kind.name, err)
 		}
-		t.add(s.name, kind.name, f)
+		t.note(s.name, kind.name, f)
 	}
 	h, err := o.atBridge(ctx, s, -1)
 	if err != nil {
@@ -128,6 +131,6 @@ func (o *options) shape(ctx context.Context, t *table, s shape) error {
 	if err != nil {
 		return err
 	}
-	t.add(s.name, "bridge", f)
+	t.note(s.name, "bridge", f)
 	return nil
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"slices"
 )
 
@@ -22,6 +23,13 @@ func (t *table) add(row, who string, f figures) {
 		t.rows = append(t.rows, row)
 	}
 	t.cells[row][who] = append(t.cells[row][who], f)
+}
+
+// note adds figures and shows them at once.
+func (t *table) note(row, who string, f figures) {
+	fmt.Fprintf(os.Stderr, "%s, %s: %.0f packets/s, %.2f µs, %.1f a message, %.0f %% of a core, %.2f %% lost, p50 %.2f ms, p99 %.2f ms\n",
+		row, who, f.rate, f.cost, f.run, 100*f.share, f.lost, f.p50, f.p99)
+	t.add(row, who, f)
 }
 
 // of is the median of one figure.
