@@ -196,6 +196,7 @@ func (t *Transport) tcpPort() uint16 {
 }
 
 func (t *Transport) acceptTCP(l net.Listener) {
+	var short logx.Seldom
 	for {
 		conn, err := l.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -203,7 +204,9 @@ func (t *Transport) acceptTCP(l net.Listener) {
 		}
 		if err != nil {
 			// Out of descriptors, most likely: let others finish first.
-			t.log.WithError(err).Warn("cannot accept a media connection")
+			if short.Due() {
+				t.log.WithError(err).Warn("media connections cannot be accepted: give the process more open files")
+			}
 			timer := time.NewTimer(100 * time.Millisecond)
 			<-timer.C
 			continue
