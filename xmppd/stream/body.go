@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
+	"slices"
+	"strings"
 
 	"parley/internal/wire/ns"
 	"parley/xmppd/stanza"
@@ -93,17 +95,102 @@ func (body *Body) head(raw []byte) (prefixes string, err error) {
 	if len(raw) > maxHeader {
 		return "", Err(PolicyViolation, "the start tag of the body is too long")
 	}
-	tok, err := xml.NewDecoder(bytes.NewReader(raw)).Token()
-	t, ok := tok.(xml.StartElement)
-	if err != nil || !ok || t.Name.Local != "body" || t.Name.Space != ns.HTTPBind || bytes.HasPrefix(raw, []byte("<body:")) {
-		return "", Err(NotWellFormed, "a body was expected")
+	attrs, ok := plainHead(raw)
+	if !ok {
+		tok, err := xml.NewDecoder(bytes.NewReader(raw)).Token()
+		t, ok := tok.(xml.StartElement)
+		if err != nil || !ok || t.Name.Local != "body" || t.Name.Space != ns.HTTPBind || bytes.HasPrefix(raw, []byte("<body:")) {
+			return "", Err(NotWellFormed, "a body was expected")
+		}
+		attrs = t.Attr
 	}
-	body.attrs = t.Attr
+	body.attrs = attrs
 	var p []byte
-	for _, a := range t.Attr {
+	for _, a := range attrs {
 		if a.Name.Space == "xmlns" && a.Name.Local != "stream" {
 			p = stanza.AppendAttr(p, "xmlns:"+a.Name.Local, a.Value)
 		}
 	}
 	return string(p), nil
+}
+
+// plainHead reads the start tag of a body as nearly all clients write it, several times
+// as fast as encoding/xml, which is left to judge all others: no references, nothing
+// but printable ASCII, every prefix declared right there.
+func plainHead(raw []byte) ([]xml.Attr, bool) {
+	rest, ok := strings.CutPrefix(string(raw), "<body") // of which all names and values are parts
+	if !ok {
+		return nil, false
+	}
+	attrs := make([]xml.Attr, 0, 12)
+	for {
+		trimmed := strings.TrimLeft(rest, " ")
+		if trimmed == ">" || trimmed == "/>" {
+			break
+		}
+		name, value, after, ok := plainAttr(trimmed)
+		if !ok || len(trimmed) == len(rest) {
+			return nil, false
+		}
+		attrs, rest = append(attrs, xml.Attr{Name: xml.Name{Local: name}, Value: value}), after
+	}
+	return attrs, named(attrs)
+}
+
+// plainAttr cuts one attribute off.
+func plainAttr(s string) (name, value, rest string, ok bool) {
+	name, s, ok = strings.Cut(s, "=")
+	if !ok || name == "" || s == "" || s[0] != '"' && s[0] != '\'' {
+		return "", "", "", false
+	}
+	value, rest, ok = strings.Cut(s[1:], s[:1])
+	for i := range len(name) {
+		c := name[i]
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		ok = ok && (letter || i > 0 && (c == ':' || c == '-' || c >= '0' && c <= '9'))
+	}
+	for i := range len(value) {
+		c := value[i]
+		ok = ok && c >= ' ' && c <= '~' && c != '&' && c != '<'
+	}
+	return name, value, rest, ok
+}
+
+// named puts namespaces in the place of prefixes; false if that needs a closer look.
+func named(attrs []xml.Attr) bool {
+	space := ""
+	for i := range attrs {
+		a := &attrs[i]
+		prefix, local, ok := strings.Cut(a.Name.Local, ":")
+		switch {
+		case !ok && a.Name.Local == "xmlns":
+			if space != "" {
+				return false
+			}
+			space = a.Value
+		case !ok:
+		case prefix == "xmlns" && local != "" && local != "xml" && local != "xmlns" && !strings.Contains(local, ":") && a.Value != "":
+			a.Name = xml.Name{Space: prefix, Local: local}
+		case prefix == "xmlns":
+			return false
+		}
+	}
+	for i := range attrs {
+		a := &attrs[i]
+		prefix, local, ok := strings.Cut(a.Name.Local, ":")
+		if !ok {
+			continue
+		}
+		if a.Name = (xml.Name{Space: ns.XML, Local: local}); prefix != "xml" {
+			k := slices.IndexFunc(attrs, func(d xml.Attr) bool { return d.Name.Space == "xmlns" && d.Name.Local == prefix })
+			if k < 0 {
+				return false
+			}
+			a.Name.Space = attrs[k].Value
+		}
+		if local == "" || strings.Contains(local, ":") {
+			return false
+		}
+	}
+	return space == ns.HTTPBind
 }

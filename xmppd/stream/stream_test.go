@@ -2,9 +2,11 @@ package stream
 
 import (
 	"bytes"
+	"encoding/xml"
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -124,6 +126,16 @@ func TestReadBody(t *testing.T) {
 	}
 }
 
+func BenchmarkReadBody(b *testing.B) {
+	raw := []byte(`<body rid="1234567" sid="ABCDEFGHIJKLMNOPQRSTUVWXYZ" xmlns="http://jabber.org/protocol/httpbind"/>`)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := ReadBody(raw, 1000); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // FuzzReader checks that it does not matter in which pieces bytes arrive.
 func FuzzReader(f *testing.F) {
 	f.Add([]byte(open + `<iq type="get" id="1"><x a=">"/></iq></stream:stream>`))
@@ -139,7 +151,14 @@ func FuzzReader(f *testing.F) {
 
 func FuzzReadBody(f *testing.F) {
 	f.Add([]byte(`<body rid='1' xmlns='http://jabber.org/protocol/httpbind'><iq type="get"/></body>`))
+	f.Add([]byte(`<body xmlns:xmpp="urn:xmpp:xbosh" xml:lang="en" xmpp:restart="true" xmlns="http://jabber.org/protocol/httpbind"/>`))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		if attrs, ok := plainHead(b); ok {
+			tok, err := xml.NewDecoder(bytes.NewReader(b)).Token()
+			if s, ok := tok.(xml.StartElement); err != nil || !ok || !slices.Equal(s.Attr, attrs) {
+				t.Fatalf("the short way reads %v, the long one %v, %v", attrs, tok, err)
+			}
+		}
 		body, err := ReadBody(b, 4096)
 		if body == nil {
 			t.Fatalf("no body: %v", err)
