@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,7 +24,21 @@ type settings struct {
 	scale  int // messages at full rate in a room of 100
 	idle   int
 	sizes  []int
+	chosen bool // sizes, by a flag
 	only   string
+}
+
+// setSizes reads the flag -sizes.
+func (s *settings) setSizes(list string) error {
+	s.sizes, s.chosen = nil, true
+	for x := range strings.SplitSeq(list, ",") {
+		n, err := strconv.Atoi(x)
+		if err != nil || n < 1 || n > 5000 {
+			return fmt.Errorf("%q is not a number of occupants", x)
+		}
+		s.sizes = append(s.sizes, n)
+	}
+	return nil
 }
 
 func main() {
@@ -41,9 +56,13 @@ func main() {
 	flag.IntVar(&s.scale, "messages", 1000, "messages at full rate in a room of 100")
 	flag.IntVar(&s.idle, "idle", 10000, "idle sessions")
 	flag.StringVar(&s.only, "only", "", "only rows with these `words`")
+	flag.Func("sizes", "only rooms of so many `occupants`, such as 10,200", s.setSizes)
 	flag.Parse()
 	if *short {
-		s.runs, s.scale, s.idle, s.sizes = 1, 400, 1000, []int{50, 100}
+		s.runs, s.scale, s.idle = 1, 400, 1000
+		if !s.chosen {
+			s.sizes = []int{50, 100}
+		}
 	}
 	debug.SetGCPercent(400)
 	// The servers inherit what the load needs itself.

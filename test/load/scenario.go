@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -41,7 +42,9 @@ func (s settings) scenarios() []scenario {
 			all = append(all, traffic("message", by, n, messages, 0), traffic("presence", by, n, messages/2, 0))
 		}
 	}
-	all = append(all, traffic("message", tcp, 100, max(s.scale/5, 40), 25*time.Millisecond), traffic("presence", tcp, 100, max(s.scale/10, 40), 50*time.Millisecond))
+	if !s.chosen || slices.Contains(s.sizes, 100) {
+		all = append(all, traffic("message", tcp, 100, max(s.scale/5, 40), 25*time.Millisecond), traffic("presence", tcp, 100, max(s.scale/10, 40), 50*time.Millisecond))
+	}
 	for _, n := range s.sizes {
 		all = append(all, joining(tcp, n))
 	}
