@@ -137,7 +137,7 @@ export const en = {
     A03: 'This link is not accepted here',
     A04: 'Wrong room for this link',
     A05: 'Wrong organisation',
-    A06: 'Sign-in needed',
+    A06: 'You need a link',
     A07: 'The link is damaged',
     A09: 'You cannot rejoin',
     A10: 'The room is not open yet',
@@ -147,7 +147,7 @@ export const en = {
     C06: 'The meeting could not be opened',
   },
   refusalTexts: {
-    A06: 'This room only opens for people with a link from the organiser. Ask for one and open it here.',
+    A06: 'This room opens only for people with a link of their own. Ask the organiser for one and open it here.',
     A07: 'Part of it may have been cut off when it was copied. Copy the whole link again, or ask the organiser to resend it.',
     A09: 'A moderator removed you from this meeting.',
     A10: 'Only an organiser can open it, or it was asked for too often. Try again in a moment.',

@@ -58,7 +58,13 @@ export function Welcome({ onOpen }: { readonly onOpen: (address: string) => void
       <h2 class={css.sub}>{t.welcomeHowTitle}</h2>
       <p>{t.welcomeGuest}</p>
       <p>{t.welcomeAdmin}</p>
-      <code class={css.command}>{t.welcomeCommand}</code>
+      <code class={css.command}>
+        {t.welcomeCommand.split(' ').map((word) => (
+          <>
+            <span class={css.word}>{word}</span>{' '}
+          </>
+        ))}
+      </code>
     </Page>
   );
 }
