@@ -100,12 +100,18 @@ fmt: ## format the Go code
 reference: ## write configs/reference.yaml anew from the code
 	go test ./internal/app -run Reference -update
 
-# Load is put on the XMPP server beside Prosody and a floor, see docs/performance.md;
-# LOADFLAGS=-short is done in two minutes, and BENCHTIME is that of each Go benchmark.
+# Load is put on the XMPP server beside Prosody and a floor, see docs/performance.md, and
+# on the bridge beside a floor, see docs/packet-path.md; LOADFLAGS=-short is done in two
+# minutes for each, and BENCHTIME is that of each Go benchmark.
 .PHONY: bench
-bench: binary ## run the benchmarks, and load on the XMPP server beside Prosody
+bench: binary ## run the benchmarks, and load on the XMPP server beside Prosody and on the bridge
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
 	go run ./test/load -parley $(BIN) $(LOADFLAGS)
+	go run ./test/sfuload -parley $(BIN) $(LOADFLAGS)
+
+.PHONY: bench-bridge
+bench-bridge: binary ## put load on the bridge, beside a floor
+	go run ./test/sfuload -parley $(BIN) $(LOADFLAGS)
 
 # What reads first what strangers send. A count, not a time: the same on a slow machine.
 FUZZ_SHORT := xmppd/stream:FuzzReader xmppd/stream:FuzzReadBody xmppd/stanza:FuzzParse xmppd/websocket:FuzzFrames \

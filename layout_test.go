@@ -121,8 +121,9 @@ var law = map[string]rule{
 	"internal/ctl": {[]string{"internal/admin", "internal/config", "jwtauth"}, "the operator's door speaks words to a socket; it must not start a service by accident"},
 	"cmd/parley":   {[]string{"internal/app", "internal/ctl"}, whyDoor},
 
-	"test/load":    {nil, "the load tool sees a server as its clients do, ours or another's"},
-	"test/sfuload": {[]string{"@words"}, "the load tool sees the bridge as its focus and its clients do"},
+	"test/process": {nil, "what a process uses is told by the system alone"},
+	"test/load":    {[]string{"test/process"}, "the load tool sees a server as its clients do, ours or another's"},
+	"test/sfuload": {[]string{"test/process", "@words"}, "the load tool sees the bridge as its focus and its clients do"},
 	"test/e2e":     {[]string{"internal/app", "@words", "internal/wiretest"}, "tests see the product as a stranger does"},
 	"test/interop": {[]string{"internal/app", "@words", "internal/wiretest"}, "tests see the product as a stranger does"},
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"parley/test/process"
 )
 
 // settings are the flags.
@@ -151,7 +153,7 @@ func (s settings) against(ctx context.Context, t *table, name string, sc scenari
 
 // measure runs something that delivers n messages to each of some receivers.
 func measure(pid int, r *room, receivers, n int, do func() error) (map[string]float64, error) {
-	before, err := cpu(pid)
+	before, err := process.CPU(pid)
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +162,7 @@ func measure(pid int, r *room, receivers, n int, do func() error) (map[string]fl
 		return nil, err
 	}
 	took := time.Since(begin)
-	after, err := cpu(pid)
+	after, err := process.CPU(pid)
 	if err != nil {
 		return nil, err
 	}

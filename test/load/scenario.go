@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"parley/test/process"
 )
 
 // scenario is one row of figures.
@@ -95,7 +97,7 @@ func joining(by transport, n int) scenario {
 		if err != nil {
 			return nil, err
 		}
-		before, err := cpu(srv.pid())
+		before, err := process.CPU(srv.pid())
 		if err != nil {
 			return nil, err
 		}
@@ -104,7 +106,7 @@ func joining(by transport, n int) scenario {
 			return nil, err
 		}
 		took := time.Since(begun)
-		after, err := cpu(srv.pid())
+		after, err := process.CPU(srv.pid())
 		if err != nil {
 			return nil, err
 		}
@@ -120,11 +122,11 @@ func joining(by transport, n int) scenario {
 // idling logs n in and lets them be.
 func idling(by transport, n int) scenario {
 	return scenario{name: fmt.Sprintf("log-ins, %s, %d sessions", by, n), run: func(l *loop, srv *server) (map[string]float64, error) {
-		before, err := cpu(srv.pid())
+		before, err := process.CPU(srv.pid())
 		if err != nil {
 			return nil, err
 		}
-		memory, err := resident(srv.pid())
+		memory, err := process.Resident(srv.pid())
 		if err != nil {
 			return nil, err
 		}
@@ -133,11 +135,11 @@ func idling(by transport, n int) scenario {
 			return nil, err
 		}
 		took := time.Since(begin)
-		after, err := cpu(srv.pid())
+		after, err := process.CPU(srv.pid())
 		if err != nil {
 			return nil, err
 		}
-		grown, err := resident(srv.pid())
+		grown, err := process.Resident(srv.pid())
 		if err != nil {
 			return nil, err
 		}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"parley/test/process"
 )
 
 // What counts as kept up with, in percent of what was due; and how the rate rises.
@@ -93,12 +95,12 @@ func (o *options) idle(ctx context.Context) error {
 	defer h.close()
 	time.Sleep(o.window.warm)
 	began := time.Now()
-	before, err := cpu(h.pid())
+	before, err := process.CPU(h.pid())
 	if err != nil {
 		return err
 	}
 	time.Sleep(4 * o.window.take)
-	after, err := cpu(h.pid())
+	after, err := process.CPU(h.pid())
 	if err != nil {
 		return err
 	}
@@ -119,11 +121,11 @@ func (o *options) joining(ctx context.Context) error {
 	defer h.close()
 	b := h.forwarder.(*bridge)
 	time.Sleep(o.window.warm)
-	memory, err := resident(h.pid())
+	memory, err := process.Resident(h.pid())
 	if err != nil {
 		return err
 	}
-	before, err := cpu(h.pid())
+	before, err := process.CPU(h.pid())
 	if err != nil {
 		return err
 	}
@@ -163,7 +165,7 @@ func (o *options) joining(ctx context.Context) error {
 		})
 	}
 	work.Wait()
-	after, err := cpu(h.pid())
+	after, err := process.CPU(h.pid())
 	if err != nil {
 		return err
 	}
@@ -179,18 +181,18 @@ func (o *options) joining(ctx context.Context) error {
 // resting is what the endpoints cost that do nothing.
 func (o *options) resting(h *hall, memory int) error {
 	time.Sleep(o.window.warm)
-	before, err := cpu(h.pid())
+	before, err := process.CPU(h.pid())
 	if err != nil {
 		return err
 	}
 	began := time.Now()
 	time.Sleep(4 * o.window.take)
-	after, err := cpu(h.pid())
+	after, err := process.CPU(h.pid())
 	if err != nil {
 		return err
 	}
 	share := 100 * float64(after-before) / float64(time.Since(began))
-	grown, err := resident(h.pid())
+	grown, err := process.Resident(h.pid())
 	if err != nil {
 		return err
 	}

@@ -59,6 +59,14 @@ func (c *client) keep(now int64) {
 		}
 		f.arrivals = f.arrivals[:0]
 	}
+	if c.lossy > 0 {
+		for ssrc, s := range c.streams {
+			if len(s.wanted) > 0 {
+				c.sendRTCP(nack(header(f.out[:0], 0, 201, 1), ssrc, s.wanted))
+				s.wanted = s.wanted[:0]
+			}
+		}
+	}
 	if now >= f.nextRR && len(c.streams) > 0 {
 		f.nextRR = now + int64(reportEvery)
 		c.sendRTCP(c.report(f.out[:0]))
@@ -81,6 +89,17 @@ func header(b []byte, count, kind byte, words uint16) []byte {
 	b = append(b, 0x80|count&31, kind)
 	b = binary.BigEndian.AppendUint16(b, words)
 	return binary.BigEndian.AppendUint32(b, 1)
+}
+
+// nack appends a request to send some packets again (RFC 4585, section 6.2.1).
+func nack(b []byte, ssrc uint32, wanted []uint16) []byte {
+	b = header(b, 1, 205, uint16(2+len(wanted)))
+	b = binary.BigEndian.AppendUint32(b, ssrc)
+	for _, seq := range wanted {
+		b = binary.BigEndian.AppendUint16(b, seq)
+		b = append(b, 0, 0)
+	}
+	return b
 }
 
 // report appends a receiver report about up to 31 streams.

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"parley/test/process"
 )
 
 // figures are what a window gave.
@@ -158,7 +160,7 @@ func (h *hall) take(w window, due float64) (figures, error) {
 		h.e.measuring, h.e.delays, h.e.faults = true, h.e.delays[:0], faults{}
 		before = h.count(true)
 	})
-	cpu0, err := cpu(h.pid())
+	cpu0, err := process.CPU(h.pid())
 	if err != nil {
 		return figures{}, err
 	}
@@ -169,7 +171,7 @@ func (h *hall) take(w window, due float64) (figures, error) {
 	began := time.Now()
 	time.Sleep(w.take)
 	took := time.Since(began)
-	cpu1, err := cpu(h.pid())
+	cpu1, err := process.CPU(h.pid())
 	if err != nil {
 		return figures{}, err
 	}

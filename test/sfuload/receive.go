@@ -15,10 +15,11 @@ type stream struct {
 	video   bool
 	started bool
 	highest int64
-	// first is the number before the first one counted, got how many came since, missing
-	// those that came by retransmission only.
+	// first is the number before the first one counted, got how many came since.
 	first, got int64
 	unopened   int
+	// wanted are the numbers to ask for.
+	wanted []uint16
 	// shift is the difference to the sender's own numbers, known once a packet was opened.
 	shift   int64
 	shifted bool
@@ -67,9 +68,9 @@ func (c *client) receive() {
 func (c *client) rtp(b []byte, size int, now int64) {
 	if t := b[1] & 0x7F; t != audioType && t != videoType {
 		c.feedback.note(b, now) // padding that probes, or a repair
-		return
-	}
-	if c.lossy > 0 && rand.IntN(c.lossy) == 0 {
+		if c.lossy > 0 && len(b) == size && t == rtxType {
+			c.repaired(b)
+		}
 		return
 	}
 	ssrc := binary.BigEndian.Uint32(b[8:])
@@ -77,6 +78,10 @@ func (c *client) rtp(b []byte, size int, now int64) {
 	if s == nil {
 		s = &stream{video: b[1]&0x7F == videoType}
 		c.streams[ssrc] = s
+	}
+	if s.video && c.lossy > 0 && s.started && rand.IntN(c.lossy) == 0 {
+		s.wanted = append(s.wanted, binary.BigEndian.Uint16(b[2:]))
+		return
 	}
 	if s.video {
 		c.feedback.note(b, now)
@@ -86,6 +91,21 @@ func (c *client) rtp(b []byte, size int, now int64) {
 	if s.unopened++; s.unopened >= sampleEvery && len(b) == size {
 		s.unopened = 0
 		c.open(s, b, ext, now)
+	}
+}
+
+// repaired counts a packet that came again (RFC 4588).
+func (c *client) repaired(b []byte) {
+	e := c.e
+	p, err := c.opener.DecryptRTP(e.opened[:0], b, &e.header)
+	if err != nil {
+		e.faults.forged++
+		return
+	}
+	s := c.streams[binary.BigEndian.Uint32(b[8:])^repairBit]
+	if payload := p[e.header.MarshalSize():]; s != nil && len(payload) > 2 {
+		s.got++
+		c.got++
 	}
 }
 

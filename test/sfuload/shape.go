@@ -18,7 +18,7 @@ type shape struct {
 	audio   bool
 	// lastN bounds the pictures anybody gets; 0 is no bound.
 	lastN int
-	// lossy drops one packet of so many at the receivers.
+	// lossy drops one packet of so many of each picture at the receivers, who ask for it.
 	lossy int
 	// deaf receivers give no feedback.
 	deaf bool
@@ -29,7 +29,7 @@ var shapes = []shape{
 	{name: "F1 one to 40, 1.2 Mbit/s", rooms: 1, people: 41, senders: 1, packets: []int{5}},
 	{name: "F2 ten voices to 60", rooms: 1, people: 70, senders: 10, audio: true},
 	{name: "F3 20 people, simulcast, 5 pictures each", rooms: 1, people: 20, senders: 20, packets: []int{1, 2, 7}, audio: true, lastN: 5},
-	{name: "F4 8 rooms of 5", rooms: 8, people: 5, senders: 5, packets: []int{5}, audio: true},
+	{name: "F4 8 rooms of 5, 2 % lost", rooms: 8, people: 5, senders: 5, packets: []int{5}, audio: true, lossy: 50},
 	{name: "F5 20 pairs, 2 Mbit/s", rooms: 20, people: 2, senders: 2, packets: []int{8}, audio: true},
 	{name: "meeting of 10", rooms: 1, people: 10, senders: 10, packets: []int{5}, audio: true},
 	{name: "call of 2", rooms: 1, people: 2, senders: 2, packets: []int{5}, audio: true},

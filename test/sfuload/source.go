@@ -131,5 +131,8 @@ func (s *source) describe(payload []byte) {
 	}
 }
 
-// repairSSRC is what a client would repair with; nothing is sent with it.
-func (s *source) repairSSRC() uint32 { return s.ssrc ^ 1<<31 }
+// repairBit tells the SSRC of a stream and of its repairs apart.
+const repairBit = 1 << 31
+
+// repairSSRC is what a client would repair with, and the bridge does.
+func (s *source) repairSSRC() uint32 { return s.ssrc ^ repairBit }

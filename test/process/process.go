@@ -1,6 +1,7 @@
 //go:build linux
 
-package main
+// Package process tells what another process uses, for the load tools. Linux only.
+package process
 
 import (
 	"bytes"
@@ -12,10 +13,10 @@ import (
 	"time"
 )
 
-// cpu is what a process has used, from the scheduler's own account, which counts
+// CPU is what a process has used, from the scheduler's own account, which counts
 // nanoseconds where /proc/PID/stat counts hundredths of a second. Threads that ended
 // are missing; those of Go and of Prosody stay.
-func cpu(pid int) (time.Duration, error) {
+func CPU(pid int) (time.Duration, error) {
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	if err != nil || len(files) == 0 {
 		return 0, fmt.Errorf("process %d is gone", pid)
@@ -30,8 +31,8 @@ func cpu(pid int) (time.Duration, error) {
 	return sum, nil
 }
 
-// resident is the memory of a process in KiB.
-func resident(pid int) (int, error) {
+// Resident is the memory of a process in KiB.
+func Resident(pid int) (int, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
