@@ -258,8 +258,11 @@ func (c *Conference) handleEvent(ev endpoint.Event, now time.Time) {
 func (c *Conference) handleReport(e *endpoint.Endpoint, ev endpoint.Event) {
 	switch ev.Kind {
 	case rtp.EventFeedback:
-		before := e.Estimator.Bitrate()
+		before, probing := e.Estimator.Bitrate(), e.Estimator.Probing()
 		e.Feedback(ev.Packets, ev.At)
+		if probing && !e.Estimator.Probing() {
+			e.Leg.Probe(0, 0) // it may have ended before its time
+		}
 		c.bandwidthMoved(e, before)
 		c.probe(e, ev.At)
 	case rtp.EventREMB:

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"parley/bridge/endpoint"
-	"parley/bridge/estimate"
 )
 
 // leastPadding is the share of a probe that is padding even if the media alone would fill it.
@@ -16,8 +15,8 @@ func (c *Conference) probe(e *endpoint.Endpoint, now time.Time) {
 	if e.Bandwidth(c.cfg.Trust) < 0 || r.Ideal <= r.Target {
 		return
 	}
-	if rate, ok := e.Estimator.Try(r.Ideal, now); ok {
-		padding := max(rate-int64(e.Leg.Stats().BitrateSent), int64(leastPadding*float64(rate)))
-		e.Leg.Probe(int(padding), estimate.ProbeTime)
+	if p, ok := e.Estimator.Try(r.Ideal, now); ok {
+		padding := max(p.Rate-r.Target, int64(leastPadding*float64(p.Rate)))
+		e.Leg.Probe(int(padding), p.Time)
 	}
 }

@@ -64,11 +64,20 @@ type link struct {
 	jitter time.Duration
 	loss   float64
 	free   time.Duration
+	burst  float64 // bits a shaper lets through at once
+	credit float64
+	last   time.Duration
 }
 
 func (l *link) carry(at time.Duration, size int) (time.Duration, bool) {
 	if l.rng.Float64() < l.loss {
 		return 0, false
+	}
+	l.credit = min(l.burst, l.credit+max(0, (at-max(l.last, l.free)).Seconds())*l.rate)
+	l.last = at
+	if bits := float64(size * 8); l.burst > 0 && l.free <= at && l.credit >= bits {
+		l.credit -= bits
+		return at + l.delay, true
 	}
 	begin := max(at, l.free)
 	if begin-at > 300*time.Millisecond {
@@ -106,13 +115,13 @@ func (c *call) run(d time.Duration) {
 				height, rate = l.height, l.rate
 			}
 		}
-		if total, ok := c.e.Try(int64(cameraLayers[len(cameraLayers)-1].rate), time.Unix(0, 0).Add(c.now)); ok {
-			c.probe, c.probing = max(float64(total)-rate, 0.2*float64(total)), c.now+estimate.ProbeTime
+		if p, ok := c.e.Try(int64(cameraLayers[len(cameraLayers)-1].rate), time.Unix(0, 0).Add(c.now)); ok {
+			c.probe, c.probing = max(float64(p.Rate)-rate, 0.2*float64(p.Rate)), c.now+p.Time
 		}
 		c.heights[height] += 40 * time.Millisecond
 		c.frame(rate / 25)
 		for i := range 4 { // padding every 10 ms
-			if at := c.now + time.Duration(i)*10*time.Millisecond; at < c.probing {
+			if at := c.now + time.Duration(i)*10*time.Millisecond; at < c.probing && c.e.Probing() {
 				c.pad(c.probe/100, at)
 			}
 		}
@@ -253,7 +262,7 @@ func TestThrottledAndLifted(t *testing.T) {
 			return call.now - begin
 		}
 		call.run(10 * time.Second)
-		call.link.rate = 300e3
+		call.link.rate, call.link.burst = 300e3, 80e3
 		down := until(180, 20*time.Second)
 		clear(call.heights)
 		call.run(30*time.Second - down)

@@ -180,7 +180,7 @@ func (e *Estimator) control(usage Usage, now time.Time) {
 }
 
 func (e *Estimator) decrease(now time.Time) {
-	proved := e.flow.arrivalRate()
+	proved := e.flow.fastest()
 	switch {
 	case proved <= 0:
 		e.byDelay *= decreaseFactor
@@ -256,6 +256,8 @@ type Snapshot struct {
 	Queue   float64 `json:"queue_ms"`
 	Usage   string  `json:"usage"`
 	RTT     float64 `json:"rtt_ms"`
+
+	Probes ProbeSnapshot `json:"probes"`
 }
 
 // Snapshot shows the state.
@@ -264,6 +266,6 @@ func (e *Estimator) Snapshot() Snapshot {
 		Bitrate: e.Bitrate(), Delay: int64(e.byDelay), Loss: int64(e.byLoss), REMB: e.remb,
 		Proved: int64(e.flow.arrivalRate()), Lost: e.lost, Usage: e.usage().String(),
 		Queue: ms(e.queue.standing()),
-		RTT:   float64(e.rtt) / float64(time.Millisecond),
+		RTT:   ms(e.rtt), Probes: e.probe.told,
 	}
 }

@@ -81,6 +81,24 @@ func (f *flow) arrivalRate() float64 {
 	return float64(bytes*8) / math.Max(span.Seconds(), flowWindow.Seconds()/2)
 }
 
+// fastest is the same over those of the last moments that arrived fastest: where a queue
+// stands, what the path carries.
+func (f *flow) fastest() float64 {
+	best := f.arrivalRate()
+	newest := f.newest()
+	for _, span := range []time.Duration{flowWindow / 2, flowWindow / 3} {
+		first := len(f.packets)
+		for first > 0 && newest.Sub(f.packets[first-1].Sent) <= span {
+			first--
+		}
+		part := flow{packets: f.packets[first:]}
+		if _, bytes, _, arriving := part.spans(); len(part.packets) >= probePackets && arriving >= span/2 {
+			best = math.Max(best, float64(bytes*8)/arriving.Seconds())
+		}
+	}
+	return best
+}
+
 // newest is when the last packet known of was sent.
 func (f *flow) newest() time.Time {
 	if len(f.packets) == 0 {
