@@ -118,7 +118,8 @@ type Config struct {
 	// SCTP offers the bridge channel as a data channel.
 	SCTP bool `yaml:"sctp"`
 	// PrivateListen is the address of the HTTP server for operators (/about/health,
-	// /colibri/stats, /colibri/drain, /debug); empty serves none. Never make it public.
+	// /colibri/stats, /metrics, /colibri/drain, /colibri/muc-client, /debug); empty serves
+	// none. Whoever reaches it may do everything, so never make it public.
 	PrivateListen string `yaml:"private_listen"`
 	// Region and RelayID are published for the focus; conferences may span the bridges of
 	// several regions.

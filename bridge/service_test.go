@@ -9,7 +9,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
+	"parley/bridge/conference"
 	"parley/internal/logx"
 	"parley/internal/metrics"
 )
@@ -139,6 +141,32 @@ func TestShutdownOverREST(t *testing.T) {
 	if w := s.shutdown.now(); w != shuttingDown {
 		t.Errorf("ended in %v", w)
 	}
+}
+
+// TestSignalWaitsForPeople: told to stop from outside, a bridge that may wait does so until
+// its conferences are over, and takes no new ones meanwhile.
+func TestSignalWaitsForPeople(t *testing.T) {
+	h := newHall(t, func(c *Config) { c.Shutdown.OnSignal = 10 * time.Minute })
+	h.ask(`<endpoint id="a" create="true"><transport/><capability name="source-names"/></endpoint>`)
+	eventually(t, "the endpoint to be counted", func() bool { return h.service.endpointCount() == 1 })
+	ended := make(chan struct{})
+	go func() {
+		h.stop()
+		close(ended)
+	}()
+	eventually(t, "the way out", func() bool { return h.service.shutdown.now() == gracefulShutdown })
+	answer := make(chan error, 1)
+	h.service.conferences.Modify(conference.Request{MeetingID: "another", Create: true}, func(_ conference.Response, err error) { answer <- err })
+	if err := await(t, "the answer", answer); !errors.Is(err, conference.ErrStopping) {
+		t.Errorf("a new conference was answered %v", err)
+	}
+	select {
+	case <-ended:
+		t.Fatal("the bridge did not wait")
+	default:
+	}
+	h.ask(`<endpoint id="a" expire="true"/>`)
+	await(t, "the end", ended)
 }
 
 func TestHealthWantsAPublicAddress(t *testing.T) {

@@ -369,6 +369,8 @@ func (c *collector) attach(set *metrics.Set) {
 	}
 	c.attachPackets(set)
 	set.GaugeFunc(func() float64 { return c.rates().stress }, "parley_bridge_stress", "Load of the bridge; 1 is full.")
+	set.GaugeFunc(func() float64 { return c.rates().used.path }, "parley_bridge_packet_path_busy", "Share of its time the busiest part of the packet path works.")
+	set.GaugeFunc(func() float64 { return float64(c.s.reduced.Load()) }, "parley_bridge_last_n", "Pictures anybody gets at most, for the load; -1 is no limit.")
 	set.GaugeFunc(func() float64 { return float64(len(c.s.conferences.List())) }, "parley_bridge_conferences", "Conferences now.")
 	set.GaugeFunc(func() float64 {
 		n := 0
