@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,12 +37,14 @@ type guest struct {
 	conn *websocket.Conn
 	jid  string
 	room string
+	nick atomic.Pointer[string]
 	in   chan *stanza.Stanza
 	over chan struct{}
 
-	heard  []string // ids of what was said, in order
-	wrong  []string // what was not for us
-	closed error
+	heard    []string // ids of what was said, in order
+	wrong    []string // what was not for us
+	whispers int      // what was for us alone
+	closed   error
 }
 
 // TestChaos: clients come, join rooms, talk, leave and are cut at random. All in a room
@@ -83,7 +86,7 @@ func TestChaos(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	said := 0
+	said, whispers := 0, 0
 	for i, g := range witnesses {
 		// His own word comes last.
 		g.say("last" + strconv.Itoa(i))
@@ -92,6 +95,7 @@ func TestChaos(t *testing.T) {
 		}
 		g.cut()
 		said += len(g.heard)
+		whispers += g.whispers
 	}
 	for _, g := range append(stays, witnesses...) {
 		if len(g.wrong) > 0 {
@@ -103,7 +107,10 @@ func TestChaos(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d stays, %d messages", len(stays), said)
+	t.Logf("%d stays, %d messages, %d whispers", len(stays), said, whispers)
+	if whispers == 0 {
+		t.Error("no whisper arrived")
+	}
 	eventually(t, func() bool { return w.Server.c2s.Stats().Sessions == 0 })
 	if st := w.Server.Stats(); st.Panics > 0 || st.Rooms["conference.meet.example.com"].Occupants != 0 {
 		t.Errorf("left: %+v", st)
@@ -141,6 +148,7 @@ func live(url string, i int) (*guest, error) {
 				return g, err
 			}
 		}
+		g.whisper("witness")
 	}
 	switch rand.IntN(3) {
 	case 0:
@@ -159,6 +167,11 @@ func (g *guest) write(format string, args ...any) {
 
 func (g *guest) say(id string) {
 	g.write(`<message xmlns="jabber:client" type="groupchat" to="%s" id="%s"><body>x</body></message>`, g.room, id)
+}
+
+// whisper says something to one occupant alone.
+func (g *guest) whisper(nick string) {
+	g.write(`<message xmlns="jabber:client" type="chat" to="%s/%s"><body>for %s</body></message>`, g.room, nick, nick)
 }
 
 // wait reads until something is as wanted.
@@ -215,6 +228,7 @@ func arrive(url string) (*guest, error) {
 }
 
 func (g *guest) join(room int, nick string) error {
+	g.nick.Store(&nick)
 	g.room = fmt.Sprintf("chaos%d@conference.%s", room, domain)
 	g.write(`<presence xmlns="jabber:client" to="%s/%s"><x xmlns="http://jabber.org/protocol/muc"/></presence>`, g.room, nick)
 	return g.wait(func(st *stanza.Stanza) bool { return st.Kind == stanza.Message && st.Has(ns.Client, "subject") })
@@ -242,6 +256,12 @@ func (g *guest) read() {
 			me = to
 		case me != to:
 			g.wrong = append(g.wrong, string(b))
+		}
+		if body, ok := st.Child(ns.Client, "body"); ok && st.Type == stanza.Chat {
+			g.whispers++
+			if nick := g.nick.Load(); nick == nil || st.ChildText(body) != "for "+*nick {
+				g.wrong = append(g.wrong, string(b))
+			}
 		}
 		if st.Type == stanza.Groupchat && st.Has(ns.Client, "body") && !st.Has(ns.Delay, "delay") {
 			g.heard = append(g.heard, st.ID)
