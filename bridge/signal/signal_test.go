@@ -345,6 +345,8 @@ func TestWhoMayAsk(t *testing.T) {
 func FuzzModify(f *testing.F) {
 	f.Add(modify(`create="true"`, create("a", names+sctp+oneSource)))
 	f.Add(modify("", `<endpoint id="a" expire="1"/>`))
+	f.Add(modify("", asJicofo))
+	f.Add(modify("", asJicofoConnects))
 	f.Add(modify(`create="true" name="r@c"`, create("a", names+`<transport><transport xmlns="urn:xmpp:jingle:transports:ice-udp:1"><candidate component="1" ip="::1" port="1" protocol="udp" type="host" foundation="1" priority="1" generation="0"/></transport></transport>`)))
 	f.Fuzz(func(t *testing.T, content string) {
 		st, err := xmppclient.Parse([]byte(`<iq type="get" id="1" from="a@b/c" to="d@e/f">` + content + `</iq>`))
