@@ -77,6 +77,48 @@ test('front, pre-join, and a call of two and four with chat', async () => {
   await picture(ann.page, 'left');
 });
 
+test('a call without a mouse', async () => {
+  const ann = await Participant.arrive(server.link('keys', { name: 'Ann' }), { name: 'Ann' });
+  people.push(ann);
+  const { page } = ann;
+  const focused = (id) => page.waitForFunction((testid) => document.activeElement?.dataset.testid === testid, id);
+  const reach = async (id) => {
+    for (let i = 0; i < 40; i++) {
+      if (await page.evaluate((testid) => document.activeElement?.dataset.testid === testid, id)) return;
+      await page.keyboard.press('Tab');
+    }
+    throw new Error(`${id} cannot be reached with Tab`);
+  };
+  const pressed = (id, yes) => page.locator(`[data-testid="${id}"][aria-pressed="${yes}"]`).waitFor();
+
+  await page.getByTestId('prejoin-join').waitFor();
+  await page.waitForFunction(() => [...document.querySelectorAll('video')].some((v) => v.videoWidth > 0));
+  await focused('prejoin-join'); // the link brought the name
+  await page.keyboard.press('Enter');
+  await page.getByTestId('toolbar-leave').waitFor();
+  await pressed('toolbar-mic', false);
+  await page.keyboard.press('m');
+  await pressed('toolbar-mic', true);
+  await page.keyboard.press('Control+d');
+  await pressed('toolbar-mic', false);
+  await page.keyboard.press('v');
+  await pressed('toolbar-camera', true);
+  await reach('toolbar-people');
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('Escape');
+  await focused('toolbar-people'); // back to where the person was
+  await page.keyboard.press('c');
+  await focused('chat-input');
+  await page.keyboard.type('more, with letters that are shortcuts elsewhere');
+  await page.keyboard.press('Enter');
+  await ann.hears('more, with letters');
+  await pressed('toolbar-mic', false);
+  await page.keyboard.press('Escape');
+  await reach('toolbar-leave');
+  await page.keyboard.press('Enter');
+  await page.getByTestId('toolbar-leave').waitFor({ state: 'detached' });
+});
+
 test('refused links', async () => {
   const secret = server.tokenSecret;
   const browser = await launch();
