@@ -133,7 +133,7 @@ func (s *Server) admins() []stanza.Addr {
 
 func (s *Server) loginHosts(contacts *roster, verifier *jwtauth.Verifier) ([]*c2s.Host, error) {
 	main := &c2s.Host{Domain: s.cfg.Domain, Hibernate: s.cfg.Hibernate, RequireTLS: s.cfg.RequireTLS,
-		Anonymous: s.cfg.Authentication != ByAccount, WebPasswords: s.cfg.Authentication == ByAccount}
+		Anonymous: s.cfg.Authentication != ByAccount, WebPasswords: true}
 	if verifier != nil {
 		main.Verifier = s.loginVerifier(verifier)
 	}

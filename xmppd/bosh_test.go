@@ -89,7 +89,7 @@ func TestBOSH(t *testing.T) {
 	got := p.create("meet.example.com")
 	for _, a := range []string{`authid="` + p.sid + `"`, `wait="60"`, `inactivity="60"`, `polling="5"`, `requests="2"`, `hold="1"`, `secure="true"`,
 		`ver="1.6"`, `from="meet.example.com"`, `xmpp:version="1.0"`, `xmlns:xmpp="urn:xmpp:xbosh"`, `xmlns:stream="http://etherx.jabber.org/streams"`,
-		`<stream:features xmlns="jabber:client"><mechanisms xmlns="urn:ietf:params:xml:ns:xmpp-sasl"><mechanism>ANONYMOUS</mechanism></mechanisms></stream:features></body>`} {
+		`<stream:features xmlns="jabber:client"><mechanisms xmlns="urn:ietf:params:xml:ns:xmpp-sasl"><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism><mechanism>ANONYMOUS</mechanism></mechanisms></stream:features></body>`} {
 		if !strings.Contains(got, a) {
 			t.Errorf("creation answer lacks %s: %s", a, got)
 		}

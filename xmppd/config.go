@@ -56,8 +56,8 @@ type Config struct {
 	// Authentication is how people log in to the main domain over BOSH and
 	// WebSocket: token, anonymous, or accounts.
 	Authentication string `yaml:"authentication"`
-	// PasswordAccounts also lets accounts with a password log in to the main domain
-	// over TCP, whatever Authentication says.
+	// PasswordAccounts also lets accounts with a password log in to the main domain,
+	// whatever Authentication says.
 	PasswordAccounts bool `yaml:"password_accounts"`
 	// Token says which tokens are good.
 	Token jwtauth.Config `yaml:"token"`

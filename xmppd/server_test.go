@@ -308,7 +308,7 @@ func (w *world) webSession(name, query string) (*peer, string) {
 	p := w.websocketPeer(name, query)
 	p.say(wsOpen, w.cfg.Domain)
 	p.expect(`^<open xmlns="urn:ietf:params:xml:ns:xmpp-framing" from="meet.example.com" id="[^"]+" version="1.0" xml:lang="en"/>`)
-	p.expect(`^<stream:features xmlns:stream="http://etherx.jabber.org/streams" xmlns="jabber:client"><mechanisms xmlns="urn:ietf:params:xml:ns:xmpp-sasl"><mechanism>ANONYMOUS</mechanism></mechanisms></stream:features>`)
+	p.expect(`^<stream:features xmlns:stream="http://etherx.jabber.org/streams" xmlns="jabber:client"><mechanisms xmlns="urn:ietf:params:xml:ns:xmpp-sasl"><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism><mechanism>ANONYMOUS</mechanism></mechanisms></stream:features>`)
 	p.say(`<auth xmlns="urn:ietf:params:xml:ns:xmpp-sasl" mechanism="ANONYMOUS"/>`)
 	p.expect(`^<success xmlns="urn:ietf:params:xml:ns:xmpp-sasl"/>`)
 	p.say(wsOpen, w.cfg.Domain)

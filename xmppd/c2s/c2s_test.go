@@ -80,7 +80,8 @@ func TestForgottenStanzas(t *testing.T) {
 func TestMechanisms(t *testing.T) {
 	var some struct{ sasl.Accounts }
 	token := &Host{Accounts: some, Anonymous: true}
-	accounts := &Host{Accounts: some, WebPasswords: true, Anonymous: true}
+	accounts := &Host{Accounts: some, WebPasswords: true}
+	both := &Host{Accounts: some, WebPasswords: true, Anonymous: true}
 	guests := &Host{Anonymous: true, AnonymousTCP: true}
 	for _, tt := range []struct {
 		name        string
@@ -94,6 +95,7 @@ func TestMechanisms(t *testing.T) {
 		{"bound to TLS", token, false, true, true, "SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1 PLAIN"},
 		{"token in the clear", token, false, false, false, "SCRAM-SHA-256 SCRAM-SHA-1"},
 		{"passwords on the web", accounts, true, true, false, "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN"},
+		{"both on the web", both, true, true, false, "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN ANONYMOUS"},
 		{"guests on the web", guests, true, true, false, "ANONYMOUS"},
 		{"guests over TCP", guests, false, false, false, "ANONYMOUS"},
 	} {

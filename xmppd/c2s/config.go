@@ -99,8 +99,9 @@ type Host struct {
 	Users  *router.Users
 	// Accounts are its password accounts; nil if there are none.
 	Accounts sasl.Accounts
-	// WebPasswords offers the accounts to BOSH and WebSocket too. ANONYMOUS is not
-	// offered there then: web clients would take it instead of asking for a password.
+	// WebPasswords offers the accounts to BOSH and WebSocket too. Where ANONYMOUS stands
+	// beside them a web client takes it unless it was given a user name (xmpp.md §3.1(1)):
+	// a host that wants passwords of everybody must not be Anonymous.
 	WebPasswords bool
 	// Anonymous lets people in without an account, on BOSH and WebSocket.
 	Anonymous bool
@@ -134,7 +135,7 @@ func (h *Host) mechanisms(web, encrypted, bound bool) []string {
 			out = append(out, sasl.Plain)
 		}
 	}
-	if h.Anonymous && web && !passwords || h.AnonymousTCP && !web {
+	if h.Anonymous && web || h.AnonymousTCP && !web {
 		out = append(out, sasl.Anonymous)
 	}
 	return out
