@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tests talk to: Chromium, XMPP clients and the tools for network
-# namespaces. Does nothing when all of it is there. Debian or a
-# relative of it; needs root (or sudo) only when something is missing.
+# Installs what the tests talk to: browsers, XMPP clients, another WebRTC library and the
+# tools for network namespaces. Does nothing when all of it is there. Debian or a relative
+# of it; needs root (or sudo) only when something is missing.
 set -euo pipefail
 
 # A line each: the package, and the command that proves it is there.
