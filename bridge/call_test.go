@@ -179,3 +179,41 @@ func TestChannelComesBack(t *testing.T) {
 		}
 	}
 }
+
+// TestRestartDuringACall: a client asks for an ICE restart through the focus; the call goes
+// on, and the bridge channel in the media connection with it.
+func TestRestartDuringACall(t *testing.T) {
+	h := newHall(t)
+	a, b := h.enter("aa", ""), h.enter("bb", "")
+	a.openData()
+	a.connect(b)
+	b.connect(a)
+	b.openSocket()
+	await(t, "the data channel", a.opened)
+	a.hears("b's audio", b.audioSSRC, 20)
+	b.hears("a's audio", a.audioSSRC, 20)
+
+	m := h.ask(`<endpoint id="aa"><transport ice-restart="true"/></endpoint>`)
+	tr := m.Endpoints[0].Transport
+	if tr == nil || tr.ICE.ICEGeneration == nil || *tr.ICE.ICEGeneration != 1 || tr.ICE.Ufrag == a.ice.ICE.Ufrag || len(tr.ICE.WebSockets) == 0 {
+		t.Fatalf("answered %+v", tr)
+	}
+	a.ice = tr
+	a.negotiate(b)
+	d := a.pc.LocalDescription().SDP
+	value := func(prefix string) string {
+		_, rest, _ := strings.Cut(d, "a="+prefix)
+		v, _, _ := strings.Cut(rest, "\r\n")
+		return v
+	}
+	h.ask(fmt.Sprintf(`<endpoint id="aa"><transport><transport xmlns="urn:xmpp:jingle:transports:ice-udp:1" ufrag="%s" pwd="%s" ice-generation="1"/></transport></endpoint>`,
+		value("ice-ufrag:"), value("ice-pwd:")))
+	a.hears("b's audio after the restart", b.audioSSRC, 50)
+	b.hears("a's audio after the restart", a.audioSSRC, 50)
+	a.say(`{"colibriClass":"EndpointMessage","to":"bb","msgPayload":{"still":"here"}}`)
+	b.expect("EndpointMessage", `"still":"here"`)
+	eventually(t, "the restart to be counted", func() bool { return h.service.transport.Stats().RestartsSucceeded == 1 })
+	if n := h.service.transport.Stats().DTLSSucceeded; n != 2 {
+		t.Errorf("%d handshakes", n)
+	}
+}
