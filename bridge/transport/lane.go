@@ -48,6 +48,7 @@ func (t *Transport) openLanes(addrs []netip.Addr) error {
 			if err != nil {
 				return fmt.Errorf("port: cannot listen on %s/udp: %w", at, err)
 			}
+			s.joinRuns()
 			l.sockets = append(l.sockets, s)
 			if i == 0 {
 				t.sockets = append(t.sockets, s)

@@ -81,6 +81,8 @@ type udpSocket struct {
 	inVec   [batchSize]unix.Iovec
 	inNames [batchSize]rawAddr
 	inTimes [batchSize]timeControl
+	// runsIn reads runs, nil where there are none.
+	runsIn *runReader
 	// strangers are the other lanes that the datagrams being sorted belong to.
 	strangers [batchSize]*Lane
 
@@ -210,7 +212,12 @@ func (c *timeControl) age(now int64) int64 {
 	if c.header.Level != unix.SOL_SOCKET || c.header.Type != unix.SO_TIMESTAMPNS {
 		return 0
 	}
-	if age := (now - c.time.Nano()) / 1000; age > 0 && age < maxAge {
+	return ageOf(&c.time, now)
+}
+
+// ageOf is how many microseconds before now that was, 0 if it makes no sense.
+func ageOf(at *unix.Timespec, now int64) int64 {
+	if age := (now - at.Nano()) / 1000; age > 0 && age < maxAge {
 		return age
 	}
 	return 0
@@ -219,6 +226,9 @@ func (c *timeControl) age(now int64) int64 {
 // receive reads what is there into buffers without waiting and returns how many
 // datagrams there were.
 func (s *udpSocket) receive(buffers [][]byte, sizes []int, ages []int64) int {
+	if s.runsIn != nil {
+		return s.receiveRuns(buffers, sizes, ages)
+	}
 	n := min(len(buffers), batchSize)
 	for i := range n {
 		s.inVec[i].Base = &buffers[i][0]

@@ -45,6 +45,9 @@ func openSocket(addr netip.AddrPort, buffer int, _ bool) (*udpSocket, error) {
 	return s, nil
 }
 
+// joinRuns does nothing: a datagram is read by itself.
+func (s *udpSocket) joinRuns() {}
+
 func (s *udpSocket) close() error { return s.conn.Close() }
 
 func (s *udpSocket) from(int) netip.AddrPort { return s.last }

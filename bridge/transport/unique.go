@@ -26,6 +26,7 @@ func (s *Session) openOwn() error {
 			return fmt.Errorf("open a port for another bridge on %s: %w", at.Addr(), err)
 		}
 		sock.owner = s
+		sock.joinRuns()
 		s.own = append(s.own, sock)
 	}
 	for i, sock := range s.own {
