@@ -30,11 +30,11 @@ type arena struct {
 
 func newArena(slots int) *arena {
 	a := &arena{
-		data:       make([]byte, slots*slotSize),
 		refs:       make([]int32, slots),
 		generation: make([]uint32, slots),
 		free:       make([]uint32, slots),
 	}
+	a.data = pages(a, slots*slotSize)
 	for i := range a.free {
 		a.free[i] = uint32(slots - 1 - i)
 	}
