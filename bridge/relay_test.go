@@ -155,6 +155,11 @@ func testMesh(t *testing.T, m *mesh) {
 	// Their bridges count what they asked; on a busy machine the request itself may get lost.
 	eventually(t, "a keyframe to be asked for across", func() bool { return m.halls[1].asked("bb") && m.halls[2].asked("cc") })
 
+	eventually(t, "what crosses to be counted", func() bool {
+		k := m.halls[0].service.conferences.Counters()
+		return k.RelayPacketsSent.Value() > 0 && k.RelayPacketsReceived.Value() > 0
+	})
+
 	b.loud.Store(true)
 	for _, h := range m.halls {
 		eventually(t, "all bridges to agree who speaks", func() bool { return h.view().Dominant == "bb" })

@@ -37,6 +37,8 @@ type sample struct {
 	at      time.Time
 	cpu     time.Duration
 	network transport.Stats
+	// relayDown and relayUp are the packets that came from and went to other bridges.
+	relayDown, relayUp uint64
 	// busy and total are those of the whole machine, told says whether they are known.
 	busy, total time.Duration
 	told        bool
@@ -45,6 +47,7 @@ type sample struct {
 // rates are per second, over the time between two samples.
 type rates struct {
 	bitsDown, bitsUp, packetsDown, packetsUp float64
+	relayDown, relayUp                       float64
 	stress, participant                      float64
 	used                                     usage
 }
@@ -72,6 +75,8 @@ func (now sample) usageSince(last sample, path float64) usage {
 // sample measures the load and the rates since the last call.
 func (c *collector) sample() rates {
 	now := takeSample(c.s.transport.Stats())
+	counters := c.s.conferences.Counters()
+	now.relayDown, now.relayUp = counters.RelayPacketsReceived.Value(), counters.RelayPacketsSent.Value()
 	endpoints := c.s.endpointCount()
 	path := c.s.network.Stats().Busy
 	c.mu.Lock()
@@ -83,6 +88,8 @@ func (c *collector) sample() rates {
 			bitsUp:      float64(now.network.BytesSent-before.BytesSent) * 8 / d,
 			packetsDown: float64(now.network.DatagramsReceived-before.DatagramsReceived) / d,
 			packetsUp:   float64(now.network.DatagramsSent-before.DatagramsSent) / d,
+			relayDown:   float64(now.relayDown-c.last.relayDown) / d,
+			relayUp:     float64(now.relayUp-c.last.relayUp) / d,
 			used:        now.usageSince(c.last, path),
 		}
 		load, u := c.s.cfg.Load, &c.rate.used
@@ -265,16 +272,16 @@ func (c *collector) relayStats(t conference.Summary) []stat {
 		{"octo_endpoints", int64(t.Remote)},
 		{"octo_receive_bitrate", int64(t.RelayDown)},
 		{"octo_send_bitrate", int64(t.RelayUp)},
-		{"octo_receive_packet_rate", int64(0)},
-		{"octo_send_packet_rate", int64(0)},
+		{"octo_receive_packet_rate", int64(c.rates().relayDown)},
+		{"octo_send_packet_rate", int64(c.rates().relayUp)},
 		{"total_relays", int64(m.Relays.Value())},
 		{"relays_ice_failed", int64(m.RelaysFailed.Value())},
 		{"num_relays_no_msg_transport_after_delay", int64(m.RelaysNoChannel.Value())},
 		{"dtls_failed_relays", int64(0)},
-		{"total_packets_received_octo", int64(0)},
-		{"total_packets_sent_octo", int64(0)},
-		{"total_bytes_received_octo", int64(0)},
-		{"total_bytes_sent_octo", int64(0)},
+		{"total_packets_received_octo", int64(m.RelayPacketsReceived.Value())},
+		{"total_packets_sent_octo", int64(m.RelayPacketsSent.Value())},
+		{"total_bytes_received_octo", int64(m.RelayBytesReceived.Value())},
+		{"total_bytes_sent_octo", int64(m.RelayBytesSent.Value())},
 	}
 }
 

@@ -171,9 +171,20 @@ func (c *Conference) crossAll(s *endpoint.Source) {
 	}
 }
 
+// countRelay takes what went over a link since the last time into the statistics.
+func (c *Conference) countRelay(r *relay.Relay) {
+	k, now, before := &c.set.counters, r.Leg.Stats(), r.Counted
+	k.RelayPacketsReceived.Add(now.PacketsReceived - before.PacketsReceived)
+	k.RelayBytesReceived.Add(now.BytesReceived - before.BytesReceived)
+	k.RelayPacketsSent.Add(now.PacketsSent - before.PacketsSent)
+	k.RelayBytesSent.Add(now.BytesSent - before.BytesSent)
+	r.Counted = now
+}
+
 // watchRelays says once that a bridge has not opened its channel.
 func (c *Conference) watchRelays(now time.Time) {
 	for _, r := range c.relays {
+		c.countRelay(r)
 		if r.ChannelHad || r.Complained || r.Connected.IsZero() || now.Sub(r.Connected) < noChannelAfter {
 			continue
 		}

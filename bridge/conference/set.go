@@ -25,6 +25,8 @@ type Counters struct {
 	ICESucceeded, TransportFailed                               metrics.Counter
 	NoChannel                                                   metrics.Counter
 	Relays, RelaysFailed, RelaysNoChannel                       metrics.Counter
+	RelayPacketsReceived, RelayPacketsSent                      metrics.Counter
+	RelayBytesReceived, RelayBytesSent                          metrics.Counter
 	Disconnected, Reconnected                                   metrics.Counter
 	SpeakerChanges, KeyframesAhead, KeyframesAheadSkipped       metrics.Counter
 	Keyframes, LayerChanges, VideoMilliseconds, Unmatched       metrics.Counter

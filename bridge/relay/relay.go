@@ -6,6 +6,7 @@ import (
 
 	"parley/bridge/endpoint"
 	"parley/bridge/media"
+	"parley/bridge/rtp"
 )
 
 // Unlimited is the height of a wish for the best there is.
@@ -44,6 +45,9 @@ type Relay struct {
 	ChannelUp  bool
 	ChannelHad bool // it was up before
 	Complained bool // of a missing channel
+
+	// Counted is what was taken into the statistics of all relays so far.
+	Counted rtp.EndpointStats
 
 	wishes map[string]int // source name to height, what the other bridge wants of ours
 	flows  map[*endpoint.Source]media.Layer
