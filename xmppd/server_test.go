@@ -494,9 +494,23 @@ func TestPasswordsOverTCP(t *testing.T) {
 	}
 }
 
+// abroad is a listener whose clients seem to be on another machine.
+type abroad struct{ net.Listener }
+
+func (l abroad) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return farConn{c}, err
+}
+
+type farConn struct{ net.Conn }
+
+func (farConn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7), Port: 4000} }
+
 func TestStartTLS(t *testing.T) {
 	w := start(t, func(c *Config) { c.TrustLoopback = false })
-	conn := dial(t, w.c2s)
+	far := abroad{listen(t)}
+	go func() { _ = w.ServeC2S(far) }()
+	conn := dial(t, far)
 	br := bufio.NewReader(conn)
 	fmt.Fprintf(conn, header, "auth.meet.example.com")
 	readUntil(t, br, `<stream:features><starttls xmlns="urn:ietf:params:xml:ns:xmpp-tls"><required/></starttls></stream:features>`)
@@ -512,8 +526,18 @@ func TestStartTLS(t *testing.T) {
 	p.bind("x")
 }
 
+// On the server's own machine TLS is offered, and passwords in the clear are not.
+func TestLoopbackNeedsNoTLS(t *testing.T) {
+	w := start(t, func(c *Config) { c.TrustLoopback = false })
+	p := w.tcp("near", "auth.meet.example.com")
+	p.expect(`<starttls xmlns="urn:ietf:params:xml:ns:xmpp-tls"></starttls><mechanisms xmlns="urn:ietf:params:xml:ns:xmpp-sasl"><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism></mechanisms>`)
+	scramLogin(p, "SCRAM-SHA-256", scram.SHA256, "jvb", "jvbpw")
+}
+
 func TestNothingBeforeTLS(t *testing.T) {
 	w := start(t, func(c *Config) { c.TrustLoopback = false })
+	w.c2s = abroad{listen(t)}
+	go func() { _ = w.ServeC2S(w.c2s) }()
 	p := w.tcp("smuggler", "meet.example.com")
 	p.say(`<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>`)
 	p.expect(`<encryption-required/>`)

@@ -111,7 +111,7 @@ type Host struct {
 	Verifier sasl.TokenVerifier
 	// Hibernate is how long a session without a connection may be resumed.
 	Hibernate time.Duration
-	// RequireTLS refuses to log anyone in on an unencrypted TCP stream.
+	// RequireTLS refuses to log anyone in on an unencrypted TCP stream from another machine.
 	RequireTLS bool
 	// Register answers jabber:iq:register before the log-in; nil: nobody may make an
 	// account himself.

@@ -148,8 +148,11 @@ func (c *conn) canStartTLS() bool {
 	return ok && t.CanStartTLS()
 }
 
+// mustStartTLS says whether nobody may log in before the stream is encrypted. Who is
+// on this machine need not, as in Jitsi's installations (xmpp.md §1.2(4)): nobody else
+// can listen there.
 func (c *conn) mustStartTLS() bool {
-	return c.host.RequireTLS && !c.web() && !c.secure()
+	return c.host.RequireTLS && !c.web() && !c.secure() && !c.meta.Client.IsLoopback()
 }
 
 func (c *conn) loginFeatures() []byte {
