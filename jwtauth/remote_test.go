@@ -154,7 +154,7 @@ func TestKeyServer(t *testing.T) {
 	f := h.next(t)
 	assert.Equal(t, Fetch{URL: h.URL + path, Keys: 1}, f)
 
-	_, err := v.Verify(context.Background(), signedBy(t, rsaKey(t), "jitsi/1"), now)
+	_, err := v.Verify(context.Background(), signedBy(t, otherKey(t), "jitsi/1"), now)
 	assert.ErrorIs(t, err, &Error{Kind: BadSignature})
 	for _, bad := range []struct {
 		token, text string
@@ -258,7 +258,7 @@ func TestKeyServerFlood(t *testing.T) {
 	v := h.verifier(t, false)
 	good := signedBy(t, key, "good")
 	accepted(t, v, good, now)
-	evil := rsaKey(t)
+	evil := otherKey(t)
 	for i := range 2 * perMinute {
 		e := refused(t, v, signedBy(t, evil, fmt.Sprint("k", i)), now)
 		assert.Equal(t, UnknownKey, e.Kind)
@@ -287,7 +287,7 @@ func TestKeyServerCache(t *testing.T) {
 }
 
 func TestKeySet(t *testing.T) {
-	a, b := rsaKey(t), rsaKey(t)
+	a, b := rsaKey(t), otherKey(t)
 	h := newKeyHost(t, text200(set(t, map[string]*rsa.PublicKey{"a": &a.PublicKey})))
 	v := h.verifier(t, true)
 	v.Prepare(now)

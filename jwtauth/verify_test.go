@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -250,9 +251,24 @@ func TestFirebaseUser(t *testing.T) {
 	assert.Equal(t, "f1", c.User.ID)
 }
 
+// newRSAKey makes a key once for all tests: that takes its time on a slow machine.
+func newRSAKey() func() (*rsa.PrivateKey, error) {
+	return sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
+}
+
+var firstKey, secondKey = newRSAKey(), newRSAKey()
+
 func rsaKey(t testing.TB) *rsa.PrivateKey {
 	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := firstKey()
+	require.NoError(t, err)
+	return key
+}
+
+// otherKey is not rsaKey.
+func otherKey(t testing.TB) *rsa.PrivateKey {
+	t.Helper()
+	key, err := secondKey()
 	require.NoError(t, err)
 	return key
 }
@@ -327,7 +343,7 @@ func TestJWKS(t *testing.T) {
 		sign(t, jwt.SigningMethodRS256, r, body(), "kid", "nobody"):                   "could not obtain public key",
 		sign(t, jwt.SigningMethodHS256, []byte("secret"), body(), "kid", "h1"):        "'kid' claim only support with RS family",
 		raw(t, `{"kid":"r1","typ":"JWT"}`, "{}"):                                      "'alg' claim is missing",
-		sign(t, jwt.SigningMethodRS256, rsaKey(t), body(), "kid", "r1"):               "Invalid signature",
+		sign(t, jwt.SigningMethodRS256, otherKey(t), body(), "kid", "r1"):             "Invalid signature",
 		sign(t, jwt.SigningMethodES256, e, body(), "kid", "r1"):                       "Invalid or incorrect alg",
 		sign(t, jwt.SigningMethodRS256, r, body("exp", "never"), "kid", "r1"):         "exp must be number",
 		sign(t, jwt.SigningMethodRS256, r, body("iss", "x", "aud", "y"), "kid", "r1"): "invalid 'iss' claim",
