@@ -460,7 +460,7 @@ func (g *guest) hears(what string, ssrc uint32, n int) {
 	g.mu.Lock()
 	want := g.heard[ssrc] + n
 	g.mu.Unlock()
-	deadline := time.After(15 * time.Second)
+	deadline := time.After(45 * time.Second)
 	for {
 		g.mu.Lock()
 		got := g.heard[ssrc]
@@ -479,7 +479,7 @@ func (g *guest) hears(what string, ssrc uint32, n int) {
 // expect waits for a message that contains all parts.
 func (g *guest) expect(parts ...string) string {
 	g.h.t.Helper()
-	deadline := time.After(15 * time.Second)
+	deadline := time.After(45 * time.Second)
 	var seen []string
 next:
 	for {
@@ -502,7 +502,7 @@ func await[T any](t *testing.T, what string, c <-chan T) (v T) {
 	t.Helper()
 	select {
 	case v = <-c:
-	case <-time.After(15 * time.Second):
+	case <-time.After(45 * time.Second):
 		t.Fatalf("waited in vain for %s", what)
 	}
 	return v
