@@ -86,6 +86,13 @@ type usage struct {
 	path, packets float64
 }
 
+// ownPath is the share of its time the packet path works as far as that is its own doing:
+// where others keep the processors busy it seems to work while it waits for one, and fewer
+// pictures would not help.
+func (u usage) ownPath() float64 {
+	return min(u.path, u.process*float64(runtime.GOMAXPROCS(0)))
+}
+
 // stress is the load of the bridge; 1 is full. What is nearest to its limit decides: media
 // suffers from a busy machine whoever keeps it busy, and from a busy packet path although
 // other processors are idle.

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"math"
+	"runtime"
 	"testing"
 	"time"
 
@@ -26,6 +27,18 @@ func TestStress(t *testing.T) {
 		if got := c.stress(x.used); math.Abs(got-x.want) > 1e-9 {
 			t.Errorf("%s: %v, want %v", name, got, x.want)
 		}
+	}
+}
+
+// TestBusyNeighboursTakeNoPictures: a packet path that waits for processors others use is
+// not overloaded itself.
+func TestBusyNeighboursTakeNoPictures(t *testing.T) {
+	cores := float64(runtime.GOMAXPROCS(0))
+	if got := (usage{machine: 1, process: 0.3 / cores, path: 1}).ownPath(); math.Abs(got-0.3) > 1e-9 {
+		t.Errorf("starved: %v", got)
+	}
+	if got := (usage{machine: 1, process: 1, path: 0.97}).ownPath(); got != 0.97 {
+		t.Errorf("overloaded: %v", got)
 	}
 }
 

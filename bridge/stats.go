@@ -137,7 +137,7 @@ func (s *Service) shed(r rates) {
 		forwarded = max(forwarded, c.Summary().Forwarded)
 	}
 	before := s.reducer.limit
-	limit := s.reducer.next(r.used.path, forwarded, time.Now())
+	limit := s.reducer.next(r.used.ownPath(), forwarded, time.Now())
 	if limit == before {
 		return
 	}
