@@ -6,7 +6,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"runtime"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -244,4 +248,49 @@ func TestTooManySessions(t *testing.T) {
 		c.srv.Close()
 		synctest.Wait()
 	})
+}
+
+// TestTwoLines: a client with two connections sends its next request on each as soon
+// as it is answered. Whichever arrives, or is scheduled, first: what it says is taken
+// in the order it was said in.
+func TestTwoLines(t *testing.T) {
+	const count = 4000
+	rec := &recorder{}
+	srv := New(Options{MaxWait: time.Minute, Inactivity: time.Minute, MaxSessions: 1, Limit: 10000, Queue: 1 << 20,
+		Knows: func(string) bool { return true }}, func(x stream.Carrier, _ stream.Meta) stream.Handler { rec.c = x; return answering{rec} })
+	c := &client{t: t, srv: srv, rec: rec}
+	got := c.post(context.Background(), fmt.Sprintf(`<body rid="0" to="example.com" wait="60" xmlns="%s"/>`, ns.HTTPBind))
+	c.sid = regexp.MustCompile(` sid="([^"]+)"`).FindStringSubmatch(got)[1]
+	var next atomic.Int64
+	var lines sync.WaitGroup
+	for range 2 {
+		lines.Go(func() {
+			for {
+				rid := int(next.Add(1))
+				if rid > count {
+					return
+				}
+				if got := c.post(context.Background(), c.body(rid, fmt.Sprintf(`<iq id="%d"/>`, rid))); strings.Contains(got, "terminate") {
+					t.Errorf("request %d: %s", rid, got)
+					return
+				}
+			}
+		})
+	}
+	lines.Wait()
+	for i, id := range rec.told[1:] {
+		if id != strconv.Itoa(i+1) {
+			t.Fatalf("request %s was worked on where %d was due", id, i+1)
+		}
+	}
+	srv.Close()
+}
+
+// answering is a recorder that answers at once.
+type answering struct{ *recorder }
+
+func (a answering) Element(st *stanza.Stanza) {
+	a.recorder.Element(st)
+	runtime.Gosched()
+	a.c.Deliver(stanza.Addr{}, stanza.New(stanza.Message, "", stanza.Addr{}, stanza.Addr{}, st.ID).Encode())
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -36,14 +37,14 @@ type session struct {
 	header   stream.Header
 	queue    []item
 	bytes    int
-	busy     bool     // a request is worked on: do not answer yet
-	held     *request // waits for something to say
-	parked   *request // came one too early
-	answered []answer // the last hold+1
-	ended    bool     // nothing more goes out but last
-	last     []byte   // content of the terminating body
-	cond     string   // its condition
-	told     bool     // a terminating body was given
+	busy     bool       // request rid is worked on, or about to be: do not answer yet
+	held     *request   // waits for something to say
+	parked   []*request // wait for their turn: rid+1 or rid+2, each at most once
+	answered []answer   // the last hold+1
+	ended    bool       // nothing more goes out but last
+	last     []byte     // content of the terminating body
+	cond     string     // its condition
+	told     bool       // a terminating body was given
 	silence  *time.Timer
 	gather   *time.Timer // ends in an answer to the held request
 	spoke    time.Time   // when something was in an answer
@@ -88,8 +89,12 @@ func (x *session) serve(w http.ResponseWriter, r *http.Request, body *stream.Bod
 				x.process(q, body)
 			}
 		case <-r.Context().Done():
-			x.abandon(q)
-			return
+			if x.abandon(q) {
+				return
+			}
+			if <-q.turn { // it was given already
+				x.process(q, body)
+			}
 		}
 	case outside:
 		x.finish(errOrder)
@@ -121,16 +126,16 @@ func (x *session) admit(q *request) place {
 	defer x.mu.Unlock()
 	x.silence.Stop()
 	switch {
-	case q.rid == x.rid+1:
-		x.rid = q.rid
+	case q.rid == x.rid+1 && !x.busy:
+		x.rid, x.busy = q.rid, true
 		return now
-	case q.rid == x.rid+2:
-		if x.parked != nil {
-			x.parked.turn <- false
-			x.parked.body <- x.emptyLocked()
+	case q.rid == x.rid+1 || q.rid == x.rid+2:
+		if old := x.unparkLocked(q.rid); old != nil {
+			old.turn <- false
+			old.body <- x.emptyLocked()
 		}
 		q.turn = make(chan bool, 1)
-		x.parked = q
+		x.parked = append(x.parked, q)
 		return later
 	case x.held != nil && q.rid == x.held.rid:
 		// The client repeats a request that is still held: the new one takes its place.
@@ -153,12 +158,22 @@ func (x *session) admit(q *request) place {
 	return outside
 }
 
-// process works on a request whose turn it is.
+// unparkLocked takes a request out of those that wait for their turn.
+func (x *session) unparkLocked(rid int64) *request {
+	for i, q := range x.parked {
+		if q.rid == rid {
+			x.parked = slices.Delete(x.parked, i, i+1)
+			return q
+		}
+	}
+	return nil
+}
+
+// process works on a request whose turn it is: nobody else's, until it gives it on.
 func (x *session) process(q *request, body *stream.Body) {
 	x.work.Lock()
 	terminating := body.Attr("type") == "terminate"
 	x.mu.Lock()
-	x.busy = true
 	if x.held != nil && !terminating {
 		x.replyLocked(x.held) // at most hold requests stay open
 	}
@@ -179,12 +194,9 @@ func (x *session) process(q *request, body *stream.Body) {
 	if x.ended && x.held != nil {
 		x.replyLocked(x.held)
 	}
-	next := x.parked
-	if next != nil && next.rid == x.rid+1 {
-		x.parked = nil
-		x.rid = next.rid
-	} else {
-		next = nil
+	next := x.unparkLocked(x.rid + 1)
+	if next != nil {
+		x.rid, x.busy = next.rid, true
 	}
 	ended := x.ended
 	x.mu.Unlock()
@@ -254,29 +266,34 @@ func (x *session) replyLocked(q *request) {
 
 // watchLocked starts the clock of inactivity when no request is open.
 func (x *session) watchLocked() {
-	if x.held == nil && x.parked == nil && !x.busy {
+	if x.held == nil && len(x.parked) == 0 && !x.busy {
 		x.silence.Reset(x.srv.o.Inactivity)
 	}
 }
 
-// abandon forgets a request whose client went away.
-func (x *session) abandon(q *request) {
+// abandon forgets a request whose client went away; false if it was not waiting any
+// more.
+func (x *session) abandon(q *request) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	switch q {
-	case x.held:
+	waited := true
+	switch {
+	case q == x.held:
 		x.held = nil
 		q.timer.Stop()
-	case x.parked:
-		x.parked = nil
+	case slices.Contains(x.parked, q):
+		x.unparkLocked(q.rid)
+	default:
+		waited = false
 	}
 	x.watchLocked()
+	return waited
 }
 
 // silent ends a session whose client has stopped asking.
 func (x *session) silent() {
 	x.mu.Lock()
-	if x.held != nil || x.parked != nil || x.busy {
+	if x.held != nil || len(x.parked) > 0 || x.busy {
 		x.mu.Unlock()
 		return
 	}
@@ -385,16 +402,15 @@ func (x *session) endLocked(e *stream.Error) {
 		x.cond = "remote-stream-error"
 		x.last = append(append([]byte("<stream:error>"), e.Content()...), "</stream:error>"...)
 	}
-	if x.parked != nil {
-		x.parked.turn <- false
-		q := x.parked
-		x.parked = nil
-		if x.held == nil && !x.busy {
+	for _, q := range x.parked {
+		q.turn <- false
+		if x.held == nil && !x.busy && !x.told {
 			x.replyLocked(q)
 		} else {
 			q.body <- terminate("")
 		}
 	}
+	x.parked = nil
 	if x.held != nil && !x.busy {
 		x.replyLocked(x.held)
 	}
