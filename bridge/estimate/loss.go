@@ -29,7 +29,6 @@ type lossModel struct {
 
 	now   lossSample
 	first time.Time // sending of the first packet of now
-	last  time.Time
 }
 
 // lossSample is what became of the packets of one span.
