@@ -66,7 +66,7 @@ func (c *Conference) removeEndpoint(e *endpoint.Endpoint, why string) {
 	delete(c.dirty, e)
 	c.identifier.Remove(e.ID)
 	c.recent.Leave(e.ID)
-	if len(c.endpoints) == 0 && len(c.relays) == 0 {
+	if len(c.endpoints) == 0 {
 		c.emptySince = time.Now()
 	}
 	c.touchAll()

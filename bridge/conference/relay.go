@@ -57,7 +57,6 @@ func (c *Conference) openRelay(r *RelayRequest, now time.Time) (*relay.Relay, er
 	})
 	l.r = known
 	c.relays[known.ID], c.relayChannels[known] = known, l.channel
-	c.emptySince = time.Time{}
 	c.rank(leg)
 	for e := range c.senders() {
 		for _, s := range e.Sources() {
@@ -85,9 +84,6 @@ func (c *Conference) removeRelay(r *relay.Relay, why string) {
 	c.closeRelay(r)
 	delete(c.relayChannels, r)
 	c.constraints = true // nobody behind it wants anything any more
-	if len(c.endpoints) == 0 && len(c.relays) == 0 {
-		c.emptySince = time.Now()
-	}
 	c.schedule(time.Now())
 	c.relayLog(r).WithField(logx.Reason, why).Info("relay expired")
 }
@@ -181,15 +177,32 @@ func (c *Conference) countRelay(r *relay.Relay) {
 	r.Counted = now
 }
 
-// watchRelays says once that a bridge has not opened its channel.
+// noLinkAfter is how long a link may take before somebody should look.
+const noLinkAfter = 15 * time.Second
+
+// watchRelays says once that a link does not come about, or has no channel.
 func (c *Conference) watchRelays(now time.Time) {
 	for _, r := range c.relays {
 		c.countRelay(r)
-		if r.ChannelHad || r.Complained || r.Connected.IsZero() || now.Sub(r.Connected) < noChannelAfter {
-			continue
+		switch {
+		case r.Complained:
+		case r.Connected.IsZero() && now.Sub(r.Created) >= noLinkAfter:
+			r.Complained = true
+			c.set.counters.RelaysFailed.Inc()
+			c.relayLog(r).Warn("no way to the other bridge yet: UDP must pass between the two")
+		case !r.Connected.IsZero() && !r.ChannelHad && now.Sub(r.Connected) >= noChannelAfter:
+			r.Complained = true
+			c.set.counters.RelaysNoChannel.Inc()
+			c.relayLog(r).Warn("the other bridge has not opened its channel")
 		}
-		r.Complained = true
-		c.set.counters.RelaysNoChannel.Inc()
-		c.relayLog(r).Warn("the other bridge has not opened its channel")
 	}
+}
+
+// patience is how long the conference may be without endpoints of ours. A focus that is
+// well takes the links of a bridge nobody is on away at once.
+func (c *Conference) patience() time.Duration {
+	if len(c.relays) > 0 {
+		return c.cfg.NeverActive
+	}
+	return c.cfg.EmptyConference
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"parley/bridge/conference"
 	"parley/bridge/conference/conferencetest"
@@ -257,6 +259,25 @@ func TestConferenceLivesAsLongAsALink(t *testing.T) {
 		m.must(conference.Request{Relays: []conference.RelayRequest{{ID: "there", Expire: true}}})
 		if len(m.set.List()) != 0 || !far.Closed() {
 			t.Error("the conference outlives its last link")
+		}
+	}, linked)
+}
+
+// TestLinksAloneDoNotLast: should the focus be gone for good, so is the conference.
+func TestLinksAloneDoNotLast(t *testing.T) {
+	meet(t, func(m *meeting) {
+		m.join("a")
+		m.link("there", "0", "b")
+		m.must(conference.Request{Endpoints: []conference.EndpointRequest{{ID: "a", Expire: true}}})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if len(m.set.List()) != 1 {
+			t.Fatal("the conference ended too soon")
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if len(m.set.List()) != 0 {
+			t.Error("a conference with nobody but links lasts for ever")
 		}
 	}, linked)
 }

@@ -32,7 +32,7 @@ func (c *Conference) watch(now time.Time) {
 			s.Measure()
 		}
 	}
-	if len(c.endpoints) == 0 && !c.emptySince.IsZero() && now.Sub(c.emptySince) >= c.cfg.EmptyConference {
+	if len(c.endpoints) == 0 && !c.emptySince.IsZero() && now.Sub(c.emptySince) >= c.patience() {
 		c.expire("it stayed empty")
 		return
 	}
