@@ -71,12 +71,22 @@ export async function open(browser, url, { devices = true, viewport = { width: 1
   return page;
 }
 
-/** Goes to a page. An interface that came or went a moment ago ends Chromium's requests: then once more. */
+/**
+ * Goes to a page. An interface that came or went a moment ago ends Chromium's requests, that for the page or those for
+ * its parts: then once more.
+ */
 export async function visit(page, url, tries = 5) {
+  const changed = (text) => /ERR_NETWORK_CHANGED/.test(text ?? '');
+  let again = false;
+  const hear = (request) => { again ||= changed(request.failure()?.errorText); };
+  page.on('requestfailed', hear);
   try {
     await page.goto(url);
   } catch (error) {
-    if (tries === 1 || !/ERR_NETWORK_CHANGED/.test(error.message)) throw error;
-    await visit(page, url, tries - 1);
+    if (tries === 1 || !changed(error.message)) throw error;
+    again = true;
+  } finally {
+    page.off('requestfailed', hear);
   }
+  if (again && tries > 1) await visit(page, url, tries - 1);
 }

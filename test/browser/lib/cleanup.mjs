@@ -14,6 +14,14 @@ const last = new Set();
 process.once('exit', () => { for (const kill of last) kill(); });
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 
+const stories = [];
+process.once('exit', (code) => {
+  if (code !== 0) for (const { name, text } of stories) console.error(`--- ${name}:\n${text().slice(-8_000)}`);
+});
+
+/** Has a text printed, its end, if a test of this file fails. */
+export function tellOnFailure(name, text) { stories.push({ name, text }); }
+
 /** Has `end` called when the file is over, unless the returned function is called before. */
 export function atEnd(end) {
   open.add(end);

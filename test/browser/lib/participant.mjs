@@ -25,7 +25,10 @@ function watchMedia() {
       seen = new Map(names.map((name) => [name, { track: null, last: 0, frames: 0, gap: 0, longest: 0 }]));
       began = sampled = performance.now();
     },
-    result: () => ({ ms: sampled - began, people: Object.fromEntries(seen) }),
+    async result() {
+      await sample();
+      return { ms: sampled - began, people: Object.fromEntries(seen) };
+    },
     async reports() {
       const out = [];
       for (const pc of connections) {

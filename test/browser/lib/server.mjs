@@ -10,7 +10,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { randomBytes, randomInt } from 'node:crypto';
 import { token } from './token.mjs';
-import { atEnd, owned } from './cleanup.mjs';
+import { atEnd, owned, tellOnFailure } from './cleanup.mjs';
 import { until, PATIENCE } from './wait.mjs';
 
 export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
@@ -73,6 +73,7 @@ web:
   page: {resolution: ${resolution}} # four browsers share two cores
 `, { mode: 0o600 });
     this.log = '';
+    tellOnFailure('the server', () => this.log);
   }
 
   spawn(command, { data = this.data, env = {} } = {}) {
@@ -84,6 +85,7 @@ web:
     };
     child.stdout.on('data', hear);
     child.stderr.on('data', hear);
+    child.once('exit', (code, signal) => { this.log += `(${command} ended: ${signal ?? code})\n`; });
     return child;
   }
 
