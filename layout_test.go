@@ -56,6 +56,7 @@ var law = map[string]rule{
 	"internal/wire/bridgemsg": {nil, whyWords},
 	"internal/source":         {[]string{"internal/wire/ns", "internal/wire/jingle", "internal/wire/colibri"}, whyWords},
 	"internal/wiretest":       {[]string{"@words"}, "it compares words; fakes of services live in their own tests"},
+	"internal/udptest":        {nil, "a bad network does not know what it carries"},
 
 	"internal/loop":       {nil, whyFloor1},
 	"internal/logx":       {nil, whyFloor1},
@@ -121,17 +122,18 @@ var law = map[string]rule{
 	"internal/ctl": {[]string{"internal/admin", "internal/config", "jwtauth"}, "the operator's door speaks words to a socket; it must not start a service by accident"},
 	"cmd/parley":   {[]string{"internal/app", "internal/ctl"}, whyDoor},
 
-	"test/process": {nil, "what a process uses is told by the system alone"},
-	"test/load":    {[]string{"test/process"}, "the load tool sees a server as its clients do, ours or another's"},
-	"test/sfuload": {[]string{"test/process", "@words"}, "the load tool sees the bridge as its focus and its clients do"},
-	"test/e2e":     {[]string{"internal/app", "@words", "internal/wiretest"}, "tests see the product as a stranger does"},
-	"test/interop": {[]string{"internal/app", "@words", "internal/wiretest"}, "tests see the product as a stranger does"},
+	"test/process":  {nil, "what a process uses is told by the system alone"},
+	"test/load":     {[]string{"test/process"}, "the load tool sees a server as its clients do, ours or another's"},
+	"test/sfuload":  {[]string{"test/process", "@words"}, "the load tool sees the bridge as its focus and its clients do"},
+	"test/udprelay": {[]string{"internal/udptest"}, "a bad network does not know what it carries"},
+	"test/e2e":      {[]string{"internal/app", "@words", "internal/wiretest"}, "tests see the product as a stranger does"},
+	"test/interop":  {[]string{"internal/app", "@words", "internal/wiretest"}, "tests see the product as a stranger does"},
 }
 
 // inTests is what the tests of every room may import beyond the law: words, and
 // the tools that compare them. They may also join a room with others of its
 // service.
-var inTests = []string{"@words", "internal/wiretest", "internal/logx", "internal/metrics"}
+var inTests = []string{"@words", "internal/wiretest", "internal/udptest", "internal/logx", "internal/metrics"}
 
 // service is the first folder of a room's path.
 func service(path string) string {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -132,6 +133,10 @@ type guest struct {
 	pc   *webrtc.PeerConnection
 	ice  *colibri.Transport
 	loud atomic.Bool
+	// via is where the bridge is for this guest, if not at its own address; got, if set
+	// before anything flows, is told of every packet.
+	via netip.AddrPort
+	got func(*pionrtp.Packet)
 
 	audio, video              *webrtc.TrackLocalStaticRTP
 	audioSSRC, videoSSRC, rtx uint32
@@ -233,6 +238,9 @@ func (g *guest) listen(tr *webrtc.TrackRemote) {
 		g.mu.Lock()
 		g.heard[p.SSRC]++
 		g.mu.Unlock()
+		if g.got != nil {
+			g.got(p)
+		}
 		select {
 		case g.changed <- struct{}{}:
 		default:
@@ -321,7 +329,12 @@ func (g *guest) offer(remote []ssrcs) string {
 		line("a=ice-ufrag:%s\r\na=ice-pwd:%s", ice.Ufrag, ice.Pwd)
 		line("a=fingerprint:%s %s\r\na=setup:%s", ice.Fingerprints[0].Hash, ice.Fingerprints[0].Value, ice.Fingerprints[0].Setup)
 		for _, k := range ice.Candidates {
-			if k.Protocol == "udp" {
+			if k.Protocol != "udp" {
+				continue
+			}
+			if g.via.IsValid() {
+				line("a=candidate:%s 1 %s %d %s %d typ %s", k.Foundation, k.Protocol, k.Priority, g.via.Addr(), g.via.Port(), k.Type)
+			} else {
 				line("a=candidate:%s 1 %s %d %s %d typ %s", k.Foundation, k.Protocol, k.Priority, k.IP, k.Port, k.Type)
 			}
 		}

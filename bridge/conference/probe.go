@@ -15,7 +15,10 @@ func (c *Conference) probe(e *endpoint.Endpoint, now time.Time) {
 	if e.Bandwidth(c.cfg.Trust) < 0 || r.Ideal <= r.Target {
 		return
 	}
-	if p, ok := e.Estimator.Try(r.Ideal, now); ok {
+	before := e.Estimator.Bitrate()
+	p, ok := e.Estimator.Try(r.Ideal, now)
+	c.bandwidthMoved(e, before)
+	if ok {
 		padding := max(p.Rate-r.Target, int64(leastPadding*float64(p.Rate)))
 		e.Leg.Probe(int(padding), p.Time)
 	}

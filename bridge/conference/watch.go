@@ -25,6 +25,7 @@ func (c *Conference) watch(now time.Time) {
 		c.countMedia(e, stats)
 		c.connectivity(e, last, now)
 		c.channelMissing(e, now)
+		c.probe(e, now)
 	}
 	c.watchRelays(now)
 	for e := range c.relayOf {

@@ -73,6 +73,7 @@ type Estimator struct {
 	capacity   capacity
 	lastChange time.Time
 	lastLoss   time.Time
+	lastTold   time.Time // when feedback came last
 	overuse    time.Time // begin of the present overuse, zero if there is none
 	lost       float64   // share of packets, lately
 }
@@ -104,10 +105,12 @@ func (e *Estimator) Feedback(packets []Packet, now time.Time) {
 	if len(packets) == 0 {
 		return
 	}
-	e.feedback = true
+	e.feedback, e.lastTold = true, now
 	judged := false
 	for _, p := range packets {
-		judged = e.loss.add(p) || judged
+		if !p.Probe { // a receiver may not know the padding, and tell it all as lost
+			judged = e.loss.add(p) || judged
+		}
 		if !p.Lost {
 			e.delay.packet(p)
 			e.queue.add(p)

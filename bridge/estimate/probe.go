@@ -18,6 +18,7 @@ const (
 	probeLongest = 8 * time.Second
 	probeTrial   = 5 * time.Second // a step back so soon after a success tells that it was none
 	probePatient = 2 * time.Second // an unanswered probe is given up
+	probeBlind   = 1.5             // what is dared after each where nothing else is told either
 	// probeAfter is how much later than asked for a probe may begin.
 	probeAfter = 100 * time.Millisecond
 
@@ -66,8 +67,13 @@ func (e *Estimator) Try(wanted int64, now time.Time) (probe Probe, ok bool) {
 			return Probe{}, false
 		}
 		p.failed(now)
+		if e.lastTold.Before(now.Add(-probePatient)) {
+			// Nothing is sent that the receiver tells about, and it does not know the padding
+			// either: only media will show what the path carries.
+			e.byDelay = min(e.byDelay*probeBlind, float64(wanted))
+		}
 	}
-	if !e.feedback || wanted <= have || now.Before(p.next) || !e.overuse.IsZero() || e.queue.standing() >= standsFrom {
+	if !e.feedback || wanted <= have || now.Before(p.next) || e.congested(now) {
 		return Probe{}, false
 	}
 	p.from, p.length = now, quickProbe
@@ -76,6 +82,15 @@ func (e *Estimator) Try(wanted int64, now time.Time) (probe Probe, ok bool) {
 	}
 	p.told.Begun++
 	return Probe{min(int64(probeStep*float64(have)), wanted), p.length}, true
+}
+
+// congested tells whether the path was full when something was heard of it last. Where nothing
+// is sent that a receiver tells about, any queue has gone meanwhile.
+func (e *Estimator) congested(now time.Time) bool {
+	if now.Sub(e.lastTold) > probeSettle {
+		return false
+	}
+	return !e.overuse.IsZero() || e.queue.standing() >= standsFrom
 }
 
 // Probing tells whether a probe is under way. When it no longer is, padding is of no use.
