@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"errors"
 	"io"
 	"sync"
@@ -51,15 +52,18 @@ func (s *Session) SendMessage(text []byte) error {
 // serveDTLS runs the data channel on an established connection until it or the session
 // ends. Without SCTP it only keeps the connection alive for alerts.
 func (s *Session) serveDTLS(conn *dtls.Conn) {
-	stop := make(chan struct{})
-	defer close(stop)
-	s.t.sessionWork.Go(func() {
-		select {
-		case <-s.ctx.Done():
-		case <-stop:
-		}
+	closed := make(chan struct{})
+	stop := context.AfterFunc(s.ctx, func() {
 		_ = conn.Close()
+		close(closed)
 	})
+	defer func() {
+		if stop() {
+			_ = conn.Close()
+			return
+		}
+		<-closed
+	}()
 	if s.opts.SCTP {
 		s.serveSCTP(conn)
 		_ = conn.SetReadDeadline(time.Time{})
