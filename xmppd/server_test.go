@@ -78,7 +78,7 @@ func start(t *testing.T, change ...func(*Config)) *world {
 		t.Fatal(err)
 	}
 	w.c2s, w.comps = listen(t), listen(t)
-	go func() { _ = w.ServeC2S(w.c2s) }()
+	go func(l net.Listener) { _ = w.ServeC2S(l) }(w.c2s)
 	go func() { _ = w.ServeComponents(w.comps) }()
 	w.web = httptest.NewServer(w.HTTPHandler())
 	ctx, cancel := context.WithCancel(context.Background())
@@ -537,7 +537,7 @@ func TestLoopbackNeedsNoTLS(t *testing.T) {
 func TestNothingBeforeTLS(t *testing.T) {
 	w := start(t, func(c *Config) { c.TrustLoopback = false })
 	w.c2s = abroad{listen(t)}
-	go func() { _ = w.ServeC2S(w.c2s) }()
+	go func(l net.Listener) { _ = w.ServeC2S(l) }(w.c2s)
 	p := w.tcp("smuggler", "meet.example.com")
 	p.say(`<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>`)
 	p.expect(`<encryption-required/>`)
