@@ -177,19 +177,20 @@ func (c *Conference) countRelay(r *relay.Relay) {
 	r.Counted = now
 }
 
-// noLinkAfter is how long a link may take before somebody should look.
-const noLinkAfter = 15 * time.Second
+// noLinkAfter is how long a link may take. Then it is taken away, by which the focus
+// learns that the two bridges do not reach each other.
+const noLinkAfter = 30 * time.Second
 
-// watchRelays says once that a link does not come about, or has no channel.
+// watchRelays gives up links that do not come about, and says once that one has no channel.
 func (c *Conference) watchRelays(now time.Time) {
 	for _, r := range c.relays {
 		c.countRelay(r)
 		switch {
-		case r.Complained:
 		case r.Connected.IsZero() && now.Sub(r.Created) >= noLinkAfter:
-			r.Complained = true
 			c.set.counters.RelaysFailed.Inc()
-			c.relayLog(r).Warn("no way to the other bridge yet: UDP must pass between the two")
+			c.relayLog(r).Warn("no way to the other bridge: UDP must pass between the two")
+			c.removeRelay(r, "no way to the other bridge")
+		case r.Complained:
 		case !r.Connected.IsZero() && !r.ChannelHad && now.Sub(r.Connected) >= noChannelAfter:
 			r.Complained = true
 			c.set.counters.RelaysNoChannel.Inc()

@@ -12,6 +12,7 @@ import (
 	"parley/bridge/conference/conferencetest"
 	"parley/bridge/endpoint"
 	"parley/bridge/media"
+	"parley/bridge/rtp"
 	"parley/bridge/transport"
 )
 
@@ -259,6 +260,32 @@ func TestConferenceLivesAsLongAsALink(t *testing.T) {
 		m.must(conference.Request{Relays: []conference.RelayRequest{{ID: "there", Expire: true}}})
 		if len(m.set.List()) != 0 || !far.Closed() {
 			t.Error("the conference outlives its last link")
+		}
+	}, linked)
+}
+
+// TestLinkThatNeverComes: the focus learns by its next question that there is none.
+func TestLinkThatNeverComes(t *testing.T) {
+	meet(t, func(m *meeting) {
+		a := m.join("a")
+		m.must(conference.Request{Relays: []conference.RelayRequest{{
+			ID: "there", Create: true, PayloadTypes: types, Transport: &conference.TransportRequest{SCTP: &conference.SCTPRequest{}},
+			Endpoints: []conference.RemoteRequest{{ID: "b", Create: true, Sources: *sources("b")}},
+		}}})
+		for range 28 {
+			time.Sleep(time.Second)
+			a.SetStats(rtp.EndpointStats{LastPacket: time.Now()})
+		}
+		m.must(conference.Request{Relays: []conference.RelayRequest{{ID: "there"}}})
+		for range 4 {
+			time.Sleep(time.Second)
+			a.SetStats(rtp.EndpointStats{LastPacket: time.Now()})
+		}
+		if _, err := m.ask(conference.Request{Relays: []conference.RelayRequest{{ID: "there"}}}); err == nil {
+			t.Error("a link nobody came over is still there")
+		}
+		if m.set.Counters().RelaysFailed.Value() != 1 {
+			t.Error("it is not counted")
 		}
 	}, linked)
 }

@@ -142,6 +142,14 @@ func (s *Session) Hide(relayID, id string) *colibri.Modify {
 	return s.behind(relayID, colibri.Endpoint{ID: id, Expire: true})
 }
 
+// Probe asks whether the bridge still has the link; nil if it was not told of one.
+func (s *Session) Probe(relayID string) *colibri.Modify {
+	if s.relays[relayID] == nil {
+		return nil
+	}
+	return s.withRelay(colibri.Relay{ID: relayID})
+}
+
 // Unlink takes the link to another bridge away; nil if there is none.
 func (s *Session) Unlink(relayID string) *colibri.Modify {
 	if s.relays[relayID] == nil {

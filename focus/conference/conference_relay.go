@@ -41,7 +41,7 @@ func (c *Conference) placed(s *colibrisession.Session, p *participant) {
 		switch {
 		case o == s:
 		case o.Linked(s.RelayID()):
-			c.tell(o, o.Show(s.RelayID(), c.remote(p)))
+			c.tellOf(o, s, o.Show(s.RelayID(), c.remote(p)))
 		default:
 			c.link(o, s)
 		}
@@ -79,6 +79,47 @@ func (c *Conference) link(old, fresh *colibrisession.Session) {
 	}
 	ask(old, fresh, true)
 	ask(fresh, old, false)
+	check := &timer{c: c}
+	check.start(linkCheck, func() {
+		if c.bridges[old.Bridge()] == old && c.bridges[fresh.Bridge()] == fresh {
+			c.tellOf(old, fresh, old.Probe(fresh.RelayID()))
+			c.tellOf(fresh, old, fresh.Probe(old.RelayID()))
+		}
+	})
+}
+
+// linkCheck is when a new link is looked after: a bridge takes one away that did not come
+// about, and says so only when asked.
+const linkCheck = 40 * time.Second
+
+// tellOf tells a bridge something about its link to another one.
+func (c *Conference) tellOf(s, other *colibrisession.Session, ask *colibri.Modify) {
+	if ask == nil {
+		return
+	}
+	c.request(xmppclient.IQ{Type: xmppclient.TypeGet, To: s.Bridge(), Payload: ask}, func(_ *xmppclient.Stanza, err error) {
+		if xmppclient.IsCondition(err, xmppclient.BadRequest) && s.Linked(other.RelayID()) {
+			c.linkLost(s, other, err)
+			return
+		}
+		c.handleTold(s, err)
+	})
+}
+
+// linkLost gives up one of two bridges that do not reach each other, that which came
+// later: whoever is on it did not hear the others.
+func (c *Conference) linkLost(s, other *colibrisession.Session, err error) {
+	if s.Seq() < other.Seq() {
+		s, other = other, s
+	}
+	if c.bridges[s.Bridge()] != s || c.bridges[other.Bridge()] != other {
+		return
+	}
+	c.log.WithError(err).WithField(logx.Bridge, s.Bridge()).WithField("other", other.Bridge()).
+		Warn("Two bridges do not reach each other; the later one serves conferences alone for a while.")
+	c.deps.Bridges.Unreachable(s.Bridge(), time.Now())
+	c.faulted()
+	c.dropBridge(s)
 }
 
 // handleLinked takes a bridge's answer to link and tells the other one.
@@ -99,7 +140,7 @@ func (c *Conference) handleLinked(s, other *colibrisession.Session, sctp bool, s
 		c.linkFailed(s, other, err)
 		return
 	}
-	c.tell(other, other.Connect(s.RelayID(), transport, sctp))
+	c.tellOf(other, s, other.Connect(s.RelayID(), transport, sctp))
 }
 
 // linkFailed gives up a bridge that could not be linked: whoever is on it would not hear
@@ -154,7 +195,7 @@ func (c *Conference) shown(p *participant) {
 	}
 	for _, o := range c.sessions() {
 		if o != p.bridge {
-			c.tell(o, o.Show(p.bridge.RelayID(), c.remote(p)))
+			c.tellOf(o, p.bridge, o.Show(p.bridge.RelayID(), c.remote(p)))
 		}
 	}
 }
@@ -168,7 +209,7 @@ func (c *Conference) hidden(s *colibrisession.Session, id string) {
 		case c.bridges[s.Bridge()] != s:
 			c.tell(o, o.Unlink(s.RelayID()))
 		default:
-			c.tell(o, o.Hide(s.RelayID(), id))
+			c.tellOf(o, s, o.Hide(s.RelayID(), id))
 		}
 	}
 }

@@ -185,6 +185,27 @@ func TestBridgeThatCannotBeLinkedServesAlone(t *testing.T) {
 	})
 }
 
+// TestBridgesThatDoNotReachEachOther: a bridge takes away a link that did not come about.
+// The focus asks in time, and puts everybody on one of the two.
+func TestBridgesThatDoNotReachEachOther(t *testing.T) {
+	playOn(t, split(), func(w *world) {
+		one := w.bridge("jvb1", "relay_id", "r1", "version", "1")
+		two := w.bridge("jvb2", "relay_id", "r2", "version", "1", "stress_level", "0.1")
+		w.enter("kim", 3000)
+		w.enter("ada", 2000)
+		same(t, "links", [2]int{len(one.behind()), len(two.behind())}, [2]int{1, 1})
+		for _, b := range []*fakeBridge{one, two} {
+			b.mu.Lock()
+			clear(b.relays)
+			b.mu.Unlock()
+		}
+		w.pass(time.Minute)
+		w.words("kim:active", "ada:active")
+		same(t, "people on the first", one.has(), []string{"ada", "kim"})
+		same(t, "people on the second", two.has(), []string{})
+	})
+}
+
 // TestWebSocketBetweenBridges: without data channels only the initiator is told where to
 // connect.
 func TestWebSocketBetweenBridges(t *testing.T) {

@@ -20,6 +20,7 @@ type Bridge struct {
 	NoRelays       bool   // refused a link to another bridge
 
 	failedUntil time.Time
+	aloneUntil  time.Time   // it did not reach another bridge lately
 	announced   bool        // conferences were told that it can be used
 	recent      []time.Time // our placements, oldest first
 }
@@ -76,7 +77,9 @@ func (b *Bridge) announce(now time.Time) Change {
 }
 
 // linkable reports whether the bridge can share a conference with others.
-func (b *Bridge) linkable() bool { return b.RelayID != "" && !b.NoRelays }
+func (b *Bridge) linkable(now time.Time) bool {
+	return b.RelayID != "" && !b.NoRelays && !now.Before(b.aloneUntil)
+}
 
 func (b *Bridge) snapshot() Bridge {
 	c := *b

@@ -166,6 +166,18 @@ func (p *Pool) RefusedRelays(addr string) {
 	}
 }
 
+// linkPause is how long a bridge that did not reach another one serves conferences alone.
+const linkPause = 10 * time.Minute
+
+// Unreachable notes that the bridge and another one do not reach each other.
+func (p *Pool) Unreachable(addr string, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b := p.bridges[addr]; b != nil {
+		b.aloneUntil = now.Add(linkPause)
+	}
+}
+
 // Request is what matters of a conference and a participant.
 type Request struct {
 	Region string // of the participant, may be empty
@@ -205,7 +217,7 @@ func (p *Pool) chooseLocked(req Request, now time.Time) *Bridge {
 	if c.region == "" {
 		c.region = p.cfg.LocalRegion
 	}
-	if c.first != nil && (p.cfg.Strategy == Single || !c.first.linkable()) {
+	if c.first != nil && (p.cfg.Strategy == Single || !c.first.linkable(now)) {
 		return c.first
 	}
 	c.sorted = p.usableLocked(c)
@@ -230,7 +242,7 @@ func (p *Pool) usableLocked(c *choice) []*Bridge {
 // joins says whether a bridge can be linked to those of the conference: they are found by
 // their relay id, and understand each other for certain if they are of one version.
 func (p *Pool) joins(b *Bridge, c *choice) bool {
-	if !b.linkable() || b.FullVersion() != c.first.FullVersion() && !p.cfg.AllowMixedVersions {
+	if !b.linkable(c.now) || b.FullVersion() != c.first.FullVersion() && !p.cfg.AllowMixedVersions {
 		return false
 	}
 	for addr := range c.uses {
