@@ -80,6 +80,11 @@ picture: build $(BROWSER)/node_modules/.package-lock.json ## take the README's p
 	cd $(BROWSER) && node --test --test-name-pattern=front screens.test.mjs
 	cp $(BROWSER)/artifacts/chat-desk.png docs/call.png
 
+.PHONY: bandwidth
+bandwidth: build $(BROWSER)/node_modules/.package-lock.json ## draw the plot of docs/bandwidth.md anew (root)
+	cd $(BROWSER) && node --test network-narrow.test.mjs
+	cp $(BROWSER)/artifacts/bandwidth.png docs/bandwidth.png
+
 .PHONY: race
 race: ## run the Go tests with the race detector (needs a C compiler), and the rooms in chaos for CHAOS (1m)
 	CGO_ENABLED=1 go test -race ./...

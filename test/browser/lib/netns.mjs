@@ -72,6 +72,12 @@ export class Namespace {
     if (rules.length > 0) await this.exec('nft', `table inet parley { ${body('input')}; ${body('output')}; }`);
   }
 
+  /** Lets what goes to the namespace pass at a rate only ('300kbit'), with a queue like a home router's; no rate frees it. */
+  async narrow(rate) {
+    if (rate) await run('tc', ['qdisc', 'replace', 'dev', this.link, 'root', 'tbf', 'rate', rate, 'burst', '10kb', 'latency', '400ms']);
+    else await run('tc', ['qdisc', 'del', 'dev', this.link, 'root']);
+  }
+
   async destroy() {
     await run('ip', ['netns', 'del', this.name]).catch(() => {});
     await run('ip', ['link', 'del', this.link]).catch(() => {});
