@@ -7,14 +7,16 @@ import { Peer } from './lib/peer.mjs';
 import { until } from './lib/wait.mjs';
 
 let server;
-before(async () => { server = await Server.start(); });
+before(async () => {
+  server = await Server.start();
+  await server.ctl(['register', 'alice', 'meet.localhost', 'wonderland']);
+});
 after(async () => { await server?.stop(); });
 
 const alice = (room, password = 'wonderland') => Peer.python('alice.py', 'alice@meet.localhost', password,
   '127.0.0.1', String(server.ports.c2s), `${room}@conference.meet.localhost`, 'alice');
 
-test('alice registers, joins over TCP and chats both ways with a browser', async (t) => {
-  await server.ctl(['register', 'alice', 'meet.localhost', 'wonderland']);
+test('an ordinary client joins over TCP and chats both ways with a browser', async (t) => {
   const ann = await Participant.arrive(server.link('tea', { name: 'Ann', moderator: true }), { name: 'Ann' });
   await ann.join();
   const peer = alice('tea');
@@ -37,6 +39,30 @@ test('alice registers, joins over TCP and chats both ways with a browser', async
 test('a password account opens a room by itself', async () => {
   const peer = alice('garden');
   await peer.event({ event: 'joined' });
+  await peer.stop();
+});
+
+test('a client in a terminal joins over STARTTLS, sees who is there and chats both ways', async () => {
+  await server.ctl(['register', 'bob', 'meet.localhost', 'looking-glass']);
+  const peer = alice('kitchen');
+  await peer.event({ event: 'joined' });
+  const bob = Peer.terminal('profanity');
+  await bob.shows(/Type '\/help'/);
+  bob.line(`/connect bob@meet.localhost server 127.0.0.1 port ${server.ports.c2s} tls trust`);
+  await bob.shows(/Enter password:/);
+  bob.line('looking-glass');
+  await bob.shows(/bob@meet\.localhost\/\S+ logged in successfully/);
+  await bob.shows(/\[TLS\] +\[online\]/);
+  bob.line('/join kitchen@conference.meet.localhost nick bob');
+  await bob.shows(/You have joined the room as bob/);
+  await bob.shows(/ Moderators\n[^]* alice\n[^]* bob\n/); // the list of occupants, beside the talk
+  await peer.event({ event: 'occupant', nick: 'bob' });
+  bob.line('more tea?');
+  await peer.event({ event: 'message', nick: 'bob', body: 'more tea?' });
+  peer.line('I have had nothing yet');
+  await bob.shows(/alice: I have had nothing yet/);
+  await bob.stop();
+  await peer.event({ event: 'left', nick: 'bob' });
   await peer.stop();
 });
 

@@ -27,6 +27,18 @@ export class Peer {
     return self;
   }
 
+  /** Starts a program for terminals in one of its own; see `shows`. */
+  static terminal(...program) { return Peer.python('terminal.py', ...program); }
+
+  /** Waits until the screen of a terminal shows a text. */
+  async shows(pattern, timeout = PATIENCE) {
+    const screen = () => {
+      if (this.process.exitCode !== null) throw new Error(`it ended: ${this.errors}`);
+      return this.events.at(-1)?.text ?? '';
+    };
+    return until(`the screen shows ${pattern}`, screen, (text) => pattern.test(text), timeout);
+  }
+
   /** Waits for an event that has all the given fields. */
   async event(fields, timeout = PATIENCE) {
     const fits = (e) => Object.entries(fields).every(([k, v]) => e[k] === v);

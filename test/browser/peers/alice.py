@@ -10,8 +10,11 @@ import asyncio
 import json
 import ssl
 import sys
+import xml.etree.ElementTree as ET
 
 import slixmpp
+
+MUC = "{http://jabber.org/protocol/muc"
 
 
 def tell(event, **fields):
@@ -27,7 +30,7 @@ class Alice(slixmpp.ClientXMPP):
         self.ssl_context.check_hostname = False
         self.ssl_context.verify_mode = ssl.CERT_NONE
         self.add_event_handler("session_start", self.start)
-        self.add_event_handler("failed_auth", lambda _: tell("failed", why="auth"))
+        self.add_event_handler("failed_all_auth", lambda _: tell("failed", why="auth"))
         self.add_event_handler("groupchat_message", self.message)
         self.add_event_handler("presence", self.presence)
 
@@ -52,7 +55,16 @@ class Alice(slixmpp.ClientXMPP):
         else:
             tell("occupant", nick=nick)
             if nick == self.nick:
-                tell("joined")
+                asyncio.ensure_future(self.joined(presence))
+
+    async def joined(self, presence):
+        # A room of her own opens for others when she accepts its defaults (XEP-0045, 10.1.2).
+        if any(status.get("code") == "201" for status in presence.xml.iter(f"{MUC}#user}}status")):
+            iq = self.make_iq_set(ito=self.room)
+            query = ET.SubElement(iq.xml, f"{MUC}#owner}}query")
+            ET.SubElement(query, "{jabber:x:data}x", type="submit")
+            await iq.send()
+        tell("joined")
 
 
 async def main():
