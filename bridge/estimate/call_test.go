@@ -66,6 +66,7 @@ type link struct {
 	free   time.Duration
 	burst  float64 // bits a shaper lets through at once
 	credit float64
+	drops  bool // what exceeds rate and burst is dropped, not queued
 	last   time.Duration
 }
 
@@ -78,6 +79,9 @@ func (l *link) carry(at time.Duration, size int) (time.Duration, bool) {
 	if bits := float64(size * 8); l.burst > 0 && l.free <= at && l.credit >= bits {
 		l.credit -= bits
 		return at + l.delay, true
+	}
+	if l.drops {
+		return 0, false
 	}
 	begin := max(at, l.free)
 	if begin-at > 300*time.Millisecond {
@@ -274,6 +278,22 @@ func TestThrottledAndLifted(t *testing.T) {
 		t.Logf("seed %d: down after %v, %v of %v there, up after %v, then %v", seed, down, kept, 30*time.Second-down, up, call.heights)
 		if down > 3*time.Second || up > 15*time.Second || kept < 28*time.Second-down || len(call.heights) != 1 {
 			t.Errorf("seed %d: down after %v, up after %v; pictures afterwards %v", seed, down, up, call.heights)
+		}
+	}
+}
+
+// A policer drops what exceeds its rate: no delay tells of it, only loss.
+func TestPolicer(t *testing.T) {
+	for seed := range uint64(5) {
+		call := newCall(seed)
+		call.run(5 * time.Second)
+		call.link.rate, call.link.burst, call.link.drops = 600e3, 40e3, true
+		call.run(10 * time.Second)
+		clear(call.heights)
+		call.run(time.Minute)
+		t.Logf("seed %d: %v, estimate %d", seed, call.heights, call.e.Bitrate())
+		if call.heights[720] > 6*time.Second || call.heights[360] < 30*time.Second {
+			t.Errorf("seed %d: %v behind a policer of 600 kbit/s", seed, call.heights)
 		}
 	}
 }

@@ -206,12 +206,16 @@ func FuzzFeedback(f *testing.F) {
 				packets = append(packets, estimate.Packet{
 					Sent:    now.Add(time.Duration(data[0]) * time.Millisecond),
 					Arrived: time.Duration(int(data[1])<<8|int(data[2])) * 10 * time.Millisecond,
-					Lost:    data[3]&1 == 1, Size: int(data[3]) * 6,
+					Lost:    data[3]&1 == 1, Late: data[3]&5 == 4, Probe: data[3]&2 == 2, Size: int(data[3]) * 6,
 				})
 				data = data[4:]
 			}
 			now = now.Add(100 * time.Millisecond)
 			e.Feedback(packets, now)
+			have := e.Bitrate()
+			if p, ok := e.Try(2_000_000, now); ok && (p.Rate <= have || p.Rate > 2_200_000 || p.Time <= 0) {
+				t.Fatalf("probe %+v at an estimate of %d", p, have)
+			}
 			if b := e.Bitrate(); b < 30_000 || b > 20_000_000 {
 				t.Fatalf("estimate %d is out of bounds", b)
 			}
