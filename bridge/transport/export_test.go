@@ -1,11 +1,21 @@
 package transport
 
+import "net/netip"
+
 // State tells how much the transport remembers of others: addresses that may send media,
 // transactions it waits for, and the connections of its sessions.
 func (t *Transport) State() (routes, transactions, conns int) {
 	t.mux.mu.RLock()
 	defer t.mux.mu.RUnlock()
 	return len(t.mux.routes), len(t.mux.young) + len(t.mux.old), len(t.mux.conns)
+}
+
+// Knows tells whether media from an address would be taken.
+func (t *Transport) Knows(a netip.AddrPort) bool {
+	t.mux.mu.RLock()
+	defer t.mux.mu.RUnlock()
+	_, known := t.mux.routes[a]
+	return known
 }
 
 // MaxSources is how many addresses one round of ICE hears.

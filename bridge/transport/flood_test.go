@@ -3,6 +3,7 @@ package transport_test
 import (
 	"crypto/rand"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -44,6 +45,8 @@ func newStranger(t *testing.T, b *bench) *stranger {
 	return s
 }
 
+func (s *stranger) address() netip.AddrPort { return s.conn.LocalAddr().(*net.UDPAddr).AddrPort() }
+
 func (s *stranger) send(t *testing.T, b []byte) {
 	t.Helper()
 	n, err := s.conn.Write(b)
@@ -64,7 +67,7 @@ func binding(ufrag, pwd string) []byte {
 func TestFloodsAreNotAnswered(t *testing.T) {
 	b := newBench(t, nil)
 	x, y := call(t, b, nil)
-	routes, _, conns := b.transport.State()
+	_, _, conns := b.transport.State()
 	hello := append([]byte{22, 0xFE, 0xFF, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0}, make([]byte, 200)...)
 	media := append([]byte{0x80, 100}, make([]byte, 1000)...)
 	s := newStranger(t, b)
@@ -79,7 +82,7 @@ func TestFloodsAreNotAnswered(t *testing.T) {
 	if n := s.answered.Load(); n != 0 {
 		t.Errorf("%d bytes were answered to %d of strangers", n, s.sent.Load())
 	}
-	if r, tr, c := b.transport.State(); r != routes || c != conns || tr > 100 {
+	if r, tr, c := b.transport.State(); r > 40 || c != conns || tr > 200 || b.transport.Knows(s.address()) {
 		t.Errorf("%d addresses, %d transactions and %d connections are remembered", r, tr, c)
 	}
 	if b.transport.Stats().Garbage == 0 {
@@ -98,8 +101,8 @@ func TestFloodsAreNotAnswered(t *testing.T) {
 	if s.answered.Load() > s.sent.Load() {
 		t.Errorf("%d bytes were answered to %d of a liar", s.answered.Load(), s.sent.Load())
 	}
-	if r, _, _ := b.transport.State(); r != routes {
-		t.Errorf("%d addresses may send media, %d could before", r, routes)
+	if b.transport.Knows(s.address()) {
+		t.Error("a liar may send media")
 	}
 	y.drain()
 	y.hears(20)
@@ -130,7 +133,7 @@ func TestAddressesOfOnePeerAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		if i < transport.MaxSources {
-			_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+			_ = conn.SetReadDeadline(time.Now().Add(30 * time.Second))
 			answerTo(t, m, conn.Read)
 		}
 	}

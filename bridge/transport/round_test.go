@@ -63,7 +63,7 @@ func (h lonely) ends(t *testing.T) {
 		if !errors.Is(err, ErrICE) {
 			t.Errorf("ended with %v", err)
 		}
-	case <-time.After(15 * time.Second):
+	case <-time.After(45 * time.Second):
 		t.Fatal("goes on without a way")
 	}
 }
