@@ -18,7 +18,7 @@ const (
 // reflexive ones of all mappings, then the same over TCP.
 func (t *Transport) candidates(s *Session) []Candidate {
 	private := s.opts.PrivateCandidates || t.cfg.AdvertisePrivateCandidates
-	sockets := s.sockets()
+	sockets, unique := s.sockets(), s.opts.UniquePort
 	var list []Candidate
 	add := func(base, addr netip.AddrPort, p Protocol, priority uint32) {
 		c := Candidate{
@@ -47,6 +47,9 @@ func (t *Transport) candidates(s *Session) []Candidate {
 		for _, s := range sockets {
 			base := netip.AddrPortFrom(s.local.Addr(), port(s))
 			for _, m := range mappings {
+				if unique && m.PublicPort != 0 {
+					continue // that port leads to the shared socket
+				}
 				if public, ok := m.apply(base); ok && public != base {
 					add(base, public, p, srflx)
 				}
@@ -54,7 +57,7 @@ func (t *Transport) candidates(s *Session) []Candidate {
 		}
 	}
 	each(UDP, func(s *udpSocket) uint16 { return s.local.Port() }, priorityHost, prioritySrflx)
-	if len(t.listeners) > 0 && !s.opts.UniquePort {
+	if len(t.listeners) > 0 && !unique {
 		p := TCP
 		if t.cfg.TCP.SSLTCP {
 			p = SSLTCP
