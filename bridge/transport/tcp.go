@@ -234,7 +234,7 @@ type tcpConn struct {
 	key     tcpKey
 	session atomic.Pointer[Session]
 
-	// mu guards pending and closed.
+	// mu guards pending and closed, and the closing of wake.
 	mu      sync.Mutex
 	pending []byte
 	closed  bool
@@ -255,12 +255,12 @@ func newTCPConn(t *Transport, conn *net.TCPConn) *tcpConn {
 // send queues a packet. It says no when the connection is closed or too slow.
 func (c *tcpConn) send(b []byte) bool {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.closed || len(c.pending)+2+len(b) > tcpQueue || len(b) > 0xFFFF {
-		c.mu.Unlock()
 		return false
 	}
 	c.pending = appendFrame(c.pending, b)
-	c.mu.Unlock()
+	// Under the lock, or close could close the channel before.
 	select {
 	case c.wake <- struct{}{}:
 	default:

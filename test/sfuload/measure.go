@@ -59,6 +59,7 @@ func (h *hall) close() {
 
 // atFloor brings a shape's people to a floor.
 func atFloor(kind floorKind, s shape, core int) (h *hall, err error) {
+	s.lossy = 0 // a floor repairs nothing
 	f, err := startFloor(core)
 	if err != nil {
 		return nil, err
@@ -155,26 +156,16 @@ func (b *bridge) enter(ctx context.Context, e *engine, s shape, room, i int) (*c
 // take measures for a while.
 func (h *hall) take(w window, due float64) (figures, error) {
 	time.Sleep(w.warm)
-	var before int
+	var before, after mark
 	h.e.do(func() {
 		h.e.measuring, h.e.delays, h.e.faults = true, h.e.delays[:0], faults{}
-		before = h.count(true)
+		before = h.mark(true)
 	})
-	cpu0, err := process.CPU(h.pid())
-	if err != nil {
-		return figures{}, err
-	}
 	packets0, messages0, err := h.counts()
 	if err != nil {
 		return figures{}, err
 	}
-	began := time.Now()
 	time.Sleep(w.take)
-	took := time.Since(began)
-	cpu1, err := process.CPU(h.pid())
-	if err != nil {
-		return figures{}, err
-	}
 	packets1, messages1, err := h.counts()
 	if err != nil {
 		return figures{}, err
@@ -183,7 +174,8 @@ func (h *hall) take(w window, due float64) (figures, error) {
 	var delays []int64
 	var f faults
 	h.e.do(func() {
-		got = h.count(false) - before
+		after = h.mark(false)
+		got = after.got - before.got
 		for _, c := range h.clients {
 			for _, s := range c.streams {
 				missing += int(max(0, s.lost()))
@@ -192,6 +184,9 @@ func (h *hall) take(w window, due float64) (figures, error) {
 		h.e.measuring = false
 		delays, f = slices.Clone(h.e.delays), h.e.faults
 	})
+	if err := errors.Join(before.err, after.err); err != nil {
+		return figures{}, err
+	}
 	if f.disorder+f.forged+f.wrong > 0 {
 		return figures{}, fmt.Errorf("%d packets out of order, %d that do not open, %d that are not what was sent", f.disorder, f.forged, f.wrong)
 	}
@@ -202,19 +197,30 @@ func (h *hall) take(w window, due float64) (figures, error) {
 		}
 		return float64(delays[int(q*float64(len(delays)-1))]) / 1e6
 	}
+	took, used := time.Duration(after.at-before.at), after.cpu-before.cpu
 	short := due*took.Seconds() - float64(got)
 	return figures{
-		rate: float64(got) / took.Seconds(), cost: float64((cpu1 - cpu0).Nanoseconds()) / 1e3 / float64(max(1, got)),
-		share: float64(cpu1-cpu0) / float64(took), run: float64(packets1-packets0) / float64(max(1, messages1-messages0)),
+		rate: float64(got) / took.Seconds(), cost: float64(used.Nanoseconds()) / 1e3 / float64(max(1, got)),
+		share: float64(used) / float64(took), run: float64(packets1-packets0) / float64(max(1, messages1-messages0)),
 		lost: 100 * max(float64(missing), short) / (due * took.Seconds()), p50: at(0.5), p99: at(0.99),
 	}, nil
 }
 
-// count is what all clients got so far; streams can begin to count anew. The engine's
-// thread only.
-func (h *hall) count(anew bool) (n int) {
+// mark is where a window begins or ends: what all clients got so far, and what the process
+// used. Both are taken on the engine's thread, which may be late on a busy machine.
+type mark struct {
+	at  int64
+	got int
+	cpu time.Duration
+	err error
+}
+
+// mark takes one; streams can begin to count anew. The engine's thread only.
+func (h *hall) mark(anew bool) mark {
+	m := mark{at: h.e.now()}
+	m.cpu, m.err = process.CPU(h.pid())
 	for _, c := range h.clients {
-		n += c.got
+		m.got += c.got
 		if !anew {
 			continue
 		}
@@ -222,5 +228,5 @@ func (h *hall) count(anew bool) (n int) {
 			s.begin()
 		}
 	}
-	return n
+	return m
 }
