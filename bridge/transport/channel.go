@@ -16,6 +16,8 @@ const (
 	// channelQueue bounds the messages that wait to be sent on the data channel;
 	// SendMessage refuses more.
 	channelQueue = 256
+	// relayQueue is the same towards another bridge, to which many clients speak.
+	relayQueue = 4096
 	// maxMessage bounds a message either way.
 	maxMessage = 64 << 10
 	// sctpBuffer bounds what an association holds for us to read.
@@ -155,6 +157,13 @@ func (s *Session) associate(conn *dtls.Conn, options ...sctp.AssociationOption) 
 	return sctp.ServerWithOptions(server...)
 }
 
+func (s *Session) queueSize() int {
+	if s.opts.Patient {
+		return relayQueue
+	}
+	return channelQueue
+}
+
 // begin serves an open channel on a goroutine of its own.
 func (s *Session) begin(channel *datachannel.DataChannel) {
 	s.t.mu.Lock()
@@ -165,7 +174,7 @@ func (s *Session) begin(channel *datachannel.DataChannel) {
 }
 
 func (s *Session) serveChannel(channel *datachannel.DataChannel) {
-	queue := make(chan []byte, channelQueue)
+	queue := make(chan []byte, s.queueSize())
 	s.channel.mu.Lock()
 	s.channel.queue = queue
 	s.channel.mu.Unlock()
