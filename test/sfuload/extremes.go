@@ -14,11 +14,11 @@ import (
 	"parley/test/process"
 )
 
-// What counts as kept up with, in percent of what was due; and how the rate rises.
-const (
-	keptUp   = 0.5
-	rateStep = 10 // packets a frame: 48,000 a second
-)
+// keptUp is what may be missing of what was due, in percent, for a rate to count.
+const keptUp = 0.5
+
+// The rates that are tried, in packets a frame: 10 are 48,000 a second.
+const firstRate, lastRate = 20, 400
 
 // saturate raises the rate until the forwarder, on one core, falls behind; the
 // participants have the other. It notes the last step that was kept up with, and what
@@ -42,7 +42,7 @@ func (o *options) saturate(ctx context.Context, t *table) error {
 		start(h.e)
 		var best figures
 		kept := 0
-		for packets := 2 * rateStep; packets < 40*rateStep; packets += rateStep {
+		for packets := firstRate; packets < lastRate; packets = o.faster(packets) {
 			f, err := h.at(packets, o.window)
 			if err != nil {
 				return err
@@ -54,6 +54,10 @@ func (o *options) saturate(ctx context.Context, t *table) error {
 			}
 			best, kept = f, packets
 		}
+		if kept == 0 {
+			fmt.Fprintf(os.Stderr, "saturating, %s: falls behind at %d packets/s already; is the machine busy?\n", who, 4800*firstRate)
+			return nil
+		}
 		t.add("saturated, "+saturating.name, who, best)
 		f, err := h.at(kept*7/10, o.window)
 		if err == nil {
@@ -62,7 +66,7 @@ func (o *options) saturate(ctx context.Context, t *table) error {
 		return err
 	}
 	for _, kind := range o.kinds {
-		if kind.Hold > 0 {
+		if kind.Hold > 0 || o.short && !kind.Runs {
 			continue
 		}
 		h, err := atFloor(kind, saturating, 0)
@@ -72,6 +76,14 @@ func (o *options) saturate(ctx context.Context, t *table) error {
 	}
 	h, err := o.atBridge(ctx, saturating, 0)
 	return climb("bridge", h, err)
+}
+
+// faster is the next rate.
+func (o *options) faster(packets int) int {
+	if o.short {
+		return packets * 3 / 2
+	}
+	return packets * 6 / 5
 }
 
 // at measures with a number of packets in each frame.

@@ -24,6 +24,7 @@ type options struct {
 	people int
 	kinds  []floorKind
 	deaf   bool
+	short  bool
 }
 
 func main() {
@@ -32,7 +33,7 @@ func main() {
 		return
 	}
 	o := options{kinds: floorKinds}
-	short := flag.Bool("short", false, "two minutes: one run, short windows, 200 endpoints")
+	short := flag.Bool("short", false, "two minutes: one run, short windows, great steps, 100 endpoints")
 	flag.StringVar(&o.parley, "parley", "bin/parley", "the `program` to measure")
 	flag.IntVar(&o.runs, "runs", 3, "how often each figure is taken; the table shows medians")
 	flag.StringVar(&o.only, "only", "", "only rows with one of these `words`")
@@ -42,7 +43,7 @@ func main() {
 	flag.BoolVar(&o.deaf, "deaf", false, "clients give no feedback, as those of a floor")
 	flag.Parse()
 	if *short {
-		o.runs, o.window, o.people, o.kinds = 1, window{1500 * time.Millisecond, 2 * time.Second}, 200, floorKinds[:2]
+		o.runs, o.window, o.people, o.kinds, o.short = 1, window{time.Second, 1500 * time.Millisecond}, 100, floorKinds[:2], true
 	}
 	debug.SetGCPercent(400)
 	limit := unix.Rlimit{Cur: 60000, Max: 60000}
