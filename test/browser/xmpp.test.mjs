@@ -1,6 +1,8 @@
 // People with an ordinary XMPP client beside people with a browser.
 import { test, after, before } from 'node:test';
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { launch, open } from './lib/browser.mjs';
 import { Server } from './lib/server.mjs';
 import { Participant } from './lib/participant.mjs';
 import { Peer } from './lib/peer.mjs';
@@ -63,6 +65,58 @@ test('a client in a terminal joins over STARTTLS, sees who is there and chats bo
   await bob.shows(/alice: I have had nothing yet/);
   await bob.stop();
   await peer.event({ event: 'left', nick: 'bob' });
+  await peer.stop();
+});
+
+// Runs in the page: a person with a library for browsers (strophe.js) in a room, remembering what it hears.
+function enter({ url, jid, password, room, nick }) {
+  const { Strophe, $pres, $msg } = window;
+  const connection = new Strophe.Connection(url);
+  const heard = { status: [], nicks: [], messages: [] };
+  window.person = {
+    heard,
+    say: (body) => connection.send($msg({ to: room, type: 'groupchat' }).c('body').t(body)),
+    leave: () => connection.disconnect('enough'),
+  };
+  connection.addHandler((stanza) => {
+    const from = Strophe.getResourceFromJid(stanza.getAttribute('from'));
+    heard.nicks = heard.nicks.filter((known) => known !== from);
+    if (stanza.getAttribute('type') !== 'unavailable') heard.nicks.push(from);
+    return true;
+  }, null, 'presence', null, null, room, { matchBareFromJid: true });
+  connection.addHandler((stanza) => {
+    const body = stanza.querySelector('body');
+    if (body) heard.messages.push(`${Strophe.getResourceFromJid(stanza.getAttribute('from'))}: ${body.textContent}`);
+    return true;
+  }, null, 'message', 'groupchat', null, room, { matchBareFromJid: true });
+  connection.connect(jid, password, (status) => {
+    heard.status.push(status);
+    if (status === Strophe.Status.CONNECTED) connection.send($pres({ to: `${room}/${nick}` }).c('x', { xmlns: 'http://jabber.org/protocol/muc' }));
+  });
+}
+
+test('a library for browsers joins over WebSocket and over BOSH', async () => {
+  const library = await readFile(new URL('node_modules/strophe.js/dist/strophe.umd.min.js', import.meta.url), 'utf8');
+  const peer = alice('library');
+  await peer.event({ event: 'joined' });
+  const browser = await launch({ devices: false });
+  for (const [nick, url] of [['web', `${server.base.replace('http', 'ws')}/xmpp-websocket`], ['bosh', `${server.base}/http-bind`]]) {
+    const page = await open(browser, `${server.base}/about/health`, { devices: false });
+    await page.evaluate(library);
+    await page.evaluate(enter, { url, nick, jid: 'alice@meet.localhost', password: 'wonderland', room: 'library@conference.meet.localhost' });
+    const hears = (what, list, text) => until(`${nick} ${what}`, () => page.evaluate(() => window.person.heard), (heard) => heard[list].includes(text));
+    await hears('sees alice', 'nicks', 'alice');
+    await hears('is inside', 'nicks', nick);
+    await peer.event({ event: 'occupant', nick });
+    await page.evaluate((body) => window.person.say(body), `hello by ${nick}`);
+    await peer.event({ event: 'message', nick, body: `hello by ${nick}` });
+    peer.line(`welcome, ${nick}`);
+    await hears('hears alice', 'messages', `alice: welcome, ${nick}`);
+    await page.evaluate(() => window.person.leave());
+    await peer.event({ event: 'left', nick });
+    await page.context().close();
+  }
+  await browser.close();
   await peer.stop();
 });
 
