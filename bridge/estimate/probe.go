@@ -70,7 +70,8 @@ func (e *Estimator) Try(wanted int64, now time.Time) (probe Probe, ok bool) {
 		if e.lastTold.Before(now.Add(-probePatient)) {
 			// Nothing is sent that the receiver tells about, and it does not know the padding
 			// either: only media will show what the path carries.
-			e.byDelay = min(e.byDelay*probeBlind, float64(wanted))
+			e.byDelay = min(e.byDelay*probeBlind, float64(max(wanted, have)))
+			p.pause, p.next = 0, now.Add(probeFirst)
 		}
 	}
 	if !e.feedback || wanted <= have || now.Before(p.next) || e.congested(now) {
