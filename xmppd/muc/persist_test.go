@@ -52,7 +52,7 @@ func hear(t *testing.T, c *muctest.Client, parts ...string) string {
 			}
 		}
 		return false
-	}, 10*time.Second, time.Millisecond, "%v not heard", parts)
+	}, 30*time.Second, time.Millisecond, "%v not heard", parts)
 	return strings.Join(all, "\n")
 }
 
