@@ -41,9 +41,13 @@ func main() {
 	flag.DurationVar(&o.window.warm, "warm", 2*time.Second, "how long the load runs before")
 	flag.IntVar(&o.people, "people", 1000, "endpoints that join at 50 a second")
 	flag.BoolVar(&o.deaf, "deaf", false, "clients give no feedback, as those of a floor")
+	floors := flag.Bool("floor", true, "measure floors beside the bridge")
 	flag.Parse()
 	if *short {
 		o.runs, o.window, o.people, o.kinds, o.short = 1, window{time.Second, 1500 * time.Millisecond}, 100, floorKinds[:2], true
+	}
+	if !*floors {
+		o.kinds = nil
 	}
 	debug.SetGCPercent(400)
 	limit := unix.Rlimit{Cur: 60000, Max: 60000}
