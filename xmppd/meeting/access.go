@@ -48,7 +48,7 @@ const (
 // errBanned is the answer at log-in to who is shut out.
 var errBanned = &jwtauth.Error{Kind: jwtauth.Banned, Text: "user is banned", Condition: "not-allowed"}
 
-// access asks another server about the holders of tokens (xmpp.md §6.19). A server that
+// access asks another server about the holders of tokens (mod_muc_auth_ban). A server that
 // does not answer keeps nobody out.
 type access struct {
 	cfg   AccessConfig

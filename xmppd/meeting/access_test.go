@@ -16,8 +16,8 @@ import (
 	"parley/xmppd/router"
 )
 
-// xmpp.md 6.19: who is shut out is remembered for five minutes; a server that does not
-// answer keeps nobody out.
+// As with mod_muc_auth_ban, who is shut out is remembered for five minutes; a server that
+// does not answer keeps nobody out.
 func TestAccess(t *testing.T) {
 	play(t, func(t *testing.T) {
 		s := serving(t, func(c *meeting.Config) { c.Access.URL = "https://access.example.com/check" })

@@ -3,7 +3,7 @@ package meeting
 import "parley/xmppd/muc"
 
 // installAffiliation gives holders of a token their rank before they enter: owner,
-// which is Jitsi's moderator, or, where that is wanted, member (xmpp.md §6.2).
+// which is Jitsi's moderator, or, where that is wanted, member (mod_token_affiliation).
 // Whoever has no such token gets none, be he the first and alone. A rank somebody
 // was given by others is not lowered, and outcasts stay outside.
 //

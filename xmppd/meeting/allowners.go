@@ -8,7 +8,7 @@ import (
 var errAllOwn = stanza.Err(stanza.Auth, stanza.Forbidden, "Everybody moderates in this room")
 
 // installAllOwners makes everybody who enters a moderator, and lets nobody take that
-// from another (xmpp.md §6.11.3). It is the last rule of a join, so that nobody owns
+// from another (mod_muc_allowners). It is the last rule of a join, so that nobody owns
 // a room he did not get into; his first presence shows it already.
 func (m *Rules) installAllOwners(h *muc.Hooks) {
 	if !m.cfg.AllOwners {

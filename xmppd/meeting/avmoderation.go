@@ -24,7 +24,7 @@ type moderatedMedium struct {
 	before  any      // startMuted of the metadata before
 }
 
-// moderationNote is every message of the service (xmpp.md §6.5).
+// moderationNote is every message of the service (mod_av_moderation_component).
 type moderationNote struct {
 	Type       string              `json:"type"`
 	Room       string              `json:"room"`

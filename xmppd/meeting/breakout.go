@@ -18,7 +18,7 @@ const (
 	switchTime       = 15 * time.Second // how long a nick is kept for who changes rooms
 )
 
-// The requests and messages as clients know them (xmpp.md §6.4).
+// The requests and messages as clients know them (mod_muc_breakout_rooms).
 const (
 	breakoutAdd    = "features/breakout-rooms/add"
 	breakoutRemove = "features/breakout-rooms/remove"

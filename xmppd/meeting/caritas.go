@@ -14,7 +14,9 @@ import (
 	"parley/xmppd/stanza"
 )
 
-// Ways to close a room when its moderator leaves (xmpp.md §6.20).
+// Ways to close a room when its moderator leaves: at once as mod_close_room does in
+// github.com/CaritasDeutschland/caritas-onlineBeratung-videoBackend, later as in its
+// successor, github.com/Onlineberatung/onlineBeratung-videoBackend.
 const (
 	CloseAtOnce = "at_once"
 	CloseLater  = "later"

@@ -11,7 +11,7 @@ import (
 const forgottenTime = 20 * time.Second
 
 // installCleanup ends a meeting in which only recorders and transcribers are left
-// (xmpp.md §6.18).
+// (mod_muc_cleanup_backend_services).
 func (m *Rules) installCleanup(h *muc.Hooks) {
 	h.OnLeft(func(r *muc.Room, _ *muc.Occupant) {
 		if !m.forgotten(r) {

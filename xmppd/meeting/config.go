@@ -198,7 +198,7 @@ func (c Config) focusAddr() string {
 }
 
 // ExternalService is a STUN or TURN server as clients read it in the metadata of a
-// room (xmpp.md §6.10-6).
+// room (mod_room_metadata_component).
 type ExternalService struct {
 	Type       string `json:"type"`
 	Transport  string `json:"transport,omitempty"`

@@ -54,8 +54,8 @@ type topic struct {
 }
 
 // desk is the domain of a service: people in a room write to it, and it writes to
-// them, always from its own address, by which clients know it (xmpp.md §0.4-8). It
-// has no state; that belongs to the rooms.
+// them, always from its own address: from others clients take nothing (lib-jitsi-meet,
+// xmpp.ts, _onPrivateMessage). It has no state; that belongs to the rooms.
 type desk struct {
 	m      *Rules
 	addr   stanza.Addr

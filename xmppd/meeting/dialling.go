@@ -44,7 +44,7 @@ type dial struct {
 
 // installDialling lets only those call telephones who may, into their own meeting, and
 // writes what the gateway has to know; nothing a client wrote there is handed on
-// (xmpp.md §6.15). How many calls go on at one time is not counted.
+// (mod_filter_iq_rayo). How many calls go on at one time is not counted.
 func (m *Rules) installDialling(h *muc.Hooks) {
 	h.OnRequest(func(r *muc.Room, from, _ *muc.Occupant, st *stanza.Stanza) (*stanza.Stanza, *stanza.Error) {
 		p, _ := st.Payload()

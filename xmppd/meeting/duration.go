@@ -5,7 +5,7 @@ import (
 )
 
 // installDuration tells those who come when the meeting began, for clients of
-// before 2024; later ones read it in the room's information (xmpp.md §6.7).
+// before 2024; later ones read it in the room's information (mod_conference_duration).
 func (m *Rules) installDuration(d *desk) {
 	m.host.Hooks().OnJoined(func(r *muc.Room, o *muc.Occupant) {
 		began := detailsOf(r).began

@@ -8,7 +8,7 @@ import (
 // Words clients and people hear when a meeting ends.
 const terminated = "The meeting has been terminated"
 
-// installEnd lets moderators end the meeting for all (xmpp.md §6.8).
+// installEnd lets moderators end the meeting for all (mod_end_conference).
 func (m *Rules) installEnd(d *desk) {
 	d.on(topic{space: ns.Client, name: "end_conference", moderators: true, handle: func(q *request) *stanza.Error {
 		q.room.Destroy(terminated, stanza.Addr{}, "")

@@ -6,7 +6,8 @@ import (
 	"parley/xmppd/muc"
 )
 
-// allowed says whether an occupant may use a feature (xmpp.md §6.11.1): as his
+// allowed says whether an occupant may use a feature (is_feature_allowed in
+// util.lib.lua): as his
 // token's features say; without them, moderators may what they are told they may.
 func (m *Rules) allowed(r *muc.Room, o *muc.Occupant, feature string) bool {
 	if c := claims(o.Session()); c != nil && c.Features != nil {

@@ -13,7 +13,7 @@ const (
 
 var errNoFocus = stanza.Err(stanza.Wait, stanza.RemoteServerTimeout, "The conference service does not answer")
 
-// installFocusLock lets nobody in before the focus (xmpp.md §4.3 #8). Who comes
+// installFocusLock lets nobody in before the focus (mod_muc_meeting_id). Who comes
 // earlier waits, in order, and is refused when the focus does not come in time: no
 // join is left without an answer.
 func (m *Rules) installFocusLock(h *muc.Hooks) {

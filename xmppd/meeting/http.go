@@ -38,7 +38,9 @@ const (
 	roomTime    = 5 * time.Second
 )
 
-// Routes are the answers of xmpp.md §1.10 by path. sessions counts who is logged in.
+// Routes are the answers to other services by path, as mod_muc_size, mod_muc_census,
+// mod_muc_password_check, mod_muc_end_meeting, mod_muc_kick_participant and
+// mod_system_chat_message give them. sessions counts who is logged in.
 func (m *Rules) Routes(sessions func() int) (map[string]http.HandlerFunc, error) {
 	routes := map[string]http.HandlerFunc{
 		"/room-size":   m.answerSize,

@@ -15,8 +15,8 @@ import (
 var elementName = regexp.MustCompile(`^[A-Za-z_][\w.-]*$`)
 
 // installIdentity writes into presence what only the server knows: the verified
-// identity of a token's holder, and the region the proxy saw (xmpp.md §6.11.4,
-// §4.5). What clients say about their own identity is removed in any case.
+// identity of a token's holder, and the region the proxy saw (mod_presence_identity,
+// mod_muc_meeting_id). What clients say about their own identity is removed in any case.
 func (m *Rules) installIdentity(h *muc.Hooks) {
 	h.OnPresence(func(s *muc.Speaker, st *stanza.Stanza) *stanza.Stanza {
 		st = st.Without(func(c stanza.Child) bool {

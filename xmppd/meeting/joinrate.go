@@ -16,7 +16,7 @@ type joinRate struct {
 }
 
 // installJoinRate lets only so many people in per second, and the others wait their
-// turn (xmpp.md §4.3 #9).
+// turn (mod_muc_rate_limit).
 func (m *Rules) installJoinRate(h *muc.Hooks) {
 	rate := m.cfg.JoinsPerSecond
 	if rate == 0 {

@@ -26,7 +26,7 @@ type lobby struct {
 	lasting bool
 }
 
-// lobbyNote is what everybody in the room hears (xmpp.md §6.3).
+// lobbyNote is what everybody in the room hears (mod_muc_lobby_rooms).
 type lobbyNote struct {
 	Type  string `json:"type"`
 	Event string `json:"event"`
@@ -91,7 +91,7 @@ func (f front) HandleStanza(st *stanza.Stanza, from *router.Session) {
 }
 
 // lobbyFeatures tells a client whether it must ask for a name before it enters the
-// room of its URL (xmpp.md §5.3).
+// room of its URL (mod_muc_lobby_rooms).
 func (m *Rules) lobbyFeatures(s *router.Session) []string {
 	if _, there := m.lobbies.Load(urlRoom(s)); there && m.cfg.LobbyNeedsName {
 		return []string{ns.FeatureDisplayNameNeeded}
@@ -145,7 +145,7 @@ func (m *Rules) notifyLobby(r *muc.Room, actor *muc.Occupant, n lobbyNote) {
 	r.Broadcast(st)
 }
 
-// knock decides who need not wait, and tells the others where to (xmpp.md §6.3).
+// knock decides who need not wait, and tells the others where to (mod_muc_lobby_rooms).
 func (m *Rules) knock(j *muc.Join) muc.Outcome {
 	r := j.Room
 	l := stateOf[lobby](r)

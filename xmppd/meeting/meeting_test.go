@@ -111,7 +111,8 @@ func play(t *testing.T, f func(t *testing.T)) {
 
 func all(c *muctest.Client) string { return strings.Join(c.Take(), "\n") }
 
-// xmpp.md 9.5 at join, traces/token-refused and token-domain.
+// Who may not enter with his token hears why, in the words of mod_token_verification as
+// they were recorded.
 func TestTokenRefusedAtJoin(t *testing.T) {
 	noDomain := func(_ *meeting.Config, j *jwtauth.Config) { j.VerifyDomain = false }
 	cases := []struct {

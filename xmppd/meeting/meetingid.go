@@ -24,8 +24,8 @@ const (
 	fieldCreated   = "muc#roominfo_created_timestamp"
 )
 
-// installMeetingID names each meeting and tells how old it is (xmpp.md §4.2(4),
-// §4.10), in the room's information and, for the focus, in its configuration form.
+// installMeetingID names each meeting and tells how old it is (mod_muc_meeting_id,
+// mod_conference_duration), in the room's information and, for the focus, in its configuration form.
 func (m *Rules) installMeetingID(h *muc.Hooks) {
 	h.OnCreated(func(r *muc.Room) { r.SetValue(about{}, &details{id: newUUID()}) })
 	h.OnJoined(func(r *muc.Room, _ *muc.Occupant) {

@@ -20,7 +20,8 @@ type metadata struct {
 	told   map[stanza.Addr]bool // bare addresses that have heard it all
 }
 
-// blockedKeys can only be written by the server (xmpp.md §6.10-4).
+// blockedKeys can only be written by the server (mod_room_metadata_component,
+// room_metadata_blocked_keys).
 var blockedKeys = map[string]bool{
 	"allownersEnabled": true, "asyncTranscription": true, "audioTranslationAvailable": true, "audioTranslationRequests": true,
 	"conferencePresetsServiceEnabled": true, "dialinEnabled": true, "moderators": true, "participants": true,
@@ -33,7 +34,7 @@ var keyFeatures = map[string]string{"recording": "transcription", "audioTranslat
 
 var errBlockedKey = stanza.Err(stanza.Cancel, stanza.NotAllowed, "This key is written by the server only")
 
-// installMetadata keeps the metadata of rooms (xmpp.md §6.10): written by
+// installMetadata keeps the metadata of rooms (mod_room_metadata_component): written by
 // moderators, heard by everybody, and by newcomers just before their self-presence.
 func (m *Rules) installMetadata(d *desk) {
 	d.on(topic{space: ns.JitMeet, name: "room_metadata", named: true, anywhere: true, handle: m.writeMetadata})
@@ -150,7 +151,7 @@ func (m *Rules) metadataFor(r *muc.Room, admin, first bool) *stanza.Stanza {
 }
 
 // startMuted takes from a moderator's presence whether newcomers shall begin muted
-// (xmpp.md §4.5).
+// (mod_room_metadata_component).
 func (m *Rules) startMuted(s *muc.Speaker, st *stanza.Stanza) *stanza.Stanza {
 	c, ok := st.Child(ns.StartMuted, "startmuted")
 	if !ok || s.Joining {

@@ -36,7 +36,7 @@ func holderOf(r *muc.Room, o *muc.Occupant) holder {
 }
 
 // installPermissions tells somebody who has become moderator what he may do, unless
-// his token says it by its features (xmpp.md §6.11.2). Who was made moderator by
+// his token says it by its features (mod_jitsi_permissions). Who was made moderator by
 // the holder of a token with features gets the same. Only the presence with which
 // he enters or his rank changes carries it, and only his own copy.
 func (m *Rules) installPermissions(h *muc.Hooks) {

@@ -8,7 +8,7 @@ import (
 	"parley/xmppd/stanza"
 )
 
-// Bounds of a room's polls (xmpp.md §6.9).
+// Bounds of a room's polls (mod_polls_component).
 const (
 	maxPolls       = 128
 	maxPollBytes   = 1024

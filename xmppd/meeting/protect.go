@@ -7,7 +7,7 @@ import (
 
 var errFocusIsSacred = stanza.Err(stanza.Cancel, stanza.NotAllowed, "")
 
-// installProtection lets nobody kick the focus or change its rank (xmpp.md §4.6(3)).
+// installProtection lets nobody kick the focus or change its rank (mod_muc_meeting_id).
 func (m *Rules) installProtection(h *muc.Hooks) {
 	h.OnAdmin(func(_ *muc.Room, it *muc.AdminItem) *stanza.Error {
 		if it.Nick == m.cfg.FocusNick || it.Target.Local() == m.cfg.FocusNick {

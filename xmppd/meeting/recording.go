@@ -27,7 +27,7 @@ var (
 type tapes struct{ window }
 
 // installRecording lets only those start and stop recordings and streams who may, not
-// too often, and tells the recorder who it was (xmpp.md §6.14).
+// too often, and tells the recorder who it was (mod_filter_iq_jibri, mod_jibri_session).
 func (m *Rules) installRecording(h *muc.Hooks) {
 	h.OnRequest(func(r *muc.Room, from, _ *muc.Occupant, st *stanza.Stanza) (*stanza.Stanza, *stanza.Error) {
 		p, _ := st.Payload()
@@ -64,7 +64,7 @@ func (m *Rules) installRecording(h *muc.Hooks) {
 }
 
 // TellRecorder is for the rooms where recorders wait: it tells them which meeting the
-// focus sends them to (xmpp.md §6.14).
+// focus sends them to (mod_jibri_session).
 func (m *Rules) TellRecorder(_ *muc.Room, from, _ *muc.Occupant, st *stanza.Stanza) (*stanza.Stanza, *stanza.Error) {
 	p, _ := st.Payload()
 	if st.Type != stanza.Set || !p.Is(ns.Jibri, "jibri") || st.ChildAttr(p, "action") != "start" || !m.isAdmin(from) {

@@ -22,7 +22,7 @@ func tape(attrs string) string {
 
 func app(text string) string { return `app_data="` + strings.ReplaceAll(text, `"`, "&quot;") + `"` }
 
-// xmpp.md 6.14: who may record, and what the recorder learns of it.
+// Who may record, and what the recorder learns of it (mod_filter_iq_jibri, mod_jibri_session).
 func TestRecording(t *testing.T) {
 	boss := token{moderator: true, features: map[string]bool{"recording": true}, group: "g"}
 	for _, c := range []struct {
@@ -128,7 +128,7 @@ func TestRecordingLimits(t *testing.T) {
 	})
 }
 
-// xmpp.md 6.14: the focus's own request tells the recorder the meeting.
+// The focus's own request tells the recorder the meeting (mod_jibri_session).
 func TestTellRecorder(t *testing.T) {
 	play(t, func(t *testing.T) {
 		s := serving(t, nil)
@@ -159,7 +159,7 @@ func dialling(to string, headers ...string) string {
 	return xml + `</dial></iq>`
 }
 
-// xmpp.md 6.15.
+// Who may call a telephone, and what the gateway learns of him (mod_filter_iq_rayo).
 func TestDialling(t *testing.T) {
 	const call = `<dial xmlns="` + ns.RayoOne + `" to="+4930" from="fromnumber"><header name="X-outbound-call-initiator-user" value="u  1"/><header name="X-outbound-call-initiator-group" value="g"/><header name="JvbRoomName" value="` + muctest.Room + `"/></dial>`
 	caller := token{features: map[string]bool{"outbound-call": true}, group: "g"}

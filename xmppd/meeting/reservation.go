@@ -23,7 +23,7 @@ const (
 var errTooManyReservations = stanza.Err(stanza.Wait, stanza.ResourceConstraint, "Too many rooms are asked for at this moment")
 
 // reservations asks another server whether a room may be held, before the focus hears
-// of it (xmpp.md §6.12). It stands in front of the focus's domain.
+// of it (mod_reservations). It stands in front of the focus's domain.
 type reservations struct {
 	rules *Rules
 	cfg   ReservationConfig
@@ -316,7 +316,7 @@ type refusedBooking struct {
 
 func (e *refusedBooking) Error() string { return strconv.Itoa(e.code) + ": " + e.text }
 
-// stanza is the answer clients know (xmpp.md §9.21).
+// stanza is the answer clients know (mod_reservations).
 func (e *refusedBooking) stanza() *stanza.Error {
 	out := stanza.Err(stanza.Cancel, stanza.ServiceUnavailable, e.text)
 	var b stanza.Builder

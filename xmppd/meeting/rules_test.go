@@ -22,7 +22,7 @@ import (
 	"parley/xmppd/stanza"
 )
 
-// xmpp.md 6.13: guests wait until somebody comes who is known.
+// Guests wait until somebody comes who is known (mod_muc_wait_for_host).
 func TestWaitForHost(t *testing.T) {
 	play(t, func(t *testing.T) {
 		s := serving(t, func(c *meeting.Config) { c.WaitForHost = true })
@@ -186,7 +186,8 @@ func TestGrantedFeatures(t *testing.T) {
 	})
 }
 
-// counsellor and client are the two kinds of tokens of xmpp.md 6.20.
+// counsellor and client are the two kinds of tokens of an online
+// counselling (mod_token_moderation, see caritas.go).
 func counsellor(s *stage, full string) *muctest.Client {
 	c := token{}.claims()
 	c.Moderator = jwtauth.Yes
@@ -226,7 +227,7 @@ func TestTokenModeration(t *testing.T) {
 	})
 }
 
-// create_room of xmpp.md 6.20: only a moderator's token begins a meeting.
+// As with mod_create_room (see caritas.go), only a moderator's token begins a meeting.
 func TestModeratorsCreate(t *testing.T) {
 	play(t, func(t *testing.T) {
 		s := serving(t, func(c *meeting.Config) { c.ModeratorsCreate = true })
@@ -275,7 +276,7 @@ func TestCloseRoomLater(t *testing.T) {
 
 var regexpStamp = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`)
 
-// The report of the end of a room, byte by byte (xmpp.md 6.20).
+// The report of the end of a room, byte by byte (mod_close_room, see caritas.go).
 func TestStatistics(t *testing.T) {
 	type request struct {
 		header http.Header
@@ -301,7 +302,7 @@ func TestStatistics(t *testing.T) {
 	assert.NotEmpty(t, stamp)
 }
 
-// xmpp.md 1.10.
+// What other services ask about meetings, and what they may do.
 func TestHTTP(t *testing.T) {
 	play(t, func(t *testing.T) {
 		system := strings.Repeat("k", 32)

@@ -32,7 +32,7 @@ type ServicesConfig struct {
 }
 
 // Service is one of them as the main domain announces it: its type, and its
-// address, which clients take from the identity's name (xmpp.md §5.2).
+// address, which clients take from the identity's name (mod_features_identity).
 type Service struct{ Type, Addr string }
 
 // The types by which clients know the services.

@@ -57,8 +57,8 @@ func (s *speaker) time(now time.Time) time.Duration {
 	return s.total + now.Sub(s.since)
 }
 
-// installSpeakerStats counts who speaks, as clients say it of themselves (xmpp.md
-// §6.6). A client can only speak for itself.
+// installSpeakerStats counts who speaks, as clients say it of themselves
+// (mod_speakerstats_component). A client can only speak for itself.
 func (m *Rules) installSpeakerStats(d *desk) {
 	d.on(topic{space: ns.JitMeet, name: "speakerstats", named: true, anywhere: true, handle: m.dominates})
 	for _, name := range []string{"faceLandmarks", "facialExpression"} {

@@ -13,7 +13,7 @@ import (
 var errGuestConfig = stanza.Err(stanza.Cancel, stanza.NotAllowed, "Room modification disabled for guests")
 
 // installToken asks, before every other rule, whether the token opens the room
-// (xmpp.md §3.4). Exempt are administrators, services, and password accounts,
+// (mod_token_verification). Exempt are administrators, services, and password accounts,
 // which may enter any room.
 //
 // Upstream looks first whether the room exists. Here the token speaks first: a
@@ -53,7 +53,7 @@ func (m *Rules) checkToken(j *muc.Join) muc.Outcome {
 	return muc.Refuse(tokenError(err))
 }
 
-// tokenError is the answer clients know (xmpp.md §9.5).
+// tokenError is the answer clients know (mod_token_verification).
 func tokenError(err error) *stanza.Error {
 	var refused *jwtauth.RoomError
 	if !errors.As(err, &refused) {

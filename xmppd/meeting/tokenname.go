@@ -10,7 +10,7 @@ import (
 const featureFixedName = "name-readonly"
 
 // installTokenNames shows people under the name of their token where they may not choose
-// one (xmpp.md §6.11.5).
+// one (mod_muc_displayname).
 func (m *Rules) installTokenNames(h *muc.Hooks) {
 	h.OnPresence(func(s *muc.Speaker, st *stanza.Stanza) *stanza.Stanza {
 		c := claims(s.Session)

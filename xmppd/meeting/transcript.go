@@ -12,7 +12,7 @@ import (
 const transcriptType = "transcription-result"
 
 // installTranscripts accepts subtitles only from transcribers, so that nobody puts
-// words into another's mouth (xmpp.md §6.18).
+// words into another's mouth (mod_muc_meeting_id).
 func (m *Rules) installTranscripts(h *muc.Hooks) {
 	h.OnMessage(func(_ *muc.Room, o *muc.Occupant, st *stanza.Stanza) muc.Outcome {
 		if isTranscript(st) && !m.isTranscriber(o) {

@@ -11,7 +11,7 @@ type waiting struct{ arrived bool }
 const elementWaiting = "waiting-for-host"
 
 // installWaitForHost has guests wait in a lobby until somebody comes who is known:
-// with a token or an account (xmpp.md §6.13).
+// with a token or an account (mod_muc_wait_for_host).
 func (m *Rules) installWaitForHost(h *muc.Hooks) {
 	if !m.cfg.WaitForHost || !m.cfg.Services.Lobby {
 		return

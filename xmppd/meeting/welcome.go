@@ -7,7 +7,7 @@ import (
 )
 
 // Welcome is what web clients are told of the services as soon as they are logged
-// in, so that they need not ask (xmpp.md §5.4); nil for others.
+// in, so that they need not ask (mod_jiconop); nil for others.
 func (m *Rules) Welcome(s *router.Session) *stanza.Stanza {
 	if s.Info().Transport == "tcp" || m.rt.IsAdmin(s.Addr()) {
 		return nil

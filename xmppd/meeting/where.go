@@ -93,7 +93,7 @@ func (w *whereabouts) find(real stanza.Addr, s *router.Session, named string) (*
 }
 
 // urlRoom is the name of the room a session was opened for, "" if the URL did not
-// tell (xmpp.md §1.5, §2.6).
+// tell (mod_jitsi_session, mod_muc_domain_mapper).
 func urlRoom(s *router.Session) string {
 	if s == nil || s.Info().Room == "" {
 		return ""

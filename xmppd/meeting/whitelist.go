@@ -6,7 +6,7 @@ import (
 	"parley/xmppd/stanza"
 )
 
-// installWhitelist gives those on the list the right password (xmpp.md §4.3 #-7).
+// installWhitelist gives those on the list the right password (mod_muc_password_whitelist).
 func (m *Rules) installWhitelist(h *muc.Hooks) {
 	if len(m.cfg.Whitelist) == 0 {
 		return
@@ -41,7 +41,8 @@ var (
 )
 
 // installMessages refuses messages of people: to all, where the metadata keep that
-// for some (xmpp.md §6.18), and every one when a room has had its share (§6.17).
+// for some (mod_filter_messages), and every one when a room has had its share
+// (mod_muc_limit_messages).
 func (m *Rules) installMessages(h *muc.Hooks) {
 	h.OnMessage(func(r *muc.Room, o *muc.Occupant, st *stanza.Stanza) muc.Outcome {
 		if !st.Has(ns.Client, "body") {
