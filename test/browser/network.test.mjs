@@ -1,9 +1,10 @@
-// Hard networks, each in a namespace of its own: UDP blocked, loss, a viewer without devices; 720p on a good one.
+// Hard networks, each in a namespace of its own: UDP blocked, loss, jitter, a viewer without devices; 720p on a good one.
 import { test, after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { Server } from './lib/server.mjs';
 import { Namespace, noNamespaces } from './lib/netns.mjs';
 import { Participant, assertSteady } from './lib/participant.mjs';
+import { detour } from './lib/relay.mjs';
 import { staysAt } from './lib/tallest.mjs';
 
 const skip = await noNamespaces();
@@ -80,4 +81,22 @@ test('720p arrives and stays, and 5 % loss does not freeze it', { skip }, async 
   t.diagnostic(`lost ${video.packetsLost}, repaired by RTX ${video.retransmittedPacketsReceived}, NACKs ${video.nackCount}, freezes ${video.freezeCount}`);
   assert.ok(video.retransmittedPacketsReceived > 0, 'RTX repaired something');
   await home();
+});
+
+test('10 % loss, 50 ms of jitter and packets out of order', { skip }, async (t) => {
+  const end = await detour(space, server.ports.udp, { delay: '20ms', jitter: '50ms', loss: 0.1, seed: 7 });
+  const ann = await near('bad', 'Ann');
+  const bob = await far('bad', 'Bob');
+  await Promise.all([ann.receives(['Bob']), bob.receives(['Ann'])]);
+  await bob.page.waitForTimeout(5_000);
+  const [viewer, sender] = await Promise.all([bob.watch(['Ann'], 20_000), ann.watch(['Bob'], 20_000)]);
+  const video = (await bob.reports()).find((r) => r.type === 'inbound-rtp' && r.kind === 'video' && r.framesDecoded > 0);
+  t.diagnostic(`Bob sees ${video.frameHeight} lines; decoded ${video.framesDecoded} frames, ${video.keyFramesDecoded} keyframes, dropped ${video.framesDropped}; `
+    + `lost ${video.packetsLost}, repaired by RTX ${video.retransmittedPacketsReceived}, froze ${video.freezeCount} times for ${video.totalFreezesDuration} s`);
+  assertSteady(t, 'Bob', viewer);
+  assertSteady(t, 'Ann', sender);
+  await home();
+  const count = await end();
+  t.diagnostic(`the relay ${count}`);
+  assert.match(count, /^carried [1-9]\d+ packets, lost [1-9]/, 'the call went through the relay');
 });
