@@ -16,9 +16,9 @@ import (
 	"parley/xmppd/stream"
 )
 
-// shell are the words of Prosody's admin shell that scripts use (xmpp.md §8.6). They
-// stand for themselves and behind the word shell, there also as calls:
-// shell "user:create('a@b', 'pw')".
+// shell are the words of Prosody's admin shell that scripts use (mod_admin_shell). They
+// stand for themselves and behind the word shell, there also as calls: shell
+// "user:create('a@b', 'pw')".
 func (s *Server) shell() []admin.Command {
 	list := slices.Concat(s.userVerbs(), s.mucVerbs(), s.serverVerbs())
 	return append(list, admin.Command{Name: "shell", Usage: "SECTION VERB ARG…", Help: "say a verb as Prosody's shell spells it",

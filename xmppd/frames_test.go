@@ -25,8 +25,8 @@ func (p *peer) frame() string {
 	}
 }
 
-// Web clients read bytes rather than XML: each frame is one element, its namespace
-// stands on it, and only the features have a prefix (xmpp.md 0.4, 9.1).
+// Web clients read bytes rather than XML: each frame is one element, its namespace stands
+// on it, and only the features have a prefix (RFC 7395 §3.3; strophejs, websocket.js).
 func TestFrames(t *testing.T) {
 	w := start(t)
 	p := w.websocketPeer("ann", "?room=demo&token="+token(t, nil))
@@ -60,7 +60,8 @@ func TestFrames(t *testing.T) {
 	p.ended()
 }
 
-// failureText is how web clients find the reason of a refused log-in (xmpp.md 0.4 (4)).
+// failureText is how web clients find the reason of a refused log-in (lib-jitsi-meet,
+// xmpp.ts, FAILURE_REGEX).
 var failureText = regexp.MustCompile(`<failure.*><not-allowed/><text>(.*)</text></failure>`)
 
 // Every reason for which a token is refused is found in the bytes, as it is.

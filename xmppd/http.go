@@ -11,7 +11,7 @@ import (
 )
 
 // HTTPHandler serves /http-bind (BOSH), /xmpp-websocket and what other services may
-// know about meetings, for any Host, until the server stops (xmpp.md §1.8, §1.10).
+// know about meetings, for any Host, until the server stops.
 func (s *Server) HTTPHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/http-bind", s.front(s.serveBOSH))
@@ -128,12 +128,13 @@ func (s *Server) serveBOSH(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// meta reads what the request says about the session (xmpp.md §1.5).
+// meta reads what the request says about the session (Jitsi's mod_jitsi_session).
 func (s *Server) meta(r *http.Request, transport string) stream.Meta {
 	q := r.URL.Query()
 	m := stream.Meta{
 		Transport: transport,
-		// Every layout puts HTTP behind a proxy that encrypts, or on loopback (xmpp.md §1.8(3)).
+		// Every layout puts HTTP behind a proxy that encrypts, or on loopback; compare
+		// Prosody's consider_websocket_secure.
 		Secure: true,
 		Client: s.client(r),
 		Agent:  limit(r.UserAgent(), 256),
@@ -157,7 +158,7 @@ func limit(s string, n int) string {
 }
 
 // client is the address the request came from: the last one in X-Forwarded-For
-// that is no proxy of ours, if the peer is one (xmpp.md §1.8(2)).
+// that is no proxy of ours, if the peer is one (Prosody's trusted_proxies).
 func (s *Server) client(r *http.Request) netip.Addr {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
 	addr := ap.Addr().Unmap()

@@ -182,7 +182,8 @@ func (s *Server) external(r *module.Request, typ string) []module.ExternalServic
 	return out
 }
 
-// turnCredentials are those of TURN servers that share a secret with us (xmpp.md §5.5).
+// turnCredentials are those of TURN servers that share a secret with us (coturn's
+// use-auth-secret).
 func turnCredentials(secret string, until time.Time) (name, password string) {
 	name = strconv.FormatInt(until.Unix(), 10)
 	mac := hmac.New(sha1.New, []byte(secret))

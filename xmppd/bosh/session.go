@@ -471,7 +471,8 @@ func (x *session) bodyLocked() []byte {
 	return append(b, "</body>"...)
 }
 
-// creationLocked adds the attributes of xmpp.md §1.4(4).
+// creationLocked adds the attributes of a session's first answer (XEP-0124 §7.2), as
+// Prosody's mod_bosh sets them.
 func (x *session) creationLocked(b []byte) []byte {
 	seconds := func(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }
 	for _, a := range [...][2]string{

@@ -100,8 +100,8 @@ type Host struct {
 	// Accounts are its password accounts; nil if there are none.
 	Accounts sasl.Accounts
 	// WebPasswords offers the accounts to BOSH and WebSocket too. Where ANONYMOUS stands
-	// beside them a web client takes it unless it was given a user name (xmpp.md §3.1(1)):
-	// a host that wants passwords of everybody must not be Anonymous.
+	// beside them a web client takes it unless it was given a user name (strophejs,
+	// core.js): a host that wants passwords of everybody must not be Anonymous.
 	WebPasswords bool
 	// Anonymous lets people in without an account, on BOSH and WebSocket.
 	Anonymous bool

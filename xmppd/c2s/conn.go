@@ -149,8 +149,8 @@ func (c *conn) canStartTLS() bool {
 }
 
 // mustStartTLS says whether nobody may log in before the stream is encrypted. Who is
-// on this machine need not, as in Jitsi's installations (xmpp.md §1.2(4)): nobody else
-// can listen there.
+// on this machine need not, as in Jitsi's installations (mod_secure_interfaces):
+// nobody else can listen there.
 func (c *conn) mustStartTLS() bool {
 	return c.host.RequireTLS && !c.web() && !c.secure() && !c.meta.Client.IsLoopback()
 }
@@ -189,7 +189,7 @@ func (c *conn) boundFeatures() []byte {
 	var b stanza.Builder
 	b.Start(ns.Bind, "bind").Empty("", "required").End()
 	if !c.web() {
-		// Web clients would spend a round trip on it (xmpp.md §3.1(6)).
+		// Web clients would spend a round trip on it (strophejs, core.js).
 		b.Start(ns.Session, "session").Empty("", "optional").End()
 	}
 	if c.meta.Transport != stream.BOSH {

@@ -128,7 +128,7 @@ func resume(tok string, h int) string {
 
 var errCut = errors.New("the network is gone")
 
-// xmpp.md 3.10: a session waits for its client for a minute, and no longer.
+// A session waits for its client for a minute, and no longer (XEP-0198 §5).
 func TestHibernationTime(t *testing.T) {
 	for _, away := range []time.Duration{time.Second, 59 * time.Second, 61 * time.Second} {
 		t.Run(away.String(), func(t *testing.T) {

@@ -124,7 +124,8 @@ func (c *conn) auth(st *stanza.Stanza) {
 }
 
 // anonymous finds the rules for this stream. With the resumption token of a living
-// session the client gets that session's name again (xmpp.md §3.2(2)).
+// session the client gets that session's name again, without which it could not resume
+// (Jitsi's mod_auth_jitsi-anonymous).
 func (c *conn) anonymous() sasl.AnonymousOptions {
 	o := sasl.AnonymousOptions{Verifier: c.host.Verifier, Token: c.meta.Token}
 	if s := c.srv.find(c.meta.Previd); s != nil && s.host == c.host {
@@ -171,7 +172,8 @@ func (c *conn) step(st *stanza.Stanza) {
 }
 
 // refuse answers a failed attempt; the client may try again. Web clients find the
-// reason with a regular expression, so its bytes are fixed (xmpp.md §0.4(4)).
+// reason with a regular expression, so its bytes are fixed (lib-jitsi-meet,
+// xmpp.ts, FAILURE_REGEX).
 func (c *conn) refuse(err error) {
 	claimer, _ := c.exchange.(sasl.Claimer)
 	c.exchange = nil
@@ -206,7 +208,7 @@ func (c *conn) refuse(err error) {
 	}
 }
 
-// appendPlain escapes only what must be: clients show the raw bytes (xmpp.md §9.5).
+// appendPlain escapes only what must be: clients show the raw bytes, see refuse.
 func appendPlain(dst []byte, s string) []byte {
 	for i := 0; i < len(s); i++ {
 		switch s[i] {

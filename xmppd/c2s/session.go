@@ -187,7 +187,7 @@ func (s *session) bounce(unread []sent) {
 }
 
 // finalLoss says that the stream ended by the client's fault: resuming would only
-// repeat it (xmpp.md §1.3(3)).
+// repeat it.
 func finalLoss(err error) bool {
 	_, ok := err.(*stream.Error)
 	return ok
@@ -252,7 +252,7 @@ func (s *session) resumeOn(c *conn, space string, h uint32) (ok bool, problem *s
 	now := c.info()
 	info.Client, info.Agent, info.Transport, info.Secure = now.Client, now.Agent, now.Transport, now.Secure
 	if now.Token != nil {
-		info.Token = now.Token // renewed (xmpp.md §3.9)
+		info.Token = now.Token // renewed, see router.Info
 	}
 	s.rs.SetInfo(&info)
 	s.mu.Unlock()

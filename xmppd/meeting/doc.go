@@ -8,9 +8,10 @@
 // presence, and what clients may not do to the focus.
 //
 // Beside it Jitsi's services, each a desk: a domain of its own, announced by the main
-// domain, that occupants write to and that answers from its own address. Lobbies and breakout rooms are rooms of further hosts, with rules of
-// their own. In front of the focus's domain stands the gate that asks another server for
-// reservations. Visitors and federated rooms are left out.
+// domain, that occupants write to and that answers from its own address. Lobbies and
+// breakout rooms are rooms of further hosts, with rules of their own. In front of the
+// focus's domain stands the gate that asks another server for reservations. Visitors and
+// federated rooms are left out.
 //
 // Where a comment names a mod_…, that is the plug-in which does the same for Prosody, in
 // resources/prosody-plugins of github.com/jitsi/jitsi-meet unless it says another place:

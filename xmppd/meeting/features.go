@@ -7,8 +7,8 @@ import (
 )
 
 // allowed says whether an occupant may use a feature (is_feature_allowed in
-// util.lib.lua): as his
-// token's features say; without them, moderators may what they are told they may.
+// util.lib.lua): as his token's features say; without them, moderators may what they are
+// told they may.
 func (m *Rules) allowed(r *muc.Room, o *muc.Occupant, feature string) bool {
 	if c := claims(o.Session()); c != nil && c.Features != nil {
 		return c.Features[feature]

@@ -19,8 +19,8 @@ type sharedFiles struct{ files map[string]map[string]any }
 
 var errNoFile = stanza.Err(stanza.Cancel, stanza.ItemNotFound, "There is no such file")
 
-// installFileSharing tells people in a room of files (mod_filesharing_component). Their bytes
-// lie on another server.
+// installFileSharing tells people in a room of files (mod_filesharing_component). Their
+// bytes lie on another server.
 func (m *Rules) installFileSharing(d *desk) {
 	d.on(topic{space: ns.JitMeet, name: "file-sharing", anywhere: true, handle: func(q *request) *stanza.Error {
 		if !m.allowed(q.room, q.by, "file-upload") {

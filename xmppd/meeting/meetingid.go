@@ -25,7 +25,8 @@ const (
 )
 
 // installMeetingID names each meeting and tells how old it is (mod_muc_meeting_id,
-// mod_conference_duration), in the room's information and, for the focus, in its configuration form.
+// mod_conference_duration), in the room's information and, for the focus, in its
+// configuration form.
 func (m *Rules) installMeetingID(h *muc.Hooks) {
 	h.OnCreated(func(r *muc.Room) { r.SetValue(about{}, &details{id: newUUID()}) })
 	h.OnJoined(func(r *muc.Room, _ *muc.Occupant) {

@@ -22,7 +22,8 @@ func tape(attrs string) string {
 
 func app(text string) string { return `app_data="` + strings.ReplaceAll(text, `"`, "&quot;") + `"` }
 
-// Who may record, and what the recorder learns of it (mod_filter_iq_jibri, mod_jibri_session).
+// Who may record, and what the recorder learns of it (mod_filter_iq_jibri,
+// mod_jibri_session).
 func TestRecording(t *testing.T) {
 	boss := token{moderator: true, features: map[string]bool{"recording": true}, group: "g"}
 	for _, c := range []struct {

@@ -116,7 +116,8 @@ const (
 	refusal = `<iq type="error" from="focus.meet.example.com" to="ANN" id="c1"><error type="cancel"><service-unavailable xmlns=stanzas/><text xmlns=stanzas>%s</text><reservation-error xmlns="http://jitsi.org/protocol/focus" error-code="%d"/></error></iq>`
 )
 
-// A reservation is granted, applied to the room, ended in time, given back (mod_reservations).
+// A reservation is granted, applied to the room, ended in time, given back
+// (mod_reservations).
 func TestReservation(t *testing.T) {
 	play(t, func(t *testing.T) {
 		s, b, ann := bookingStage(t, nil)

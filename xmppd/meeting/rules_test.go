@@ -186,8 +186,8 @@ func TestGrantedFeatures(t *testing.T) {
 	})
 }
 
-// counsellor and client are the two kinds of tokens of an online
-// counselling (mod_token_moderation, see caritas.go).
+// counsellor and client are the two kinds of tokens of an online counselling
+// (mod_token_moderation, see caritas.go).
 func counsellor(s *stage, full string) *muctest.Client {
 	c := token{}.claims()
 	c.Moderator = jwtauth.Yes

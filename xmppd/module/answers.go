@@ -58,7 +58,7 @@ type ExternalService struct {
 }
 
 // ExternalServices answers urn:xmpp:extdisco in both versions, in the namespace
-// that was asked (xmpp.md §5.5). list is called for each session that asks, with
+// that was asked (XEP-0215). list is called for each session that asks, with
 // the wanted type or "".
 func (s *Service) ExternalServices(list func(r *Request, typ string) []ExternalService) {
 	for _, space := range []string{ns.ExtDisco2, ns.ExtDisco1} {
@@ -80,7 +80,8 @@ func (s *Service) ExternalServices(list func(r *Request, typ string) []ExternalS
 	}
 }
 
-// credentials answers for one service, which may need none (XEP-0215, 3.3; xmpp.md §5.5(7)).
+// credentials answers for one service, which may need none (XEP-0215, 3.3; Jitsi's
+// mod_short_lived_token).
 func credentials(r *Request, space string, list func(r *Request, typ string) []ExternalService) ([]byte, *stanza.Error) {
 	if r.Session == nil {
 		return nil, stanza.Err(stanza.Auth, stanza.Forbidden, "")

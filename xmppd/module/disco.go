@@ -13,7 +13,7 @@ import (
 )
 
 // Identity is what a domain says it is (XEP-0030). On the main domain the name
-// carries the address of a service (xmpp.md §5.2).
+// carries the address of a service (Jitsi's mod_features_identity).
 type Identity struct{ Category, Type, Name string }
 
 // Item is an entry of disco#items.

@@ -9,8 +9,8 @@ import (
 
 // Proxy is the Host of a domain whose requests go to an account logged in as an
 // ordinary client: web clients address the focus as focus.DOMAIN while it is the
-// user focus@auth.DOMAIN (xmpp.md §2.5). It keeps no state: the asker's address
-// travels in the resource.
+// user focus@auth.DOMAIN (Jitsi's mod_client_proxy). It keeps no state: the
+// asker's address travels in the resource.
 type Proxy struct {
 	router *router.Router
 	addr   stanza.Addr

@@ -13,7 +13,7 @@ import (
 	"parley/xmppd/stanza"
 )
 
-// xmpp.md 9.8.
+// Messages to all, to one, and the subject (XEP-0045, 7.4, 7.5, 8.1).
 func TestChat(t *testing.T) {
 	play(t, func(t *testing.T) {
 		w, f, a, b := meeting(t, nil, nil)
@@ -165,7 +165,7 @@ func TestMessageHook(t *testing.T) {
 	})
 }
 
-// xmpp.md 4.15: requests between occupants.
+// Requests between occupants (XEP-0045, 17.4).
 func TestRelayedRequests(t *testing.T) {
 	play(t, func(t *testing.T) {
 		w, f, a, b := meeting(t, nil, nil)

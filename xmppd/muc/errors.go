@@ -15,7 +15,7 @@ var (
 )
 
 // The answers of the room itself. Each is the stanza error XEP-0045 or Jitsi's
-// clients expect in that case; see xmpp.md §4.
+// clients expect in that case (lib-jitsi-meet, ChatRoom.ts, onPresenceError).
 var (
 	errCreation       = stanza.Err(stanza.Cancel, stanza.NotAllowed, "Room creation is restricted")
 	errTooManyRooms   = stanza.Err(stanza.Wait, stanza.ResourceConstraint, "This server has no place for another room")

@@ -11,8 +11,9 @@ import (
 // gets its first stanza and not changed afterwards; every function runs on the
 // goroutine of the room it is called for and must not block.
 //
-// Join rules run from high to low priority; the numbers are those of xmpp.md
-// §4.3, and this package's own rules stand among them.
+// Join rules run from high to low priority; the numbers are those that
+// Prosody's and Jitsi's plug-ins give their hooks on muc-occupant-pre-join, and this
+// package's own rules stand among them.
 //
 // In a plain room (see Room.Plain) only OnPresence is called, and the rules are
 // asked about people without an account alone.

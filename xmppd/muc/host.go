@@ -148,8 +148,8 @@ func (h *Host) nobodyHome(st *stanza.Stanza, refusal *stanza.Error) {
 
 // locate finds the name under which the host keeps a room, and the address it has
 // on the wire. A tenant's rooms have a domain of their own there,
-// conference.TENANT.base, and the name [TENANT]room here (xmpp.md §2.6); both forms
-// lead to the same room.
+// conference.TENANT.base, and the name [TENANT]room here (Jitsi's mod_muc_domain_mapper);
+// both forms lead to the same room.
 func (h *Host) locate(to stanza.Addr) (node string, addr stanza.Addr, ok bool) {
 	label, base, _ := strings.Cut(h.domain, ".")
 	if to.Domain() == h.domain {

@@ -14,7 +14,7 @@ import (
 	"parley/xmppd/stanza"
 )
 
-// xmpp.md 9.6: the focus creates the room, the first participant enters.
+// The focus creates the room, the first participant enters.
 func TestFirstParticipant(t *testing.T) {
 	play(t, func(t *testing.T) {
 		w := muctest.New(t, nil, nil)
@@ -96,7 +96,7 @@ func TestRoomInfo(t *testing.T) {
 	})
 }
 
-// xmpp.md 9.7: the second participant.
+// The second participant enters: he hears of all, and all of him.
 func TestSecondParticipant(t *testing.T) {
 	play(t, func(t *testing.T) {
 		w := muctest.New(t, nil, nil)
@@ -416,7 +416,7 @@ func TestConfigMistakes(t *testing.T) {
 	}
 }
 
-// A tenant's rooms have addresses of their own (xmpp.md 2.6, traces/token-domain).
+// A tenant's rooms have addresses of their own (Jitsi's mod_muc_domain_mapper).
 func TestTenantRooms(t *testing.T) {
 	play(t, func(t *testing.T) {
 		w := muctest.New(t, nil, nil)

@@ -37,7 +37,8 @@ func TestLeave(t *testing.T) {
 	})
 }
 
-// A bounced stanza means that somebody is gone (xmpp.md 4.6(6)).
+// A bounced stanza means that somebody is gone (Prosody's muc.lib.lua,
+// handle_kickable).
 func TestBounceRemoves(t *testing.T) {
 	play(t, func(t *testing.T) {
 		_, f, a, b := meeting(t, nil, nil)
@@ -57,7 +58,7 @@ func TestHarmlessErrorIsRelayed(t *testing.T) {
 	})
 }
 
-// xmpp.md 9.11, traces/moderation.
+// Kicking (XEP-0045, 8.2): he loses his rank too (Jitsi's mod_muc_meeting_id).
 func TestKick(t *testing.T) {
 	play(t, func(t *testing.T) {
 		_, f, a, b := meeting(t, nil, nil)
@@ -104,7 +105,7 @@ func TestBan(t *testing.T) {
 	})
 }
 
-// xmpp.md 9.12, with the forms of both client generations.
+// Somebody is made owner (XEP-0045, 10.3), with the forms of both client generations.
 func TestGrant(t *testing.T) {
 	for _, item := range []string{`jid="BOBBARE"`, `nick="cc33dd44"`} {
 		play(t, func(t *testing.T) {
@@ -248,7 +249,8 @@ func TestSemiAnonymous(t *testing.T) {
 	})
 }
 
-// xmpp.md 4.6(7), traces/moderation: each hears it about himself, with his rank.
+// The end of a room (XEP-0045, 10.9): each hears it about himself, with his rank, as was
+// recorded from Prosody.
 func TestDestroy(t *testing.T) {
 	play(t, func(t *testing.T) {
 		w, f, a, b := meeting(t, nil, nil)

@@ -23,9 +23,9 @@ type adminXML struct {
 	Reason      string `xml:"reason"`
 }
 
-// handleAdmin answers moderators' and owners' requests (XEP-0045, 8 to 10; xmpp.md
-// §4.8). A set may have many items: either all are done, in order, or none, and then
-// the answer is the error of the first that is not possible.
+// handleAdmin answers moderators' and owners' requests (XEP-0045, 8 to 10). A set may
+// have many items: either all are done, in order, or none, and then the answer is the
+// error of the first that is not possible.
 func (r *Room) handleAdmin(st *stanza.Stanza, query stanza.Child) {
 	var q adminQuery
 	if stanza.Decode(st.Raw(query), &q) != nil || len(q.Items) == 0 || len(q.Items) > maxItems {
@@ -373,7 +373,7 @@ func (r *Room) setRole(actor, o *Occupant, role Role, reason string) {
 }
 
 // beforeKick takes the rank of somebody who is put out, so that he does not come
-// back with it (xmpp.md §4.6(2)).
+// back with it (Jitsi's mod_muc_meeting_id).
 func (r *Room) beforeKick(o *Occupant, c *Change) {
 	if !r.host.cfg.KickTakesRank || r.plain || r.host.rt.IsAdmin(o.bare) {
 		return

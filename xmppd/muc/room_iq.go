@@ -59,9 +59,9 @@ type askKey struct {
 // forgotten first, its answer then goes to the occupant's first session.
 const maxAsked = 256
 
-// relayIQ carries requests and answers between occupants (XEP-0045, 17.4; xmpp.md
-// §4.15). The id stays as it is: the answer names the asker by its address, and
-// only where a nick has several sessions the room remembers which of them asked.
+// relayIQ carries requests and answers between occupants (XEP-0045, 17.4). The id stays
+// as it is: the answer names the asker by its address, and only where a nick has several
+// sessions the room remembers which of them asked.
 func (r *Room) relayIQ(st *stanza.Stanza) {
 	at, inside := r.seats[st.From]
 	if !inside && st.IsReply() {
@@ -174,7 +174,8 @@ func (r *Room) mayAsk(st *stanza.Stanza, from *router.Session) bool {
 	return r.host.cfg.InfoForAccounts && from != nil && !from.Info().Anonymous
 }
 
-// answerInfo is disco#info of a room (xmpp.md §4.10).
+// answerInfo is disco#info of a room (XEP-0045, 6.4), with the fields clients of
+// meetings read.
 func (r *Room) answerInfo(st *stanza.Stanza, query stanza.Child, from *router.Session) {
 	if !r.mayAsk(st, from) {
 		r.host.rt.Bounce(st, errForbidden)

@@ -133,7 +133,8 @@ func (h *Host) reserved(nick string) bool {
 	return false
 }
 
-// checkNick applies xmpp.md §4.1.
+// checkNick refuses nicks nobody may have, and of anonymous people, where that is wanted,
+// all but the one their user name begins with (Jitsi's mod_muc_resource_validate).
 func (r *Room) checkNick(j *Join) Outcome {
 	cfg := &r.host.cfg
 	switch {
@@ -170,7 +171,7 @@ func plainNick(s string) bool {
 	return s != ""
 }
 
-// handleJoin begins the pipeline of xmpp.md §4.3.
+// handleJoin begins a join: the rules of Hooks are asked one after the other.
 func (r *Room) handleJoin(st *stanza.Stanza, x stanza.Child, from *router.Session) {
 	j := &Join{Room: r, Presence: st, From: st.From, Nick: st.To.Resource(), Session: from, Admin: r.host.rt.IsAdmin(st.From)}
 	var v struct {
@@ -282,7 +283,7 @@ func (r *Room) unhold(j *Join) {
 	r.heldOrder = slices.DeleteFunc(slices.Clone(r.heldOrder), func(o *Join) bool { return o == j })
 }
 
-// enter lets somebody in, in the order of xmpp.md §4.5.
+// enter lets somebody in, in the order of XEP-0045, 7.1.
 func (r *Room) enter(j *Join) {
 	now := time.Now()
 	creates := !r.exists

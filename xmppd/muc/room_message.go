@@ -16,7 +16,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 func dashes(s string) string { return strings.ReplaceAll(s, "-", " ") }
 
 // fatal are the conditions of a bounced message that mean its recipient is gone
-// (xmpp.md §4.6(6)).
+// (Prosody's muc.lib.lua, handle_kickable).
 var fatal = map[string]bool{
 	stanza.Gone: true, stanza.InternalServerError: true, stanza.ItemNotFound: true, stanza.JIDMalformed: true,
 	stanza.RecipientUnavailable: true, "redirect": true, stanza.RemoteServerNotFound: true,
@@ -224,7 +224,8 @@ func parseInvites(x []byte) (invitesXML, bool) {
 }
 
 // handleInvite sends mediated invitations (XEP-0045, 7.8.2). In a members-only room
-// they make the invited account a member (xmpp.md §4.12). Nothing is answered.
+// they make the invited account a member (Prosody's members_only.lib.lua). Nothing
+// is answered.
 func (r *Room) handleInvite(st *stanza.Stanza, at taken) {
 	x, _ := st.Child(ns.MUCUser, "x")
 	v, ok := parseInvites(st.Raw(x))

@@ -56,7 +56,7 @@ func New(log *logrus.Entry) *Router {
 	return r
 }
 
-// SetAdmins names the bare addresses that may do everything (xmpp.md §2.4).
+// SetAdmins names the bare addresses that may do everything (Prosody's admins).
 func (r *Router) SetAdmins(bare []stanza.Addr) {
 	m := make(map[stanza.Addr]bool, len(bare))
 	for _, a := range bare {
@@ -89,7 +89,7 @@ func (r *Router) Remove(domain string, h Host) {
 }
 
 // AddTenants sends what is addressed to LABEL.TENANT.BASE to h, with the address
-// unchanged; TENANT is one label (xmpp.md §2.6).
+// unchanged; TENANT is one label (Jitsi's mod_muc_domain_mapper).
 func (r *Router) AddTenants(label, base string, h Host) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

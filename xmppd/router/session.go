@@ -40,7 +40,8 @@ type Session struct {
 }
 
 // Info is what the log-in and the URL said about a session. It is a snapshot; a
-// resumed session with a new token gets a new one (xmpp.md §3.9).
+// resumed session with a new token gets a new one (lib-jitsi-meet renews it so;
+// Jitsi's mod_auth_token).
 type Info struct {
 	// Token holds the verified claims of the session's token, as the token
 	// verifier of the host returned them; nil without a token.
@@ -48,7 +49,7 @@ type Info struct {
 	// Anonymous is true where nobody proved to be a certain account: anonymous and token log-ins.
 	Anonymous bool
 	// Room, Prefix, Region, UserName are the URL's room, prefix and customusername and
-	// the proxy's region header, "" where there were none (xmpp.md §1.5).
+	// the proxy's region header, "" where there were none (Jitsi's mod_jitsi_session).
 	Room     string
 	Prefix   string
 	Region   string

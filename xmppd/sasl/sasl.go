@@ -328,7 +328,7 @@ func (a *anonymous) Next(ctx context.Context, _ []byte) ([]byte, bool, error) {
 }
 
 // uuid is a random UUID; web clients take its first eight digits as their nick
-// (xmpp.md §3.2).
+// (lib-jitsi-meet, JitsiConference).
 func uuid() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails

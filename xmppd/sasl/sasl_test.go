@@ -170,7 +170,8 @@ func TestAnonymous(t *testing.T) {
 	}
 }
 
-// A secret that services share opens the host under any name (xmpp.md 3.7).
+// A secret that services share opens the host under any name (Jitsi's
+// mod_auth_jitsi-shared-secret).
 func TestSharedSecret(t *testing.T) {
 	const now, before = "the secret of today", "the secret of yesterday"
 	a, err := account.NewShared(now, before)

@@ -92,7 +92,7 @@ const (
 	BOSH      = "bosh"
 )
 
-// Meta is what is known about a stream before its header (xmpp.md §1.5).
+// Meta is what is known about a stream before its header (Jitsi's mod_jitsi_session).
 type Meta struct {
 	Transport string
 	Secure    bool

@@ -41,7 +41,7 @@ type Options struct {
 	Recovered func(v any, stack []byte)
 }
 
-// closeElement is compared as a string by Strophe (xmpp.md §1.3(8)).
+// closeElement is compared as a string by Strophe (strophejs, websocket.js).
 const closeElement = `<close xmlns="` + ns.Framing + `" />`
 
 // readSize is the buffer of an idle stream; larger frames are read past it.
