@@ -27,7 +27,8 @@ func (w *work) turn(s *Shard, n int, ended int64) {
 	w.ended = ended
 	if w.untold += n; w.untold >= timedPackets {
 		// Which of them is left to chance: the batches come as they like.
-		i := min(max(0, timedPackets-1-(w.untold-n)), n-1)
+		// A turn may take in more than one batch, of which only the last one's ages are left.
+		i := min(max(0, timedPackets-1-(w.untold-n)), n-1, len(s.ages)-1)
 		w.untold = 0
 		s.stats.now.Transit.add(ended - s.clock + s.ages[i])
 	}
