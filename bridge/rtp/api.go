@@ -7,8 +7,9 @@ import (
 )
 
 // Link carries datagrams between the network and a shard. Peers are numbers given
-// by the link, which knows their addresses. Both methods are called only from the
-// shard's goroutine; Wake from anywhere.
+// by the link, which knows their addresses. Receive and Send are called only from the
+// shard's goroutine, and use what they are given only during the call; Wake is called
+// from anywhere.
 type Link interface {
 	// Receive waits for SRTP and SRTCP datagrams, at the latest until the given time; with
 	// the zero time it takes what is there and does not wait. It writes the i-th one

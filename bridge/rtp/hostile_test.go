@@ -381,3 +381,39 @@ func TestOrderOfLeaving(t *testing.T) {
 		t.Errorf("%d packets left", n)
 	}
 }
+
+// TestNoSSRCIsCountedTwice: whoever announces an SSRC again in another place, or ours, gets
+// no second count of it: under one key it would repeat nonces.
+func TestNoSSRCIsCountedTwice(t *testing.T) {
+	b := newBench(t)
+	from, to := b.join(), b.join()
+	announce := func(ssrc, rtx uint32) *outStream {
+		src := from.AddSource(SourceConfig{Kind: media.Video, Encodings: []media.Encoding{{SSRC: ssrc, RTX: rtx}}})
+		to.Forward(Forward{Source: src, Target: media.LayerAll})
+		b.turn()
+		o := to.leg.outs[ssrc]
+		from.removeSource(src)
+		return o
+	}
+	first := announce(5000, 5001)
+	if first == nil || first.rtx != 5001 {
+		t.Fatalf("the first stream is %+v", first)
+	}
+	if o := announce(5001, 0); o != nil {
+		t.Error("an SSRC of repetitions became that of a stream")
+	}
+	for i, rtx := range []uint32{5000, 5001, 22} {
+		if o := announce(uint32(6000+i), rtx); o == nil || o.rtx != 0 {
+			t.Errorf("repetitions by %d are counted again: %+v", rtx, o)
+		}
+	}
+	if o := announce(22, 0); o != nil {
+		t.Error("a source has the SSRC of our padding")
+	}
+	if o := announce(7000, 7000); o == nil || o.rtx != 0 {
+		t.Errorf("a stream repeats itself: %+v", o)
+	}
+	if announce(5000, 5001) != first {
+		t.Error("the same SSRC again is another stream")
+	}
+}

@@ -27,6 +27,8 @@ type leg struct {
 	order []*upStream
 	downs map[downKey]*downStream
 	outs  map[uint32]*outStream
+	// numbered are all SSRCs of outs, those of their repetitions among them.
+	numbered map[uint32]struct{}
 	// rtcpSenders are the SSRCs seen in authentic RTCP; the library keeps state for each.
 	rtcpSenders map[uint32]struct{}
 	allowed     allowances
@@ -74,6 +76,7 @@ func (s *Shard) addEndpoint(e *Endpoint) {
 	e.leg.streams = map[uint32]*upStream{}
 	e.leg.downs = map[downKey]*downStream{}
 	e.leg.outs = map[uint32]*outStream{}
+	e.leg.numbered = map[uint32]struct{}{}
 	e.leg.rtcpSenders = map[uint32]struct{}{}
 	e.leg.opened = map[uint32]struct{}{}
 	e.leg.nextRR = s.clock + reportInterval
@@ -242,17 +245,34 @@ func (e *Endpoint) addDown(d *downStream, ssrc, rtx uint32) *downStream {
 	return d
 }
 
-// outStream finds or makes the outgoing stream with an SSRC.
+// outStream finds or makes the outgoing stream with an SSRC. An SSRC is counted by one
+// stream only, as itself or for its repetitions, and never by our own padding and a source
+// at once: two counts under one key would encrypt two packets with one nonce, which under
+// GCM gives the key of authentication away (RFC 7714 §9.2). Who sends chooses both SSRCs,
+// and could otherwise have that by announcing an old one again in another place.
 func (e *Endpoint) outStream(ssrc, rtx uint32) *outStream {
 	if o := e.leg.outs[ssrc]; o != nil {
 		return o
 	}
-	if ssrc == 0 || len(e.leg.outs) >= e.maxOuts() {
+	if ssrc == 0 || e.counted(ssrc) || len(e.leg.outs) >= e.maxOuts() {
 		return nil
+	}
+	if rtx == ssrc || rtx != 0 && e.counted(rtx) {
+		rtx = 0
 	}
 	o := &outStream{ssrc: ssrc, rtx: rtx, rtxSeq: e.shard.lowRandom()}
 	e.leg.outs[ssrc] = o
+	e.leg.numbered[ssrc] = struct{}{}
+	if rtx != 0 {
+		e.leg.numbered[rtx] = struct{}{}
+	}
 	return o
+}
+
+// counted says that packets to the endpoint may already bear an SSRC.
+func (e *Endpoint) counted(ssrc uint32) bool {
+	_, known := e.leg.numbered[ssrc]
+	return known || ssrc == e.opts.VideoFeedbackSSRC
 }
 
 // removeDown ends a stream the endpoint gets. The outgoing stream stays: its numbers go on

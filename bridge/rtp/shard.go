@@ -3,6 +3,7 @@ package rtp
 import (
 	"context"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"time"
 
@@ -115,6 +116,9 @@ func (s *Shard) Run(ctx context.Context) error {
 		s.step(s.due())
 	}
 	s.mailbox.close()
+	// The arena's memory is not the collector's, and a slice of it keeps nothing alive: it
+	// must be reachable for as long as anybody works on packets, which is until here.
+	runtime.KeepAlive(s.arena)
 	return nil
 }
 
