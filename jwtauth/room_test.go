@@ -13,7 +13,8 @@ func claims(room, sub string, regex bool) *Claims {
 	return &Claims{Room: room, Subject: sub, RoomRegex: regex}
 }
 
-// The matrix of xmpp.md 3.4, with the cases recorded from the real server.
+// The matrix of verify_room in Jitsi's token/util.lib.lua, with the cases recorded from the
+// real server.
 func TestAllowRoom(t *testing.T) {
 	const dom = "meet.example.com"
 	cases := []struct {

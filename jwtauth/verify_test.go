@@ -91,7 +91,8 @@ func raw(t testing.TB, header, claims string) string {
 	return msg + "." + enc(sig)
 }
 
-// The texts are those of xmpp.md 3.3.2, as recorded from the real server.
+// The texts are those of Jitsi's token/util.lib.lua and luajwtjitsi.lib.lua, as recorded
+// from the real server.
 func TestVerifyRefusals(t *testing.T) {
 	unsigned, err := jwt.NewWithClaims(jwt.SigningMethodNone, body()).SignedString(jwt.UnsafeAllowNoneSignatureType)
 	require.NoError(t, err)

@@ -131,7 +131,8 @@ func (c *Conference) transportOf(e *endpoint.Endpoint) *TransportResponse {
 	return &TransportResponse{Local: e.Session.Local(), SCTP: e.SCTP, Role: "server", WebSockets: c.channels[e].URLs()}
 }
 
-// update applies everything but creation and expiry, in the order the contract gives.
+// update applies everything but creation and expiry, in the order in which
+// Jitsi's bridge does (Colibri2ConferenceHandler).
 func (c *Conference) update(e *endpoint.Endpoint, r *EndpointRequest, now time.Time) error {
 	if e.Visitor && r.Sources != nil && len(*r.Sources) > 0 {
 		return badRequest("a visitor cannot have sources")

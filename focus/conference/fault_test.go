@@ -9,7 +9,7 @@ import (
 )
 
 // TestAllocationFaults goes through what a bridge may answer to an invitation
-// (contract 6.6). There is a second bridge, and two participants.
+// (Jicofo's ColibriV2SessionManager). There is a second bridge, and two participants.
 func TestAllocationFaults(t *testing.T) {
 	for _, tc := range []struct {
 		name   string

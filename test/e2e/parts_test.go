@@ -75,7 +75,7 @@ func TestWrongSecret(t *testing.T) {
 }
 
 // TestNoFocus: without a focus nobody waits in silence. Who has a token may not open the
-// room himself (xmpp.md 3.4 (2)).
+// room himself (verify_room in Jitsi's token/util.lib.lua).
 func TestNoFocus(t *testing.T) {
 	in := newInstallation(t)
 	in.start(app.XMPPD)

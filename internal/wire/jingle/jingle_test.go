@@ -48,7 +48,8 @@ func TestGolden(t *testing.T) {
 	})
 }
 
-// Our own offer has everything focus.md 4.10 asks for, in the XML itself.
+// Clients find elements by their xmlns attribute (lib-jitsi-meet, XMLUtils): what we write
+// has one wherever it differs from the parent's.
 func TestOfferNamespaces(t *testing.T) {
 	for _, f := range wiretest.Cases(t, "jingle") {
 		j := wiretest.Decode[jingle.Jingle](t, wiretest.Read(t, f))
