@@ -65,16 +65,17 @@ func (s *Session) Restart() (Description, error) {
 	r := s.newRound(s.generations, fmt.Sprintf("%sr%x", s.ufrag, s.generations))
 	before := s.next
 	s.next = r
-	s.rounds = append(s.rounds, r)
 	s.mu.Unlock()
 
 	if before != nil {
-		s.post(func() { s.retire(before) })
+		s.retire(before)
 	}
 	s.t.stats.restarts.Add(1)
 	s.t.mux.addRound(r)
 	s.t.openConns(r)
-	if err := r.startAgent(); err != nil {
+	if err := r.start(); err != nil {
+		s.t.mux.removeRound(r)
+		r.close()
 		s.post(func() { s.giveUp(r) })
 		return Description{}, fmt.Errorf("restart ICE: %w", err)
 	}
@@ -82,6 +83,22 @@ func (s *Session) Restart() (Description, error) {
 	d := s.Local()
 	d.Ufrag, d.Pwd, d.Generation = r.ufrag, r.pwd, r.generation
 	return d, nil
+}
+
+// start starts the agent and leaves the round to the session, unless that is taken down
+// meanwhile: then nobody else would close it.
+func (r *round) start() error {
+	if err := r.startAgent(); err != nil {
+		return err
+	}
+	s := r.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down {
+		return ErrClosed
+	}
+	s.rounds = append(s.rounds, r)
+	return nil
 }
 
 // hears says whether a round takes what comes from an address.
@@ -171,20 +188,19 @@ func (s *Session) giveUp(r *round) {
 	}
 }
 
-// retire closes a round that is over. It runs on the session's goroutine, which cannot wait
-// for the agent: that may be waiting for it.
+// retire closes a round that is over. It does not wait for the agent, which may be waiting
+// for the session's goroutine.
 func (s *Session) retire(r *round) {
 	s.mu.Lock()
 	i := slices.Index(s.rounds, r)
 	if i >= 0 {
 		s.rounds = slices.Delete(s.rounds, i, i+1)
+		s.t.sessionWork.Go(r.close) // the session's goroutine still counts: it takes mu before it ends
 	}
 	s.mu.Unlock()
-	if i < 0 {
-		return
+	if i >= 0 {
+		s.t.mux.removeRound(r)
 	}
-	s.t.mux.removeRound(r)
-	s.t.sessionWork.Go(r.close)
 }
 
 // close ends the agent and waits for it.

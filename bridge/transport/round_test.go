@@ -110,3 +110,39 @@ func TestRestartOutlivesTheOldWay(t *testing.T) {
 		t.Errorf("stats are %+v", st)
 	}
 }
+
+// TestRestartWhileTheSessionEnds: whichever comes first, nothing of the new round is left.
+func TestRestartWhileTheSessionEnds(t *testing.T) {
+	for range 20 {
+		s, _ := newLonely(t)
+		begun := make(chan error, 1)
+		go func() {
+			_, err := s.Restart()
+			begun <- err
+		}()
+		s.Close()
+		if err := <-begun; err != nil && !errors.Is(err, ErrClosed) {
+			t.Fatal(err)
+		}
+		_ = s.t.Close() // waits for the session
+		m := s.t.mux
+		m.mu.RLock()
+		if len(m.sessions) > 0 || len(m.conns) > 0 {
+			t.Errorf("%d names and %d connections are left", len(m.sessions), len(m.conns))
+		}
+		m.mu.RUnlock()
+	}
+}
+
+// TestRoundThatIsTooLate: a restart whose session is gone when it is ready closes what it
+// has made.
+func TestRoundThatIsTooLate(t *testing.T) {
+	s, _ := newLonely(t)
+	r := s.newRound(1, s.ufrag+"r1")
+	s.Close()
+	_ = s.t.Close()
+	if err := r.start(); !errors.Is(err, ErrClosed) {
+		t.Errorf("it starts: %v", err)
+	}
+	r.close()
+}

@@ -52,13 +52,13 @@ type Session struct {
 
 	// mu guards what is known of the peer, and the rounds of ICE: now carries the media, next
 	// looks for a way beside it or is nil, rounds are all that are not closed yet. lost says
-	// that the way of now is.
+	// that the way of now is, down that the session is taken down and takes no more rounds.
 	mu          sync.Mutex
 	remote      Description
 	now, next   *round
 	rounds      []*round
 	generations int
-	lost        bool
+	lost, down  bool
 	connected   bool
 	readyOnce   sync.Once
 	failed      bool
@@ -278,12 +278,13 @@ func (s *Session) fail(err error) {
 func (s *Session) takeDown() {
 	s.dtls.shutdown()
 	s.slot.dest.Store(nil)
-	s.t.mux.removeSession(s)
-	s.t.tcp.closeOf(s)
+	// Who begins a round later sees that, and takes it out of the mux himself.
 	s.mu.Lock()
 	rounds := s.rounds
-	s.rounds = nil
+	s.rounds, s.down = nil, true
 	s.mu.Unlock()
+	s.t.mux.removeSession(s)
+	s.t.tcp.closeOf(s)
 	for _, r := range rounds {
 		r.close()
 	}
