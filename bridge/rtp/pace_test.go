@@ -22,7 +22,7 @@ func TestPace(t *testing.T) {
 	for _, step := range []struct {
 		datagrams int
 		want      time.Duration
-	}{{100, 0}, {900, 0}, {1100, holdTime}, {900, holdTime}, {700, 0}, {900, 0}, {50_000, holdTime}, {0, 0}} {
+	}{{100, 0}, {18_000, 0}, {21_000, holdTime}, {18_000, holdTime}, {15_000, 0}, {18_000, 0}, {50_000, holdTime}, {0, 0}} {
 		if got := second(step.datagrams); got != step.want {
 			t.Errorf("after a second of %d datagrams turns wait %v, want %v", step.datagrams, got, step.want)
 		}
