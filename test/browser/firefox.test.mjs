@@ -20,7 +20,8 @@ test('Firefox and Chromium see and hear each other', async (t) => {
 
   const firefox = await Firefox.launch();
   await firefox.visit(server.link('foxes', { name: 'Fox' }));
-  await firefox.fill('prejoin-name', 'Fox');
+  // The link brings the name; typing it as well would race with that.
+  await until('the name is there', () => firefox.evaluate(() => document.querySelector('[data-testid="prejoin-name"]')?.value), (v) => v === 'Fox');
   await firefox.click('prejoin-join');
   await firefox.find('toolbar-leave');
 

@@ -113,12 +113,6 @@ export class Firefox {
 
   async click(testid) { await this.command('WebDriver:ElementClick', { id: await this.find(testid) }); }
 
-  async fill(testid, text) {
-    const id = await this.find(testid);
-    await this.command('WebDriver:ElementClear', { id });
-    await this.command('WebDriver:ElementSendKeys', { id, text });
-  }
-
   /** The page as PNG. */
   async screenshot() {
     const { value } = await this.command('WebDriver:TakeScreenshot', { full: false });
