@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -130,6 +131,31 @@ func TestSASLErrors(t *testing.T) {
 	p.expect(`</stream:features>`)
 	p.say(`<message to='bob@meet.example.com'><body>too early</body></message>`)
 	has(t, p.ended(), `<not-authorized`)
+}
+
+// TestWrongPasswords: who guesses is stopped on all connections, and nobody else.
+func TestWrongPasswords(t *testing.T) {
+	w := start(t, func(c *Config) { c.Sessions.WrongPasswords = 3 })
+	w.person("alice", "a")
+	try := func(from, password string) string {
+		p := w.forwardedPeer(from, "", http.Header{"X-Forwarded-For": {from}})
+		p.say(wsOpen, w.cfg.Domain)
+		p.expect(`</stream:features>`)
+		p.say(`<auth xmlns="urn:ietf:params:xml:ns:xmpp-sasl" mechanism="PLAIN">%s</auth>`, b64("\x00alice\x00"+password))
+		got := p.expect(`<success|<failure [^>]*><([a-z-]+)/>`)[1]
+		p.end()
+		return got
+	}
+	for range 3 {
+		if got := try("192.0.2.1", "wrong"); got != "not-authorized" {
+			t.Errorf("a wrong password: %s", got)
+		}
+	}
+	for from, want := range map[string]string{"192.0.2.1": "temporary-auth-failure", "192.0.2.2": "", "127.0.0.1": ""} {
+		if got := try(from, "pw of alice"); got != want {
+			t.Errorf("the right password from %s: %q", from, got)
+		}
+	}
 }
 
 func TestBeforeLogin(t *testing.T) {

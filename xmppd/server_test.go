@@ -18,6 +18,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"regexp"
@@ -265,10 +266,16 @@ func (p *peer) bind(resource string) string {
 // websocketPeer dials /xmpp-websocket; each frame arrives as one piece.
 func (w *world) websocketPeer(name, query string) *peer {
 	w.t.Helper()
+	return w.forwardedPeer(name, query, nil)
+}
+
+// forwardedPeer is the same with what a proxy adds to the request.
+func (w *world) forwardedPeer(name, query string, head http.Header) *peer {
+	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	c, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(w.web.URL, "http")+"/xmpp-websocket"+query,
-		&websocket.DialOptions{Subprotocols: []string{"xmpp"}})
+		&websocket.DialOptions{Subprotocols: []string{"xmpp"}, HTTPHeader: head})
 	if err != nil {
 		w.t.Fatal(err)
 	}

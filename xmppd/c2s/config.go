@@ -23,6 +23,11 @@ type Config struct {
 	LoginTime time.Duration `yaml:"login_time"`
 	// LoginAttempts is how many wrong passwords or tokens one connection may try.
 	LoginAttempts int `yaml:"login_attempts"`
+	// WrongPasswords is how many wrong passwords may come from one address, or one /64 of
+	// IPv6, within a minute; until it is over none is taken from there. This machine has
+	// no limit; 0 is none for all. A proxy has to be one of trusted_proxies, or all its
+	// clients share its number.
+	WrongPasswords int `yaml:"wrong_passwords"`
 	// Unacked is how many stanzas are kept for a client that may resume.
 	Unacked int `yaml:"unacked"`
 	// UnackedBytes is how many bytes they may have together.
@@ -51,6 +56,7 @@ func DefaultConfig() Config {
 		AdminSendQueue:     64 << 20,
 		LoginTime:          30 * time.Second,
 		LoginAttempts:      5,
+		WrongPasswords:     60,
 		Unacked:            500,
 		UnackedBytes:       4 << 20,
 		RequestAck:         5,
@@ -77,6 +83,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("login_time: must be positive")
 	case c.LoginAttempts < 1:
 		return fmt.Errorf("login_attempts: must be at least 1")
+	case c.WrongPasswords < 0:
+		return fmt.Errorf("wrong_passwords: must not be negative")
 	case c.Unacked < 1:
 		return fmt.Errorf("unacked: must be at least 1")
 	case c.RequestAck < 0 || c.RequestAck >= c.Unacked:

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/xdg-go/scram"
 
@@ -144,6 +145,11 @@ func (c *conn) step(st *stanza.Stanza) {
 			return
 		}
 	}
+	if c.mech != sasl.Anonymous && c.srv.wrong.tooMany(c.meta.Client, time.Now()) {
+		c.refuse(&sasl.Failure{Condition: sasl.TemporaryFailure,
+			Text: "Too many wrong passwords came from your address; try again in a minute"})
+		return
+	}
 	answer, done, err := c.exchange.Next(context.Background(), response)
 	if err != nil {
 		c.refuse(err)
@@ -181,13 +187,16 @@ func (c *conn) refuse(err error) {
 	if !errors.As(err, &f) {
 		f = &sasl.Failure{Condition: sasl.TemporaryFailure, Cause: err}
 	}
+	if f.Condition == sasl.NotAuthorized && c.mech != sasl.Anonymous {
+		c.srv.wrong.failed(c.meta.Client, time.Now())
+	}
 	log := c.log.WithField(logx.Mechanism, c.mech).WithField(logx.Reason, f.Error()).
 		WithField(logx.Remote, logx.IP(stream.RemoteText(c.meta.Client)))
 	if claimer != nil {
 		log = log.WithField(logx.Name, claimer.Claimed())
 	}
 	switch {
-	case f.Condition == sasl.TemporaryFailure:
+	case f.Condition == sasl.TemporaryFailure && f.Cause != nil:
 		log.WithError(f.Cause).Error("log-in could not be checked")
 	case f.Cause != nil:
 		log.WithError(f.Cause).Info("log-in refused")

@@ -18,6 +18,7 @@ type Server struct {
 	router *router.Router
 	log    *logrus.Entry
 	hosts  map[string]*Host // not changed after New
+	wrong  guesses
 
 	// mu guards the fields below; leaf lock.
 	mu        sync.Mutex
@@ -40,7 +41,8 @@ const maxExpired = 1024
 // New makes a Server for the given hosts.
 func New(cfg Config, r *router.Router, hosts []*Host, log *logrus.Entry) *Server {
 	s := &Server{cfg: cfg, router: r, log: log, hosts: make(map[string]*Host),
-		resumable: make(map[string]*session), live: make(map[*session]struct{}), streams: make(map[netip.Addr]int)}
+		resumable: make(map[string]*session), live: make(map[*session]struct{}), streams: make(map[netip.Addr]int),
+		wrong: guesses{limit: cfg.WrongPasswords}}
 	for _, h := range hosts {
 		s.hosts[h.Domain] = h
 	}
