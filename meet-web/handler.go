@@ -138,13 +138,20 @@ func (s *Server) serveXMPP(w http.ResponseWriter, r *http.Request, _ origin, rt 
 // XMPP server, which has given leave for it.
 const uploadTime = 5 * time.Minute
 
-// serveUpload passes on files that people send each other (XEP-0363).
+// serveUpload passes on files that people send each other (XEP-0363). What is decoded
+// here must not become another path there.
 func (s *Server) serveUpload(w http.ResponseWriter, r *http.Request, _ origin, rt route) {
+	if slices.ContainsFunc(rt.rest, hasSlash) {
+		sentence(w, r, http.StatusNotFound, "There is no such file.")
+		return
+	}
 	if r.Method == http.MethodPut {
 		http.NewResponseController(w).SetReadDeadline(time.Now().Add(uploadTime))
 	}
 	s.xmpp.serve(w, r, target{addr: s.cfg.XMPPAddress, path: "/upload/" + strings.Join(rt.rest, "/"), file: true})
 }
+
+func hasSlash(segment string) bool { return strings.ContainsAny(segment, `/\`) }
 
 // serveBridge passes a bridge channel to the bridge the path names, if we know it.
 func (s *Server) serveBridge(w http.ResponseWriter, r *http.Request, _ origin, rt route) {
@@ -153,7 +160,7 @@ func (s *Server) serveBridge(w http.ResponseWriter, r *http.Request, _ origin, r
 		return
 	}
 	addr, known := s.bridges.Lookup(rt.rest[0])
-	if !known || len(rt.rest) != 3 {
+	if !known || len(rt.rest) != 3 || slices.ContainsFunc(rt.rest, hasSlash) {
 		sentence(w, r, http.StatusNotFound, "No bridge of that name is known here.")
 		return
 	}

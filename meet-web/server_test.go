@@ -499,5 +499,12 @@ func TestUpload(t *testing.T) {
 	require.NoError(t, err)
 	resp.Body.Close()
 	require.Equal(t, http.StatusMethodNotAllowed, resp.StatusCode)
+	for _, path := range []string{"/upload/..%2Fmetrics", "/upload/id/..%2F..%2Fmetrics", "/upload/id/a%5Cb"} {
+		resp, err = http.Get(srv.URL + path)
+		require.NoError(t, err)
+		resp.Body.Close()
+		require.Equal(t, http.StatusNotFound, resp.StatusCode, path)
+		require.Empty(t, resp.Header.Get("X-Got"), path)
+	}
 	require.False(t, IsRoom("upload"))
 }
