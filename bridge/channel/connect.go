@@ -82,7 +82,11 @@ func (c *Channel) dial(address string) error {
 	if resp != nil && resp.Body != nil && err != nil {
 		_ = resp.Body.Close()
 	}
-	if err != nil {
+	var bare *url.Error // it names the address, and so the password
+	switch {
+	case errors.As(err, &bare):
+		return bare.Err
+	case err != nil:
 		return err
 	}
 	return newSocket(conn, c).serve(c.server.ctx)

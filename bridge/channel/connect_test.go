@@ -1,8 +1,12 @@
 package channel_test
 
 import (
+	"io"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/sirupsen/logrus"
 
 	"parley/bridge/channel"
 )
@@ -52,6 +56,37 @@ func TestAddressesThatCannotBeDialled(t *testing.T) {
 	if c.Active() != 0 {
 		t.Error("something was connected")
 	}
+}
+
+// TestThePasswordIsNotLogged: the address of the other bridge's channel is a secret.
+func TestThePasswordIsNotLogged(t *testing.T) {
+	log := logrus.New()
+	log.SetLevel(logrus.DebugLevel)
+	log.SetOutput(io.Discard)
+	lines := hook(make(chan string, 16))
+	log.AddHook(lines)
+	s := channel.NewServer(channel.Config{ServerID: "b1"}, logrus.NewEntry(log))
+	defer s.Close(t.Context())
+	c := s.OpenRelay("c1", "r", newRecorder())
+	defer c.Close()
+	c.Connect("ws://127.0.0.1:1/colibri-relay-ws/x/y/z?pwd=hush")
+	if line := receive(t, lines); !strings.Contains(line, "connect") || strings.Contains(line, "hush") {
+		t.Errorf("the log says %s", line)
+	}
+}
+
+// hook takes what is logged.
+type hook chan string
+
+func (hook) Levels() []logrus.Level { return logrus.AllLevels }
+
+func (h hook) Fire(e *logrus.Entry) error {
+	line, err := e.String()
+	select {
+	case h <- line:
+	default:
+	}
+	return err
 }
 
 // TestRelayPathIsItsOwn: a client and a bridge of one name are not confused.
