@@ -161,7 +161,8 @@ func TestIdleClient(t *testing.T) {
 	b.expect(`<status>three</status>`)
 }
 
-// TestDirectedPresence: who was told that somebody is there hears that he is gone (§4.6).
+// TestDirectedPresence: who was told that somebody is there hears that he is gone (RFC
+// 6121 §4.6).
 func TestDirectedPresence(t *testing.T) {
 	w := start(t)
 	a, b := w.person("alice", "a"), w.person("bob", "b")

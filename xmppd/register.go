@@ -136,7 +136,7 @@ func (x *registration) owner(r *module.Request) ([]byte, *stanza.Error) {
 	return nil, nil
 }
 
-// remove cancels an account; the answer goes out before its sessions end (§3.2).
+// remove cancels an account; the answer goes out before its sessions end (XEP-0077, 3.2).
 func (x *registration) remove(ctx context.Context, r *module.Request, q registerQuery) ([]byte, *stanza.Error) {
 	if q.Username != nil || q.Password != nil {
 		return nil, stanza.Err(stanza.Modify, stanza.BadRequest, "")

@@ -120,20 +120,21 @@ func TestSubscriptionStates(t *testing.T) {
 		a.ask("get", "", `<ping xmlns='urn:xmpp:ping'/>`)
 		b.quiet(`type="` + typ + `"`)
 	}
-	// The approval of before counts (§3.4).
+	// The approval of before counts (RFC 6121 §3.4).
 	b.say(`<presence type='subscribe' to='%s'/>`, alice)
 	b.expect(`ask="subscribe"`)
 	b.expect(`<presence [^>]*type="subscribed" from="` + alice + `"/>`)
 	b.expect(`subscription="to"`)
 	b.expect(`<presence [^>]*from="` + alice + `/a"/>`)
 	a.expect(`<item jid="` + bob + `" subscription="from">`)
-	// Cancelled: he hears that she is gone for him (§3.2).
+	// Cancelled: he hears that she is gone for him (RFC 6121 §3.2).
 	a.say(`<presence type='unsubscribed' to='%s'/>`, bob)
 	a.expect(`<item jid="` + bob + `" subscription="none">`)
 	b.expect(`<presence [^>]*type="unsubscribed" from="` + alice + `"/>`)
 	b.expect(`<item jid="` + alice + `" subscription="none">`)
 	b.expect(`<presence [^>]*type="unavailable" from="` + alice + `/a"/>`)
-	// A request to somebody absent waits, whole, and is shown once per log-in (§3.1.3).
+	// A request to somebody absent waits, whole, and is shown once per log-in (RFC 6121
+	// §3.1.3).
 	a.say(`<presence type='unavailable'/></stream:stream>`)
 	a.ended()
 	b.say(`<presence type='subscribe' to='%s'><status>please</status><x xmlns='urn:x'/></presence>`, alice)
@@ -149,11 +150,11 @@ func TestSubscriptionStates(t *testing.T) {
 	a.say(`<presence type='subscribed' to='%s'/>`, bob)
 	b.expect(`subscription="to"`)
 	b.expect(`<presence [^>]*from="` + alice + `/a"/>`)
-	// Removing ends it both ways (§2.5.2).
+	// Removing ends it both ways (RFC 6121 §2.5.2).
 	has(t, a.ask("set", "", rosterItem(`jid='`+bob+`' subscription='remove'`, "")), result)
 	b.expect(`<presence [^>]*type="unsubscribed" from="` + alice + `"/>`)
 	b.expect(`subscription="none"`)
-	// Nobody is asked who does not exist, and says nothing (§8.5.1).
+	// Nobody is asked who does not exist, and says nothing (RFC 6121 §8.5.1).
 	b.say(`<presence type='subscribe' to='nobody@meet.example.com'/><presence to='nobody@meet.example.com/x'/><presence type='unsubscribed' to='nobody@meet.example.com'/>`)
 	b.quiet(`from="nobody@`)
 	// A probe by who may not know.
@@ -161,7 +162,7 @@ func TestSubscriptionStates(t *testing.T) {
 	b.quiet(`from="` + alice)
 }
 
-// TestPushesOnlyForInterested: who never asked for the list is not told (§2.1.6).
+// TestPushesOnlyForInterested: who never asked for the list is not told (RFC 6121 §2.1.6).
 func TestPushesOnlyForInterested(t *testing.T) {
 	w := start(t)
 	a, other := w.person("alice", "a"), w.person("alice", "other")

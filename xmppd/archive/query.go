@@ -64,7 +64,7 @@ func (f *filter) and(cond string, args ...any) {
 
 func (f *filter) sql() string { return strings.Join(f.where, " AND ") }
 
-// readFilter understands the form (4.1).
+// readFilter understands the form (XEP-0313, 4.1).
 func readFilter(owner stanza.Addr, v dataform.Values) (*filter, *stanza.Error) {
 	f := &filter{}
 	f.and("owner = ?", owner.String())

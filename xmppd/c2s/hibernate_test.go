@@ -136,7 +136,7 @@ func TestHibernationTime(t *testing.T) {
 				o := newOffice(t)
 				ann, jid, tok := o.session()
 				o.message(jid, "one")
-				// Neither the answer to bind nor <r/> and <a/> count (0.4 (6)).
+				// Neither the answer to bind nor <r/> and <a/> count (XEP-0198 §4).
 				ann.says(`<r xmlns="urn:xmpp:sm:3"/>`)
 				if got := ann.take(); !strings.Contains(got, `id="one"`) || !strings.HasSuffix(got, `<a xmlns="urn:xmpp:sm:3" h="0"/>`) {
 					t.Errorf("heard %s", got)

@@ -64,7 +64,7 @@ func (x *rosters) get(r *Request) ([]byte, *stanza.Error) {
 		return nil, x.broken(err)
 	}
 	if versioned && known {
-		// §2.6.3: an empty result, then what has changed.
+		// RFC 6121 §2.6.3: an empty result, then what has changed.
 		x.users().Router().Reply(r.Stanza, nil)
 		for _, c := range changes {
 			if c.Listed {
@@ -133,7 +133,7 @@ func (x *rosters) set(r *Request) ([]byte, *stanza.Error) {
 	return nil, nil
 }
 
-// readItem reads the one entry of a roster set and judges it by §2.3.3.
+// readItem reads the one entry of a roster set and judges it by RFC 6121 §2.3.3.
 func readItem(r *Request) (item rosterItem, addr stanza.Addr, e *stanza.Error) {
 	bad := func(text string) (rosterItem, stanza.Addr, *stanza.Error) {
 		return item, addr, stanza.Err(stanza.Modify, stanza.BadRequest, text)

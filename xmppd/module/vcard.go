@@ -70,7 +70,7 @@ func (s *Service) VCard(p *People, users func() *router.Users) {
 		case err != nil:
 			return nil, p.broken(err)
 		case card == nil && !r.Own():
-			return nil, errNobody // the same whether the account exists or not (3.3)
+			return nil, errNobody // the same whether the account exists or not (XEP-0054, 3.3)
 		case card == nil:
 			return nil, stanza.Err(stanza.Cancel, stanza.ItemNotFound, "")
 		}

@@ -114,7 +114,7 @@ func (h *history) pick(w historyWish, usual, most int) []line {
 	for from > 0 && len(h.lines)-from < limit {
 		l := h.lines[from-1]
 		if w.chars >= 0 {
-			// The characters of whole stanzas count (7.2.13).
+			// The characters of whole stanzas count (XEP-0045, 7.2.14).
 			chars += utf8.RuneCount(l.st.Append(nil, ns.Client))
 		}
 		if (w.chars >= 0 && chars > w.chars) || (!w.since.IsZero() && l.at.Before(w.since)) {

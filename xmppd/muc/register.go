@@ -11,7 +11,7 @@ import (
 const (
 	nsRegisterForm = ns.MUC + "#register"
 	registerNick   = "muc#register_roomnick"
-	nodeRoomNick   = "x-roomuser-item" // disco node that asks for one's own nick (7.11)
+	nodeRoomNick   = "x-roomuser-item" // disco node that asks for one's own nick (XEP-0045, 7.12)
 	nodeTraffic    = ns.MUC + "#traffic"
 )
 
@@ -162,7 +162,7 @@ func (r *Room) registration(bare stanza.Addr) []byte {
 	return b.Bytes()
 }
 
-// answerRoomNick tells who asks which nick is kept for him (7.11).
+// answerRoomNick tells who asks which nick is kept for him (XEP-0045, 7.12).
 func (r *Room) answerRoomNick(st *stanza.Stanza) {
 	var b stanza.Builder
 	b.Start(ns.DiscoInfo, "query", "node", nodeRoomNick)

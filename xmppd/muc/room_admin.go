@@ -166,7 +166,7 @@ func (r *Room) resolve(actor *Occupant, it adminXML) (*AdminItem, *stanza.Error)
 			return nil, errItemJID
 		case item.SetsAffiliation && addr.IsFull() && !r.plain:
 			// Jitsi's clients know this answer; the specification has the bare part
-			// of it count (9.2).
+			// of it count (XEP-0045, 9.2).
 			return nil, errItemJID
 		}
 		item.Target = addr.Bare()

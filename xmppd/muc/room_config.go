@@ -85,7 +85,7 @@ func (r *Room) handleOwner(st *stanza.Stanza, query stanza.Child, from *router.S
 	case form.typ == "cancel":
 		r.host.rt.Reply(st, nil)
 		if r.locked {
-			// A room whose first configuration is cancelled never was (10.1.3).
+			// A room whose first configuration is cancelled never was (XEP-0045, 10.1.3).
 			r.Destroy("", stanza.Addr{}, "")
 		}
 	case form.typ != "submit", form.formType != ns.MUCRoomConfig && len(form.fields) > 0:

@@ -18,7 +18,7 @@ func (r *Room) handleIQ(st *stanza.Stanza, from *router.Session) {
 		return // nobody here has asked
 	}
 	if !r.exists || r.locked && r.Affiliation(st.From) != Owner {
-		// A room that nobody has configured does not officially exist (7.2.10).
+		// A room that nobody has configured does not officially exist (XEP-0045, 7.2.10).
 		r.host.rt.Bounce(st, errNoRoomHere)
 		return
 	}
@@ -121,7 +121,7 @@ func (r *Room) relayIQ(st *stanza.Stanza) {
 }
 
 // outsideRequest is the answer to somebody outside who asks an occupant: about him, by
-// disco, is a bad request (XEP-0045, 6.6), all else is not acceptable (17.4).
+// disco, is a bad request (XEP-0045, 6.6), all else is not acceptable (same, 17.4).
 func outsideRequest(st *stanza.Stanza) *stanza.Error {
 	if p, _ := st.Payload(); p.Is(ns.DiscoInfo, "query") || p.Is(ns.DiscoItems, "query") {
 		return errOccupantDisco
@@ -187,7 +187,7 @@ func (r *Room) answerInfo(st *stanza.Stanza, query stanza.Child, from *router.Se
 		r.answerRoomNick(st)
 		return
 	case nodeTraffic:
-		// Everything may be sent, which cannot be listed (6.8).
+		// Everything may be sent, which cannot be listed (XEP-0045, 18.1.1).
 		r.host.rt.Bounce(st, errUnavailable)
 		return
 	default:

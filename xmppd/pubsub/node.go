@@ -316,7 +316,7 @@ func (s *Service) apply(c *nodeConfig, v dataform.Values) *stanza.Error {
 	return nil
 }
 
-// meets says whether a node is configured as a publisher expects (7.1.5).
+// meets says whether a node is configured as a publisher expects (XEP-0060, 7.1.5).
 func (s *Service) meets(c nodeConfig, v dataform.Values) (bool, *stanza.Error) {
 	want := c
 	if e := s.apply(&want, v); e != nil {

@@ -96,7 +96,7 @@ func (s *Service) message(n *node, to stanza.Addr, typ string, content []byte) {
 	s.rt.Send(stanza.New(stanza.Message, typ, n.service, to, router.NewID()).WithContent(content))
 }
 
-// tellPublished sends new items (7.1.2).
+// tellPublished sends new items (XEP-0060, 7.1.2).
 func (r *request) tellPublished(n *node, items []item) {
 	var b stanza.Builder
 	b.Start(ns.PubSubEvent, "event")
@@ -111,7 +111,8 @@ func (r *request) tellPublished(n *node, items []item) {
 	r.tellItems(n, b.Bytes())
 }
 
-// sendLast sends the newest item to somebody who has just begun to listen (7.1.4).
+// sendLast sends the newest item to somebody who has just begun to listen (XEP-0060,
+// 7.1.4).
 func (s *Service) sendLast(n *node, to stanza.Addr) {
 	i, ok, err := s.db.last(n, s.now())
 	if err != nil {
@@ -142,7 +143,7 @@ func (r *request) toOwners(n *node, content []byte) {
 	}
 }
 
-// tellSubscriber says that owners changed a subscription (8.8.4).
+// tellSubscriber says that owners changed a subscription (XEP-0060, 8.8.4).
 func (s *Service) tellSubscriber(n *node, x subscription) {
 	var b stanza.Builder
 	b.Start(ns.PubSub, "pubsub")

@@ -15,7 +15,7 @@ func (r *request) defaultConfig() ([]byte, *stanza.Error) {
 	return b.Bytes(), nil
 }
 
-// config shows the form of a node (8.2.1).
+// config shows the form of a node (XEP-0060, 8.2.1).
 func (r *request) config() ([]byte, *stanza.Error) {
 	n, e := r.owned(r.in.Configure.Node)
 	if e != nil {
@@ -27,7 +27,7 @@ func (r *request) config() ([]byte, *stanza.Error) {
 	return b.Bytes(), nil
 }
 
-// configure takes the form (8.2.4).
+// configure takes the form (XEP-0060, 8.2.4).
 func (r *request) configure() ([]byte, *stanza.Error) {
 	n, e := r.owned(r.in.Configure.Node)
 	if e != nil {
@@ -71,7 +71,7 @@ func (r *request) configure() ([]byte, *stanza.Error) {
 	return nil, nil
 }
 
-// delete removes a node (8.4).
+// delete removes a node (XEP-0060, 8.4).
 func (r *request) delete() ([]byte, *stanza.Error) {
 	n, e := r.owned(r.in.Delete.Node)
 	if e != nil {
@@ -99,7 +99,7 @@ func (r *request) delete() ([]byte, *stanza.Error) {
 	return nil, nil
 }
 
-// purge removes all items (8.5).
+// purge removes all items (XEP-0060, 8.5).
 func (r *request) purge() ([]byte, *stanza.Error) {
 	n, e := r.owned(r.in.Purge.Node)
 	if e != nil {

@@ -96,7 +96,7 @@ func orElse(e, other *stanza.Error) *stanza.Error {
 	return other
 }
 
-// mayPublish checks affiliation and publish model (7.1.3.1).
+// mayPublish checks affiliation and publish model (XEP-0060, 7.1.3.1).
 func (r *request) mayPublish(n *node) *stanza.Error {
 	a, e := r.rank(n)
 	if e != nil {
@@ -123,7 +123,7 @@ func (r *request) mayPublish(n *node) *stanza.Error {
 	return errForbidden
 }
 
-// readItems checks what is to be published (7.1.3).
+// readItems checks what is to be published (XEP-0060, 7.1.3).
 func (r *request) readItems(n *node, in []itemXML) ([]item, *stanza.Error) {
 	c := &n.config
 	switch {
@@ -211,7 +211,7 @@ func (r *request) room(name string) *stanza.Error {
 	return nil
 }
 
-// create makes a node (8.1); without a name the service finds one.
+// create makes a node (XEP-0060, 8.1); without a name the service finds one.
 func (r *request) create() ([]byte, *stanza.Error) {
 	name := r.in.Create.Node
 	switch {
@@ -262,7 +262,7 @@ func (r *request) mayCreate() bool {
 	return r.s.cfg.Create == Accounts && r.session != nil && !r.session.Info().Anonymous
 }
 
-// retract removes items (7.2).
+// retract removes items (XEP-0060, 7.2).
 func (r *request) retract() ([]byte, *stanza.Error) {
 	in := r.in.Retract
 	n, e := r.find(in.Node)
@@ -321,7 +321,7 @@ func (r *request) retract() ([]byte, *stanza.Error) {
 	return nil, nil
 }
 
-// items reads (6.5).
+// items reads (XEP-0060, 6.5).
 func (r *request) items() ([]byte, *stanza.Error) {
 	in := r.in.Items
 	n, e := r.find(in.Node)

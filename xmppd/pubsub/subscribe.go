@@ -7,7 +7,7 @@ import (
 	"parley/xmppd/stanza"
 )
 
-// subscriber is the address in a request; it must be the sender's (6.1.3.1).
+// subscriber is the address in a request; it must be the sender's (XEP-0060, 6.1.3.1).
 func (r *request) subscriber(text string) (stanza.Addr, *stanza.Error) {
 	if text == "" {
 		return stanza.Addr{}, errJIDRequired
@@ -240,7 +240,7 @@ func (r *request) defaultOptions() ([]byte, *stanza.Error) {
 	return b.Bytes(), nil
 }
 
-// subscriptions are the sender's own (5.6).
+// subscriptions are the sender's own (XEP-0060, 5.6).
 func (r *request) subscriptions() ([]byte, *stanza.Error) {
 	node := r.in.Subscriptions.Node
 	if node != "" {
@@ -260,7 +260,7 @@ func (r *request) subscriptions() ([]byte, *stanza.Error) {
 	return b.Bytes(), nil
 }
 
-// affiliations are the sender's own (5.7).
+// affiliations are the sender's own (XEP-0060, 5.7).
 func (r *request) affiliations() ([]byte, *stanza.Error) {
 	node := r.in.Affiliations.Node
 	if node != "" {

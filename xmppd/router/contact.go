@@ -97,7 +97,7 @@ func (c Contact) AppendItem(b *stanza.Builder) {
 	b.End()
 }
 
-// Push is a roster push of one entry to one session (§2.1.6).
+// Push is a roster push of one entry to one session (RFC 6121 §2.1.6).
 func (c Contact) Push(to *Session) {
 	var b stanza.Builder
 	b.Start(ns.Roster, "query", "ver", c.Version)
@@ -165,7 +165,7 @@ func (c Contact) empty() bool {
 }
 
 // PushAgain sends an entry to the account's sessions although nothing changed in it:
-// who sets what is set already still gets his push (§2.4.2).
+// who sets what is set already still gets his push (RFC 6121 §2.4.2).
 func (u *Users) PushAgain(owner stanza.Addr, c Contact) {
 	u.lists.Lock()
 	defer u.lists.Unlock()

@@ -109,7 +109,7 @@ func (u *Users) toFull(st *stanza.Stanza) {
 			return
 		}
 	}
-	// §8.5.3.2: nobody has that resource.
+	// RFC 6121 §8.5.3.2: nobody has that resource.
 	switch {
 	case st.Kind != stanza.Message:
 		u.unavailable(st)
@@ -120,7 +120,7 @@ func (u *Users) toFull(st *stanza.Stanza) {
 	}
 }
 
-// toBare delivers a message to an account (§8.5.2).
+// toBare delivers a message to an account (RFC 6121 §8.5.2).
 func (u *Users) toBare(st *stanza.Stanza) {
 	switch st.Type {
 	case stanza.Groupchat:

@@ -134,7 +134,7 @@ func (u *Users) broadcast(s *Session, st *stanza.Stanza) {
 	}
 }
 
-// leave takes an unavailable presence without to (§4.5).
+// leave takes an unavailable presence without to (RFC 6121 §4.5).
 func (u *Users) leave(s *Session, st *stanza.Stanza) {
 	was, directed := s.presence.clear()
 	var told map[stanza.Addr]bool
@@ -150,7 +150,7 @@ func (u *Users) leave(s *Session, st *stanza.Stanza) {
 		u.opts.Hooks.tellPresence(u, s, st)
 	}
 	for _, a := range directed {
-		if !told[a.Bare()] { // §4.6.5: nobody needs to hear it twice
+		if !told[a.Bare()] { // RFC 6121 §4.6.5: nobody needs to hear it twice
 			u.r.Route(st.WithTo(a), nil)
 		}
 	}
@@ -191,7 +191,7 @@ func (u *Users) received(st *stanza.Stanza) {
 		if s := u.Session(st.To); s != nil {
 			s.Deliver(st.To, st.Encode())
 		}
-		return // §8.5.3.2.2: silently ignored without the resource
+		return // RFC 6121 §8.5.3.2.2: silently ignored without the resource
 	}
 	e := st.Encode()
 	for _, s := range u.Sessions(st.To.Local()) {

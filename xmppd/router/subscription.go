@@ -38,7 +38,7 @@ func (u *Users) subscriptionSent(s *Session, st *stanza.Stanza) {
 				c.Pending, c.Request, c.Listed, c.Approved = false, "", true, false
 				c.Subscription = c.Subscription.with(c.Subscription.To(), true)
 			} else if !c.Subscription.From() {
-				c.Approved, c.Listed = true, true // §3.4
+				c.Approved, c.Listed = true, true // RFC 6121 §3.4
 			}
 		case stanza.Unsubbed:
 			route = c.Pending || c.Subscription.From()
@@ -73,7 +73,7 @@ func (u *Users) mayAdd(s *Session, st *stanza.Stanza) bool {
 }
 
 // subscriptionReceived is the contact's server in RFC 6121 §A.3. Whoever has no
-// account is silent (§8.5.1).
+// account is silent (RFC 6121 §8.5.1).
 func (u *Users) subscriptionReceived(st *stanza.Stanza) {
 	owner := st.To
 	if u.opts.Roster == nil || u.opts.Exists == nil || owner == st.From || !u.opts.Exists(owner.Local()) {
@@ -88,7 +88,7 @@ func (u *Users) subscriptionReceived(st *stanza.Stanza) {
 		case stanza.Subscribe:
 			switch {
 			case c.Subscription.From():
-				answer = stanza.Subscribed // §3.1.3
+				answer = stanza.Subscribed // RFC 6121 §3.1.3
 			case c.Approved:
 				answer, c.Approved, c.Pending = stanza.Subscribed, false, false
 				c.Subscription = c.Subscription.with(c.Subscription.To(), true)
@@ -133,7 +133,7 @@ func (u *Users) subscriptionReceived(st *stanza.Stanza) {
 // maxRequest bounds what is kept of a subscription request nobody saw yet.
 const maxRequest = 4 << 10
 
-// requestText is the request as it is shown to whoever logs in later (§3.1.3).
+// requestText is the request as it is shown to whoever logs in later (RFC 6121 §3.1.3).
 func requestText(st *stanza.Stanza) string {
 	if text := st.String(); len(text) <= maxRequest {
 		return text
@@ -164,7 +164,7 @@ func (u *Users) announce(owner, contact stanza.Addr) {
 	}
 }
 
-// conceal says goodbye to a contact who is subscribed no longer (§3.2.2, §3.3.3).
+// conceal says goodbye to a contact who is subscribed no longer (RFC 6121 §3.2.2, §3.3.3).
 func (u *Users) conceal(owner, contact stanza.Addr) {
 	for _, s := range u.Sessions(owner.Local()) {
 		if s.Available() {
@@ -174,7 +174,7 @@ func (u *Users) conceal(owner, contact stanza.Addr) {
 }
 
 // probeContacts asks for the presence of those the session is subscribed to, and
-// shows it the requests that came while nobody was online (§4.2.2, §3.1.3).
+// shows it the requests that came while nobody was online (RFC 6121 §4.2.2, §3.1.3).
 func (u *Users) probeContacts(s *Session) {
 	for _, c := range u.contactsOf(s) {
 		if c.Subscription.To() {
@@ -196,7 +196,7 @@ func (u *Users) request(c Contact, owner stanza.Addr) *stanza.Stanza {
 	return stanza.New(stanza.Presence, stanza.Subscribe, c.Addr, owner, "")
 }
 
-// probed answers a probe (§4.3.2).
+// probed answers a probe (RFC 6121 §4.3.2).
 func (u *Users) probed(st *stanza.Stanza) {
 	owner, asker := st.To.Bare(), st.From.Bare()
 	if !u.MayHear(owner, asker) {
@@ -235,7 +235,7 @@ func (u *Users) MayHear(owner, asker stanza.Addr) bool {
 }
 
 // Remove takes a contact out of the list and ends the subscriptions both ways
-// (§2.5.2). had is false if he was not in it.
+// (RFC 6121 §2.5.2). had is false if he was not in it.
 func (u *Users) Remove(owner, contact stanza.Addr) (had bool, err error) {
 	owner, contact = owner.Bare(), contact.Bare()
 	u.lists.Lock()
