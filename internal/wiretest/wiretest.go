@@ -1,9 +1,11 @@
 // Package wiretest compares wire types with golden files. It is for tests only.
 //
 // A case is a file testdata/<element>/<case>.xml: one element, with a comment that says
-// where it comes from. Golden decodes it, encodes it again and compares the result as
-// XML. Where our encoding leaves something out on purpose, the file <case>.out.xml beside
-// it holds what we write; the flag -update writes these files anew.
+// where it comes from: mostly what an unmodified Jicofo, Jitsi Videobridge or
+// lib-jitsi-meet sent in a call of ours that was recorded, with the name of the scene.
+// Golden decodes it, encodes it again and compares the result as XML. Where our encoding
+// leaves something out on purpose, the file <case>.out.xml beside it holds what we write;
+// the flag -update writes these files anew.
 package wiretest
 
 import (
