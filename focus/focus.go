@@ -115,7 +115,7 @@ func (s *Service) makeUser(opts Options) error {
 		user.HandleIQ(space, "mute", s.handleOccupant)
 	}
 	if s.cfg.ClientProxy != "" {
-		user.HandleIQ(ns.Focus, "conference", s.handleConference)
+		user.HandleIQ(ns.Focus, "conference", s.handleProxied)
 	}
 	return s.keepBrewery()
 }

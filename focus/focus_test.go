@@ -107,6 +107,9 @@ func TestClientProxy(t *testing.T) {
 	})
 	contains(t, "answer", s.ask("user", "focus.meet.localhost/"+ann, request(roomAddr)), `ready="true"`)
 	s.saw("iq result focus.meet.localhost/"+ann, `ready="true"`)
+	for _, from := range []string{ann, roomAddr + "/a1", "focus.meet.localhost.example.com"} {
+		contains(t, "answer to "+from, s.ask("user", from, request("around@conference.meet.localhost")), `<not-allowed`)
+	}
 }
 
 func TestConferenceLimit(t *testing.T) {

@@ -42,6 +42,17 @@ func (s *Service) handleConference(r *xmppclient.Request) {
 	})
 }
 
+// handleProxied takes conference requests that came to the user through the client proxy,
+// where the server lets its own rules speak first: whoever knows the user's address, as
+// occupants of a room may, must not come around them.
+func (s *Service) handleProxied(r *xmppclient.Request) {
+	if xmppclient.Domain(r.From) != s.cfg.ClientProxy {
+		r.Fail(xmppclient.NewError(xmppclient.NotAllowed, "send conference requests to "+s.cfg.ClientProxy))
+		return
+	}
+	s.handleConference(r)
+}
+
 // sender is who sent a request: behind the client proxy, and only there, the original
 // sender stands in the resource.
 func (s *Service) sender(from string) string {

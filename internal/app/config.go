@@ -281,6 +281,9 @@ func (c *Config) validate(parts []Part) error {
 	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
 		errs = append(errs, errors.New("tls: cert_file and key_file belong together"))
 	}
+	if c.Focus.HTTPListen != "" && c.XMPPD.Meeting.Reservations.URL != "" {
+		errs = append(errs, errors.New("focus.http_listen: conference requests by HTTP would go past xmppd.meeting.reservations; leave one of the two empty"))
+	}
 	errs = append(errs, inPart("log", c.Log.Validate()))
 	for part, check := range map[Part]func() error{
 		XMPPD: c.XMPPD.Validate, Focus: c.Focus.Validate, Bridge: c.Bridge.Validate, Web: c.Web.Validate,

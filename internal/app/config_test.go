@@ -83,10 +83,11 @@ func TestAccountsLookedAfterByTheOperator(t *testing.T) {
 
 func TestMistakesNameTheKey(t *testing.T) {
 	for text, want := range map[string]string{
-		"web: {http_listen: x}":                             "web.http_listen: \"x\" is not HOST:PORT",
-		"tls: {cert_file: x}":                               "tls: cert_file and key_file belong together",
-		"domain: 'a b'":                                     "domain: \"a b\" is not a domain",
-		"log: {level: loud}":                                "log.level: ",
+		"web: {http_listen: x}": "web.http_listen: \"x\" is not HOST:PORT",
+		"tls: {cert_file: x}":   "tls: cert_file and key_file belong together",
+		"domain: 'a b'":         "domain: \"a b\" is not a domain",
+		"log: {level: loud}":    "log.level: ",
+		"{focus: {http_listen: ':8888'}, xmppd: {meeting: {reservations: {url: 'https://x/'}}}}": "focus.http_listen: ",
 		"xmppd: {token: {secret: short}}":                   "xmppd.token.secret: ",
 		"bridge: {xmpp: [{component: true, allow: ['@']}]}": "bridge.xmpp[0].allow: ",
 	} {
