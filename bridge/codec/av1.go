@@ -59,7 +59,7 @@ func inspectAV1Payload(b []byte) (f Facts) {
 }
 
 // firstOBU returns the type of the first OBU of a payload. A temporal delimiter should
-// not be there (section 5) and is passed over.
+// not be there (RTP payload format for AV1, section 5) and is passed over.
 func firstOBU(b []byte) byte {
 	count := b[0] >> 4 & 3
 	at := 1
