@@ -1,6 +1,7 @@
 package meeting
 
 import (
+	"maps"
 	"strings"
 	"time"
 
@@ -107,6 +108,8 @@ func (m *Rules) countCall(r *muc.Room, from *muc.Occupant, to string, now time.T
 	if s.people == nil {
 		s.people = make(map[stanza.Addr]*window)
 	}
+	// Those who called a while ago may be gone: a room may last for years.
+	maps.DeleteFunc(s.people, func(_ stanza.Addr, w *window) bool { return w.over(now, time.Minute) })
 	w := s.people[from.Bare()]
 	if w == nil {
 		w = &window{}

@@ -23,6 +23,12 @@ func (w *window) take(now time.Time, most int, span time.Duration) bool {
 	return true
 }
 
+// over says that nothing was counted within the span.
+func (w *window) over(now time.Time, span time.Duration) bool {
+	n := len(w.times)
+	return n == 0 || now.Sub(w.times[n-1]) >= span
+}
+
 // maxAddresses bounds the addresses that are counted; beyond, nobody new may.
 const maxAddresses = 10000
 
@@ -40,7 +46,7 @@ func (p *perAddress) take(a netip.Addr, now time.Time, most int, span time.Durat
 	}
 	if len(p.m) >= maxAddresses {
 		for k, w := range p.m {
-			if n := len(w.times); n == 0 || now.Sub(w.times[n-1]) >= span {
+			if w.over(now, span) {
 				delete(p.m, k)
 			}
 		}
