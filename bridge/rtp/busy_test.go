@@ -1,6 +1,55 @@
 package rtp
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
+
+func TestTransitQuantiles(t *testing.T) {
+	var h Transit
+	if h.Quantile(0.5) != 0 {
+		t.Error("nothing was timed, but something told")
+	}
+	for us := range int64(1000) {
+		h.add(us)
+	}
+	for q, want := range map[float64]time.Duration{0.5: 500 * time.Microsecond, 0.99: 990 * time.Microsecond} {
+		if got := h.Quantile(q); got < want || got > want*5/4+2*time.Microsecond {
+			t.Errorf("quantile %v is %v, want %v or a quarter more", q, got, want)
+		}
+	}
+	h.add(1 << 60)
+	h.add(-5)
+	if h.Count() != 1002 {
+		t.Errorf("%d timed", h.Count())
+	}
+	for i := 1; i < len(h); i++ {
+		if h.Bound(i) < h.Bound(i-1) {
+			t.Fatalf("entry %d ends at %v, the one before at %v", i, h.Bound(i), h.Bound(i-1))
+		}
+	}
+}
+
+// TestWorkIsMeasured: waiting is no work, a full batch is also work to take in.
+func TestWorkIsMeasured(t *testing.T) {
+	s := &Shard{clock: 1000}
+	var w work
+	w.look(0)
+	w.turn(s, 3, 1400) // 400 of 1000 worked
+	if got := w.look(2000); got < 0.19 || got > 0.21 {
+		t.Errorf("worked %v of the time", got)
+	}
+	for i := range int64(10) {
+		s.clock = 3000 + i*1000 + 900
+		w.turn(s, receiveBatch, 3000+i*1000+1000)
+	}
+	if got := w.look(13000); got < 0.9 {
+		t.Errorf("worked %v of the time with a backlog", got)
+	}
+	if s.stats.now.Transit.Count() != 10*receiveBatch/timedPackets {
+		t.Errorf("%d packets timed", s.stats.now.Transit.Count())
+	}
+}
 
 // A turn that took in more than one batch is timed by an age that is there.
 func TestTurnOfSeveralBatches(t *testing.T) {
