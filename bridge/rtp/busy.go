@@ -16,21 +16,37 @@ type work struct {
 // timedPackets is how many packets pass for one whose stay is noted.
 const timedPackets = 256
 
-// turn takes in one turn of the loop: n datagrams were there at began, and all was sent at
-// ended. Waiting for packets is no work, but taking in as many as fit at once is.
-func (w *work) turn(s *Shard, n int, ended int64) {
-	began := s.clock
-	if n == receiveBatch && w.ended != 0 {
-		began = w.ended
+// turn is one turn of the loop, with readings of the shard's clock: first datagrams were
+// there at began, more came while those were dealt with, the last of them at read, and all
+// was sent at ended.
+type turn struct {
+	began, read, ended int64
+	// count is how many datagrams there were, of which the first batch had first and the
+	// last one last.
+	count, first, last int
+}
+
+// took takes in a batch that was read.
+func (t *turn) took(n int, at int64) {
+	if n > 0 {
+		t.count, t.last, t.read = t.count+n, n, at
 	}
-	w.busy += ended - began
-	w.ended = ended
-	if w.untold += n; w.untold >= timedPackets {
-		// Which of them is left to chance: the batches come as they like.
-		// A turn may take in more than one batch, of which only the last one's ages are left.
-		i := min(max(0, timedPackets-1-(w.untold-n)), n-1, len(s.ages)-1)
+}
+
+// turn takes in one turn of the loop. Waiting for packets is no work, but taking in as many
+// as fit at once is.
+func (w *work) turn(s *Shard, t turn) {
+	if t.first == receiveBatch && w.ended != 0 {
+		t.began = w.ended
+	}
+	w.busy += t.ended - t.began
+	w.ended = t.ended
+	if w.untold += t.count; w.untold >= timedPackets {
+		// Which of them is left to chance: the batches come as they like. Only the last
+		// one's ages are left.
+		i := min(max(0, timedPackets-1-(w.untold-t.count)), t.last-1)
 		w.untold = 0
-		s.stats.now.Transit.add(ended - s.clock + s.ages[i])
+		s.stats.now.Transit.add(t.ended - t.read + s.ages[i])
 	}
 }
 

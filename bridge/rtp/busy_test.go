@@ -32,16 +32,16 @@ func TestTransitQuantiles(t *testing.T) {
 
 // TestWorkIsMeasured: waiting is no work, a full batch is also work to take in.
 func TestWorkIsMeasured(t *testing.T) {
-	s := &Shard{clock: 1000}
+	s := &Shard{}
 	var w work
 	w.look(0)
-	w.turn(s, 3, 1400) // 400 of 1000 worked
+	w.turn(s, turn{began: 1000, read: 1000, ended: 1400, count: 3, first: 3, last: 3}) // 400 of 1000 worked
 	if got := w.look(2000); got < 0.19 || got > 0.21 {
 		t.Errorf("worked %v of the time", got)
 	}
 	for i := range int64(10) {
-		s.clock = 3000 + i*1000 + 900
-		w.turn(s, receiveBatch, 3000+i*1000+1000)
+		at := 3000 + i*1000 + 900
+		w.turn(s, turn{began: at, read: at, ended: at + 100, count: receiveBatch, first: receiveBatch, last: receiveBatch})
 	}
 	if got := w.look(13000); got < 0.9 {
 		t.Errorf("worked %v of the time with a backlog", got)
@@ -57,10 +57,33 @@ func TestTurnOfSeveralBatches(t *testing.T) {
 	for n := 1; n <= 3*receiveBatch; n++ {
 		for before := range timedPackets {
 			w := work{untold: before}
-			w.turn(s, n, 1)
+			batch := min(n, receiveBatch)
+			w.turn(s, turn{ended: 1, count: n, first: batch, last: batch})
 		}
 	}
 	if s.stats.now.Transit.Count() == 0 {
 		t.Error("nothing was timed")
+	}
+}
+
+// TestAllOfATurnIsWork: what is done before the shard looks for more packets, too, and so
+// do the packets of that time stay.
+func TestAllOfATurnIsWork(t *testing.T) {
+	b := newBench(t)
+	const worked = 5 * time.Millisecond
+	for range receiveBatch - 1 {
+		b.link.in, b.link.from = append(b.link.in, make([]byte, 12)), append(b.link.from, 1)
+	}
+	b.shard.post(func() {
+		for began := time.Now(); time.Since(began) < worked; {
+		}
+	})
+	b.shard.work.untold = timedPackets - receiveBatch + 1
+	b.turn()
+	if got := time.Duration(b.shard.work.busy) * time.Microsecond; got < worked {
+		t.Errorf("%v of work are counted, want %v at least", got, worked)
+	}
+	if got := b.shard.stats.now.Transit.Quantile(1); got < worked*3/4 {
+		t.Errorf("packets stayed for %v, want %v at least", got, worked)
 	}
 }

@@ -142,6 +142,8 @@ func (s *Shard) due() time.Time {
 func (s *Shard) step(until time.Time) {
 	n := s.receive(until)
 	s.clock = time.Since(s.epoch).Microseconds()
+	t := turn{began: s.clock, first: n}
+	t.took(n, s.clock)
 	s.runCommands()
 	s.datagrams(n)
 	// Whoever is woken by the first packet of a burst finds the others a moment later. Those
@@ -149,6 +151,7 @@ func (s *Shard) step(until time.Time) {
 	for more := n; more > 0 && n < receiveBatch; n += more {
 		more = s.receive(time.Time{})
 		s.clock = time.Since(s.epoch).Microseconds()
+		t.took(more, s.clock)
 		s.datagrams(more)
 	}
 	s.pace.note(n)
@@ -159,7 +162,8 @@ func (s *Shard) step(until time.Time) {
 		s.exact = s.runTimers()
 	}
 	s.flush()
-	s.work.turn(s, n, time.Since(s.epoch).Microseconds())
+	t.ended = time.Since(s.epoch).Microseconds()
+	s.work.turn(s, t)
 }
 
 // datagrams takes in the first n of a batch.
