@@ -122,6 +122,55 @@ func TestBadREDIsDropped(t *testing.T) {
 	}
 }
 
+// FuzzRED feeds any payloads, in any order, to one receiver that knows RED and one that
+// does not. What comes out is opened as a browser would: two packets under one number, or
+// one that is no packet, fail there.
+func FuzzRED(f *testing.F) {
+	f.Add([]byte{1, 9, 0x80 | 111, 15, 3, 3, 111, 1, 2, 3, 4, 2, 2, 111, 7, 1, 2, 111, 9})
+	f.Add([]byte{0x41, 3, 7, 7, 7, 2, 6, 0x80 | 111, 0, 4, 1, 111, 5, 0x8F, 1, 111})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		b := newBench(t)
+		knows, plain := b.join(), b.join()
+		knows.AddPayloadTypes(redTypes...)
+		from, _ := b.talker(1000, knows, plain)
+		from.AddPayloadTypes(redTypes...)
+		b.turn()
+		for n, seq := 0, uint16(1000); len(data) > 1 && n < 60; n++ {
+			how, size := data[0], min(int(data[1]&0x3F), len(data)-2)
+			seq += uint16(how&7) - 2 // some late, some lost, some twice
+			h := pionrtp.Header{Version: 2, PayloadType: 112, SSRC: 1000, SequenceNumber: seq, Timestamp: uint32(seq) * 960}
+			if how&0x40 != 0 {
+				h.PayloadType = 111
+			}
+			if how&0x80 == 0 {
+				_ = h.SetExtension(1, []byte{how >> 3})
+			}
+			packet, err := (&pionrtp.Packet{Header: h, Payload: data[2 : 2+size]}).Marshal()
+			if err != nil {
+				t.Fatal(err)
+			}
+			data = data[2+size:]
+			b.feed(from, packet)
+			if how&0x20 != 0 {
+				b.turn()
+			}
+		}
+		b.turn()
+		whole, _ := b.got(knows)
+		packets, _ := b.got(plain)
+		for _, p := range packets {
+			if p.PayloadType != 111 {
+				t.Fatalf("payload type %d reached who does not know RED", p.PayloadType)
+			}
+		}
+		for _, p := range whole {
+			if p.PayloadType != 111 && p.PayloadType != 112 {
+				t.Fatalf("payload type %d", p.PayloadType)
+			}
+		}
+	})
+}
+
 // TestDTXPassesAsItIs: a pause of the sender is a jump of the timestamp, not of the
 // numbers, and comfort noise between passes.
 func TestDTXPassesAsItIs(t *testing.T) {
