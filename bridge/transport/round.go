@@ -70,16 +70,20 @@ func (s *Session) Restart() (Description, error) {
 	if before != nil {
 		s.retire(before)
 	}
+	// The session's goroutine may be waiting for our caller: we do not wait for it.
+	giveUp := func(after time.Duration) {
+		time.AfterFunc(after, func() { s.post(func() { s.giveUp(r) }) })
+	}
 	s.t.stats.restarts.Add(1)
 	s.t.mux.addRound(r)
 	s.t.openConns(r)
 	if err := r.start(); err != nil {
 		s.t.mux.removeRound(r)
 		r.close()
-		s.post(func() { s.giveUp(r) })
+		giveUp(0)
 		return Description{}, fmt.Errorf("restart ICE: %w", err)
 	}
-	time.AfterFunc(restartWait, func() { s.post(func() { s.giveUp(r) }) })
+	giveUp(restartWait)
 	d := s.Local()
 	d.Ufrag, d.Pwd, d.Generation = r.ufrag, r.pwd, r.generation
 	return d, nil
