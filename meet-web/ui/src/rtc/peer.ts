@@ -45,10 +45,13 @@ const tall = (maxHeight: number): number => (maxHeight < 0 ? Infinity : maxHeigh
 const settled = (encoding: RTCRtpEncodingParameters, wanted: EncodingSetting | undefined): boolean =>
   Object.entries(wanted ?? {}).every(([key, value]) => encoding[key as keyof RTCRtpEncodingParameters] === value);
 
+const FIREFOX = navigator.userAgent.includes('Firefox');
+
 /** Firefox sends what it likes whatever SSRCs its description names: there one layer is the honest announcement. */
-function layersByDescription(): boolean {
-  return !navigator.userAgent.includes('Firefox');
-}
+const LAYERS_BY_DESCRIPTION = !FIREFOX;
+
+/** Firefox leaves a source on the line that it first came on by payload type, even when it gets a line of its own. */
+const HEAR_ON_OWN_LINES = !FIREFOX;
 
 /**
  * One Jingle session with the bridge: a peer connection kept in step with a
@@ -74,7 +77,7 @@ export class PeerSession {
   constructor(options: PeerOptions) {
     this.#options = options;
     this.#tracks = { ...options.tracks };
-    this.#remote = new RemoteDescription(options.offer);
+    this.#remote = new RemoteDescription(options.offer, HEAR_ON_OWN_LINES);
     this.pc = new RTCPeerConnection({ iceServers: options.iceServers, bundlePolicy: 'max-bundle', rtcpMuxPolicy: 'require' });
     this.pc.onconnectionstatechange = () => options.handlers.connection(this.pc.connectionState);
   }
@@ -178,7 +181,7 @@ export class PeerSession {
     const answer = await this.pc.createAnswer();
     const video = this.#remote.ownLine('video');
     let sdp = answer.sdp ?? '';
-    if (this.#options.simulcast && video !== undefined && layersByDescription()) {
+    if (this.#options.simulcast && video !== undefined && LAYERS_BY_DESCRIPTION) {
       sdp = addSimulcast(sdp, video.mid, this.#layers);
     }
     await this.pc.setLocalDescription({ type: 'answer', sdp });

@@ -47,6 +47,12 @@ describe('RemoteDescription', () => {
     expect(directions(remote.toSdp())).toEqual(['audio sendrecv', 'video sendrecv', 'video sendonly', 'audio sendonly']);
   });
 
+  it('hears nothing on the lines it sends on where asked', () => {
+    const remote = new RemoteDescription(offer(), false);
+    remote.add(added());
+    expect(directions(remote.toSdp())).toEqual(['audio recvonly', 'video recvonly', 'video sendonly', 'audio sendonly']);
+  });
+
   it('uses the lines of those who left again', () => {
     const remote = new RemoteDescription(offer());
     remote.add([other('a-v0', 'video', 1), other('a-a0', 'audio', 2), other('b-v0', 'video', 3)]);

@@ -44,11 +44,18 @@ export function orderPayloads(payloads: readonly PayloadType[], order: readonly 
 
 export class RemoteDescription {
   readonly #offer: Offer;
+  readonly #hearOnOwn: boolean;
   readonly #lines: Line[] = [];
   #version = 1;
 
-  constructor(offer: Offer) {
+  /**
+   * `hearOnOwn`: whether the bridge may send on our lines, too. It does so only to probe, but
+   * a browser may take a stranger's first packets for those of the only line of their kind and
+   * keep them there when their own line comes: then that person is never heard.
+   */
+  constructor(offer: Offer, hearOnOwn = true) {
     this.#offer = offer;
+    this.#hearOnOwn = hearOnOwn;
     for (const media of offer.media) {
       const feedback = offer.sources.find((s) => s.owner === BRIDGE_OWNER && s.kind === media.kind);
       this.#append(media.kind, 'own', feedback);
@@ -153,7 +160,7 @@ export class RemoteDescription {
       'c=IN IP4 0.0.0.0',
       'a=rtcp:9 IN IP4 0.0.0.0',
       `a=mid:${line.mid}`,
-      `a=${direction(line, this.ownLine(line.kind as MediaKind) === line)}`,
+      `a=${direction(line, this.#hearOnOwn && this.ownLine(line.kind as MediaKind) === line)}`,
       'a=rtcp-mux',
     ];
     if (media?.allowMixed === true) {
@@ -197,9 +204,9 @@ export class RemoteDescription {
   }
 }
 
-function direction(line: Line, first: boolean): string {
+function direction(line: Line, heard: boolean): string {
   if (line.role === 'own') {
-    return first ? 'sendrecv' : 'recvonly';
+    return heard ? 'sendrecv' : 'recvonly';
   }
   return line.source === undefined ? 'inactive' : 'sendonly';
 }
