@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Server } from './lib/server.mjs';
 import { Participant } from './lib/participant.mjs';
-import { launch, open } from './lib/browser.mjs';
+import { launch, open, refusal } from './lib/browser.mjs';
 import { portrait } from './lib/portrait.mjs';
 import { token } from './lib/token.mjs';
 
@@ -134,14 +134,7 @@ test('refused links', async () => {
   const sentences = new Set();
   for (const [code, jwt] of Object.entries(links)) {
     const page = await open(browser, `${server.base}/gate${jwt && `?jwt=${jwt}`}`);
-    const refused = page.getByTestId('refused');
-    const join = page.getByTestId('prejoin-join');
-    await refused.or(join).first().waitFor();
-    if (!await refused.isVisible()) {
-      await page.getByTestId('prejoin-name').fill('Mallory');
-      await join.click();
-      await refused.waitFor();
-    }
+    const refused = await refusal(page);
     sentences.add(await refused.innerText());
     await picture(page, `refused-${code}`);
     await page.context().close();

@@ -90,3 +90,20 @@ export async function visit(page, url, tries = 5) {
   }
   if (again && tries > 1) await visit(page, url, tries - 1);
 }
+
+/**
+ * The refusal a link ends in. The page logs in while the name is typed, so it may come before the click on join, in
+ * the middle of it, or after.
+ */
+export async function refusal(page) {
+  const refused = page.getByTestId('refused');
+  const join = page.getByTestId('prejoin-join');
+  await refused.or(join).first().waitFor();
+  const asked = (async () => {
+    await page.getByTestId('prejoin-name').fill('Mallory');
+    await join.click();
+  })();
+  asked.catch(() => {}); // the page that it waits for is gone
+  await refused.waitFor();
+  return refused;
+}
