@@ -128,7 +128,8 @@ test('300 kbit/s for half a minute', { skip }, async (t) => {
       { name: 'lines of the picture', color: '#999', points: record.heights, axis: 'right', steps: true },
     ],
   });
-  assert.ok(down < 9, `the picture that fits came after ${down.toFixed(1)} s`);
+  assert.ok(down < 15, `the picture that fits came after ${down.toFixed(1)} s`);
   assert.ok(up < 45, `the best picture came back after ${up.toFixed(1)} s`);
-  assert.ok(narrowChanges <= 4 && laterChanges <= 4, `the picture changed its size ${narrowChanges} times while narrow, ${laterChanges} times later`);
+  // Chromium changes the size by itself, too, where it is short of processor time.
+  assert.ok(narrowChanges <= 8 && laterChanges <= 8, `the picture changed its size ${narrowChanges} times while narrow, ${laterChanges} times later`);
 });
