@@ -141,11 +141,31 @@ func TestKilled(t *testing.T) {
 				a.expect(`<a xmlns="urn:xmpp:sm:3" h="1"`)
 			},
 			func(*testing.T, *peer) {}},
-		{"what was seen in the archive", // which is written a moment after the message is taken
+		{"what was said to somebody",
 			func(t *testing.T, a *peer) {
-				a.say(`<message to='%s' type='chat' id='m2'><body>for the archive</body></message>`, bob)
-				seen(t, a)
+				a.enable()
+				a.say(`<message to='%s' type='chat' id='m2'><body>for the archive</body></message><r xmlns='urn:xmpp:sm:3'/>`, bob)
+				a.expect(`<a xmlns="urn:xmpp:sm:3" h="1"`)
 			}, seen},
+		{"what was said in a room, and its subject",
+			func(t *testing.T, a *peer) {
+				a.say(`<presence to='%s/alice'><x xmlns='http://jabber.org/protocol/muc'/></presence>`, room)
+				a.expect(`(?s)code="110".*<subject`)
+				a.say(`<message to='%s' type='groupchat' id='s1'><subject>as long as it stands</subject></message>`, room)
+				a.expect(`(?s)id="s1".*as long as it stands`)
+				for i := range 20 {
+					a.say(`<message to='%s' type='groupchat' id='g%d'><body>said %d.</body></message>`, room, i, i)
+				}
+				a.expect(`(?s)id="g19".*said 19\..*<stanza-id`)
+			},
+			func(t *testing.T, a *peer) {
+				a.say(`<presence to='%s/alice'><x xmlns='http://jabber.org/protocol/muc'/></presence>`, room)
+				a.expect(`(?s)code="110".*<subject>as long as it stands`)
+				bodies, _, _ := a.history(room, mam())
+				if n := len(bodies); n != 20 {
+					t.Errorf("%d messages of 20: %v", n, bodies)
+				}
+			}},
 	} {
 		w, kill := child(t, file)
 		tt.say(t, login(w, "alice"))

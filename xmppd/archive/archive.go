@@ -37,18 +37,21 @@ type Archive struct {
 	mail    chan entry
 	done    chan struct{}
 	lost    atomic.Uint64
+	// late is set while the database does not write in time: then nobody waits for it.
+	late atomic.Bool
 
 	readers *loop.Loop // queries are answered there, one after the other
 	prefs   preferences
 }
 
-// entry is a message to be written, or a mark that somebody waits for.
+// entry is a message to be written, or without one a mark. written, which has room for
+// it, gets the outcome.
 type entry struct {
 	owner, peer stanza.Addr
 	id          string
 	at          time.Time
 	stanza      []byte
-	written     chan<- struct{}
+	written     chan<- error
 }
 
 // Open opens the archives. The caller calls Close.
@@ -102,26 +105,54 @@ func (a *Archive) post(e entry) bool {
 
 // Append keeps a message of an archive: owner is the account or room, peer the
 // other side, an occupant's address in a room. It returns the message as it is to
-// be delivered, with its id in the archive, or unchanged if it could not be kept.
+// be delivered, with its id in the archive, or unchanged if it could not be kept: it
+// waits for the disk, so that what anybody was shown as archived is there whatever
+// becomes of the process.
 func (a *Archive) Append(owner, peer stanza.Addr, st *stanza.Stanza) *stanza.Stanza {
 	owner = owner.Bare()
 	st = st.Without(func(c stanza.Child) bool {
 		return c.Is(ns.StanzaID, "stanza-id") && st.ChildAttr(c, "by") == owner.String()
 	})
 	id := router.NewID()
-	if !a.post(entry{owner: owner, peer: peer, id: id, at: a.now(), stanza: st.Append(nil, ns.Client)}) {
-		if n := a.lost.Add(1); n == 1 || n%1000 == 0 {
-			a.log.WithField("lost", n).Error("messages are not archived: the database is too slow")
-		}
+	done := make(chan error, 1)
+	if !a.post(entry{owner: owner, peer: peer, id: id, at: a.now(), stanza: st.Append(nil, ns.Client), written: done}) {
+		a.complain()
+		return st
+	}
+	if !a.wait(done) {
 		return st
 	}
 	var b stanza.Builder
 	return st.With(b.Empty(ns.StanzaID, "stanza-id", "by", owner.String(), "id", id).Bytes())
 }
 
+// wait says whether a message was written. While the database is late nobody waits for
+// it, so that talk goes on at its usual pace.
+func (a *Archive) wait(done <-chan error) bool {
+	if a.late.Load() {
+		return false
+	}
+	patience := time.NewTimer(appendTime)
+	defer patience.Stop()
+	select {
+	case err := <-done:
+		return err == nil // else it was logged
+	case <-patience.C:
+		a.late.Store(true)
+		a.complain()
+		return false
+	}
+}
+
+func (a *Archive) complain() {
+	if n := a.lost.Add(1); n == 1 || n%1000 == 0 {
+		a.log.WithField("lost", n).Error("messages are delivered without their place in the archive: the database is too slow")
+	}
+}
+
 // settle waits until what was appended before is written.
 func (a *Archive) settle(ctx context.Context) error {
-	c := make(chan struct{})
+	c := make(chan error, 1)
 	for !a.post(entry{written: c}) {
 		a.mu.RLock()
 		stopped := a.stopped
@@ -182,7 +213,7 @@ func (a *Archive) write(list []entry, since map[stanza.Addr]int) {
 	defer cancel()
 	err := a.db.Write(ctx, func(tx *sql.Tx) error {
 		for _, e := range list {
-			if e.written != nil {
+			if e.stanza == nil {
 				continue
 			}
 			if _, err := tx.ExecContext(ctx, `INSERT INTO archive_messages (owner, id, peer, bare, at, stanza) VALUES (?, ?, ?, ?, ?, ?)`,
@@ -203,10 +234,9 @@ func (a *Archive) write(list []entry, since map[stanza.Addr]int) {
 	if err != nil {
 		a.log.WithError(err).WithField("lost", len(list)).Error("messages cannot be archived")
 	}
+	a.late.Store(false)
 	for _, e := range list {
-		if e.written != nil {
-			close(e.written)
-		}
+		e.written <- err
 	}
 	if len(since) > 10_000 {
 		clear(since)

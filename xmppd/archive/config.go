@@ -57,6 +57,7 @@ const (
 	trimEvery  = 64   // appends to one archive until it is trimmed
 	sweepEvery = 10 * time.Minute
 	storeTime  = 10 * time.Second
+	appendTime = 2 * time.Second // that a message waits for the disk
 	usualPage  = 50
 	maxQueries = 1024 // that may wait for their answer
 	maxNamed   = 1000 // addresses in preferences

@@ -5,9 +5,10 @@
 // of a room are kept, and who may read them, is the room's business; for accounts
 // both are decided in account.go.
 //
-// One goroutine writes. Append puts a message into its bounded queue and returns at
-// once; what waits together is written in one transaction. When the queue is full
-// a message is delivered without being archived, and that is logged. A query first
-// waits until what was appended before it is written. Old messages go by number,
-// per archive, and by age.
+// One goroutine writes. Append puts a message into its bounded queue and waits until it
+// is on disk, as a message that names its place in an archive has to be there, also when
+// the process is killed the moment after; what waits together is written in one
+// transaction. When the queue is full, or the disk takes longer than two seconds, the
+// message is delivered without that name, and that is logged. Old messages go by
+// number, per archive, and by age.
 package archive

@@ -7,10 +7,11 @@ import (
 )
 
 // Archive keeps what is said in plain rooms, so that their people can read it later
-// (XEP-0313). Meetings leave nothing behind. None of its methods may block.
+// (XEP-0313). Meetings leave nothing behind.
 type Archive interface {
 	// Append keeps a message and returns it with its id in the archive, or
-	// unchanged if it could not be kept.
+	// unchanged if it could not be kept. It waits for the disk, a short time: what
+	// the room shows as kept must be.
 	Append(room, occupant stanza.Addr, st *stanza.Stanza) *stanza.Stanza
 	// Query answers a request from somebody who may read.
 	Query(room stanza.Addr, st *stanza.Stanza)

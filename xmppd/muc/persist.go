@@ -19,7 +19,7 @@ var migrations embed.FS
 const (
 	// storeTime bounds one access to the database.
 	storeTime = 5 * time.Second
-	// saveDelay is how long changes wait that nobody is told are saved.
+	// saveDelay is the least time between two saves of what messages change.
 	saveDelay = 2 * time.Second
 )
 
@@ -194,10 +194,15 @@ func (r *Room) erase() {
 	}
 }
 
-// saveSoon saves what may be lost if the server dies within the next seconds: it comes
-// from messages, which nobody acknowledges and which may be many.
+// saveSoon saves what messages change, which may be many: at once what comes alone, what
+// follows close upon it together.
 func (r *Room) saveSoon() {
 	if !r.stored || r.unsaved {
+		return
+	}
+	if now := time.Now(); now.Sub(r.savedSoon) >= saveDelay {
+		r.savedSoon = now
+		_ = r.save() // logged there, and nobody waits for an answer
 		return
 	}
 	r.unsaved = true
@@ -206,7 +211,7 @@ func (r *Room) saveSoon() {
 
 func (r *Room) saveNow() {
 	if r.unsaved && r.exists {
-		r.unsaved = false
+		r.unsaved, r.savedSoon = false, time.Now()
 		_ = r.save() // logged there, and nobody waits for an answer
 	}
 }

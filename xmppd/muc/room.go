@@ -52,6 +52,7 @@ type Room struct {
 	history      history
 	held         map[stanza.Addr]*Join // by real full address
 	heldOrder    []*Join               // the same, in the order they came
+	savedSoon    time.Time             // when saveSoon last saved
 	asked        map[askKey]stanza.Addr
 	askedOrder   []askKey
 	values       map[any]any

@@ -152,8 +152,8 @@ func (r *Room) changeSubject(st *stanza.Stanza, at taken) {
 		msg.ID = router.NewID()
 	}
 	r.subject = msg
+	r.saveSoon() // before anybody sees it
 	r.Broadcast(msg)
-	r.saveSoon()
 }
 
 // SetSubject sets the subject in the room's own name.
