@@ -2,10 +2,16 @@ package bridge
 
 import (
 	"context"
+	"time"
 
 	"parley/bridge/signal"
 	"parley/internal/xmppclient"
 )
+
+// resumeTime is how long the server holds us for present after our connection broke: enough
+// to come back, so that nobody is moved to another bridge for a cut of the signalling, and
+// little, since for as long a bridge that died keeps its people waiting.
+const resumeTime = 3 * time.Second
 
 // connection is one way to an XMPP server: a login, and the brewery rooms in it.
 type connection struct {
@@ -23,7 +29,7 @@ func (s *Service) connect(x XMPPConfig, random string) (*connection, error) {
 		identity = xmppclient.Identity{Category: "component", Type: "generic", Name: "Parley bridge"}
 	}
 	client, err := xmppclient.New(x.Config, s.log, xmppclient.Options{
-		Dial: s.opts.Dial, Identity: identity, Features: signal.Features(),
+		Dial: s.opts.Dial, Identity: identity, Features: signal.Features(), Resume: resumeTime,
 		Software: xmppclient.Software{Name: "Parley bridge", Version: s.opts.Version},
 	})
 	if err != nil {

@@ -19,6 +19,10 @@ import (
 	"parley/internal/xmppclient"
 )
 
+// resumeTime is how long the server holds us for present after our connection broke. A
+// short cut must not look to people as if the focus had left their room.
+const resumeTime = 15 * time.Second
+
 // stopTimeout is how long conferences and streams may take to end politely.
 const stopTimeout = 2 * time.Second
 
@@ -99,7 +103,7 @@ func New(cfg Config, log *logrus.Entry, opts Options) (*Service, error) {
 // makeUser prepares the connection that sits in rooms.
 func (s *Service) makeUser(opts Options) error {
 	user, err := xmppclient.New(s.cfg.Client.login(), s.log, xmppclient.Options{
-		Dial: opts.Dial, Available: true, OnUp: s.userUp, Node: ns.JicofoNode,
+		Dial: opts.Dial, Available: true, OnUp: s.userUp, Node: ns.JicofoNode, Resume: resumeTime,
 		Identity: xmppclient.Identity{Category: "client", Type: "bot", Name: "Parley focus"},
 		Features: []string{ns.MUC, ns.FeatureTerminateRestart},
 		Software: xmppclient.Software{Name: "Parley focus", Version: s.version},

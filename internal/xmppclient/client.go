@@ -34,6 +34,12 @@ type Options struct {
 	// Available sends <presence/> with capabilities right after login.
 	Available bool
 
+	// Resume is how long the server shall keep our session after the connection broke, so
+	// that we can take it up again (XEP-0198 §5): then nobody notices, and neither OnDown nor
+	// OnUp is called. Meanwhile the others hold us for present, also if our process is dead.
+	// 0 leaves that out; components cannot (XEP-0114).
+	Resume time.Duration
+
 	// OnUp is called after each login, and may wait for IQs; its context ends with
 	// the session or with Run. OnDown is called after OnUp has
 	// returned and the session is gone. Both run on Run's goroutine.
@@ -41,7 +47,7 @@ type Options struct {
 	OnDown func(err error)
 
 	// PingInterval is how often the connection is tested; a test without any answer by the
-	// time of the second next one ends the connection. Default 10 s.
+	// time of the second next one ends the connection. Default 5 s.
 	PingInterval time.Duration
 	// ReplyTimeout is how long IQ and Ask wait if nothing else is said. Default 15 s.
 	ReplyTimeout time.Duration
@@ -59,9 +65,9 @@ type Software struct{ Name, Version, OS string }
 
 const (
 	minBackoff    = 100 * time.Millisecond
-	maxBackoff    = 5 * time.Second
+	maxBackoff    = time.Second      // meetings wait for us
 	refusedPause  = 10 * time.Second // after a refused password
-	dialTimeout   = 10 * time.Second
+	dialTimeout   = 6 * time.Second  // longer than a resolver's first try of a name server
 	loginTimeout  = 20 * time.Second
 	goodbyeWait   = time.Second
 	writeTimeout  = 30 * time.Second
@@ -129,7 +135,7 @@ func setDefaults(o *Options) {
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
 	}
-	setDefault(&o.PingInterval, 10*time.Second)
+	setDefault(&o.PingInterval, 5*time.Second)
 	setDefault(&o.ReplyTimeout, 15*time.Second)
 	setDefault(&o.MaxStanza, DefaultMaxStanza)
 	setDefault(&o.MaxQueue, 8<<20)
@@ -154,11 +160,10 @@ func (c *Client) Addr() string {
 	return c.addr
 }
 
-// Connected says whether we are logged in now.
+// Connected says whether we are logged in now, and the connection stands.
 func (c *Client) Connected() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.current != nil
+	s, err := c.session()
+	return err == nil && s.attached()
 }
 
 // WaitConnected returns when we are logged in, or with the context's error.
@@ -303,7 +308,7 @@ func (c *Client) session() (*session, error) {
 }
 
 // Send queues the stanza. An error means that it was not sent; nil means that it will
-// be unless the connection breaks.
+// be unless the connection breaks and the session cannot be resumed.
 func (c *Client) Send(o Outgoing) error {
 	s, err := c.session()
 	if err != nil {

@@ -43,6 +43,7 @@ type fakeServer struct {
 	tls        *tls.Config
 	secure     bool // the pipe counts as in-process
 	refuse     bool
+	sm         bool // offers stream management
 }
 
 type secureConn struct{ net.Conn }
@@ -155,7 +156,11 @@ func (f *fakeServer) login() *peer {
 	if !p.scramOrPlain(f.refuse) {
 		return p
 	}
-	p.open(ns.Client, "<stream:features><bind xmlns='"+ns.Bind+"'/><session xmlns='"+ns.Session+"'><optional/></session></stream:features>")
+	features := "<bind xmlns='" + ns.Bind + "'/><session xmlns='" + ns.Session + "'><optional/></session>"
+	if f.sm {
+		features += "<sm xmlns='" + ns.SM3 + "'><optional/></sm>"
+	}
+	p.open(ns.Client, "<stream:features>"+features+"</stream:features>")
 	bind := p.next()
 	require.Equal(f.t, "bind", bind.Payload.Local)
 	p.write("<iq type='result' id='%s'><bind xmlns='%s'><jid>focus@auth.example.org/r1</jid></bind></iq>", bind.ID, ns.Bind)

@@ -25,6 +25,7 @@ type features struct {
 	Session    *struct {
 		Optional *struct{} `xml:"optional"`
 	} `xml:"urn:ietf:params:xml:ns:xmpp-session session"`
+	SM *struct{} `xml:"urn:xmpp:sm:3 sm"`
 }
 
 // negotiation is a connection on its way to a session, confined to Run's goroutine.
@@ -36,12 +37,21 @@ type negotiation struct {
 }
 
 // connect dials and logs in.
-func (c *Client) connect(ctx context.Context) (*session, error) {
+func (c *Client) connect(ctx context.Context) (s *session, err error) {
+	err = c.negotiate(ctx, func(n *negotiation) (err error) {
+		s, err = n.run()
+		return err
+	})
+	return s, err
+}
+
+// negotiate dials and runs do on the connection, which do has taken over if it succeeds.
+func (c *Client) negotiate(ctx context.Context, do func(*negotiation) error) error {
 	dialCtx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	conn, err := c.opts.Dial(dialCtx, "tcp", c.cfg.Address)
 	if err != nil {
-		return nil, fmt.Errorf("connect: %w", err)
+		return fmt.Errorf("connect: %w", err)
 	}
 	n := &negotiation{c: c, conn: conn}
 	if s, ok := conn.(interface{ Secure() bool }); ok {
@@ -50,23 +60,21 @@ func (c *Client) connect(ctx context.Context) (*session, error) {
 	// Whoever ends ctx also ends reads that wait for the server.
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	_ = conn.SetDeadline(time.Now().Add(loginTimeout))
-	s, err := n.run()
-	if err == nil && !stop() {
+	err = do(n)
+	if !stop() && err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
-		stop()
 		_ = n.conn.Close()
-		return nil, fmt.Errorf("log in: %w", err)
+		return fmt.Errorf("log in: %w", err)
 	}
 	_ = conn.SetDeadline(time.Time{})
-	return s, nil
+	return nil
 }
 
-func (n *negotiation) run() (*session, error) {
-	if n.c.cfg.Component {
-		return n.component()
-	}
+// login brings a user's stream to the point where a resource can be bound, or a session
+// resumed.
+func (n *negotiation) login() (*features, error) {
 	f, err := n.open()
 	if err != nil {
 		return nil, err
@@ -77,14 +85,28 @@ func (n *negotiation) run() (*session, error) {
 	if err := n.authenticate(f.Mechanisms); err != nil {
 		return nil, err
 	}
-	if f, err = n.open(); err != nil {
+	return n.open()
+}
+
+func (n *negotiation) run() (*session, error) {
+	if n.c.cfg.Component {
+		return n.component()
+	}
+	f, err := n.login()
+	if err != nil {
 		return nil, err
 	}
 	addr, err := n.bind(f)
 	if err != nil {
 		return nil, err
 	}
-	return newSession(n.c, n.conn, n.in, addr), nil
+	sm, early, err := n.enable(f)
+	if err != nil {
+		return nil, err
+	}
+	s := newSession(n.c, newLine(n), addr)
+	s.sm, s.early = sm, early
+	return s, nil
 }
 
 // header opens a stream and returns the server's header.
@@ -241,5 +263,5 @@ func (n *negotiation) component() (*session, error) {
 	if st.Name != "handshake" {
 		return nil, fmt.Errorf("<%s/> instead of the end of the handshake", st.Name)
 	}
-	return newSession(n.c, n.conn, n.in, n.c.cfg.Domain), nil
+	return newSession(n.c, newLine(n), n.c.cfg.Domain), nil
 }

@@ -50,6 +50,7 @@ type recorder struct {
 	buf  []byte
 	base int64 // stream offset of buf[0]
 	max  int
+	err  error // of the connection, once there was one
 }
 
 // ReadByte implements io.ByteReader.
@@ -58,10 +59,12 @@ func (r *recorder) ReadByte() (byte, error) {
 		return 0, errTooLarge
 	}
 	c, err := r.r.ReadByte()
-	if err == nil {
-		r.buf = append(r.buf, c)
+	if err != nil {
+		r.err = err
+		return 0, err
 	}
-	return c, err
+	r.buf = append(r.buf, c)
+	return c, nil
 }
 
 // Read implements io.Reader; xml.Decoder prefers ReadByte.

@@ -14,37 +14,57 @@ import (
 	"parley/internal/logx"
 )
 
-// session is one logged-in connection. The reader goroutine owns in; the writer
-// goroutine empties out.
+// session is one login. Its goroutine carries it from connection to connection, as long
+// as it can be resumed; what is below a connection is a line.
 type session struct {
 	c    *Client
-	conn net.Conn
-	in   *stanzaReader
 	addr string
 	from string // written into our stanzas: components must say who they are
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	done   sync.WaitGroup
+	early  []*Stanza // came before the reader began, which takes them first
 
-	// mu guards out and open. After the session has failed nothing is added to either.
+	// mu guards what follows. After the session has failed nothing is added to out or open.
 	mu     sync.Mutex
+	line   *line // nil while the connection is lost
 	out    *bytes.Buffer
 	spare  *bytes.Buffer
 	open   map[string]*pending
+	sm     management
 	failed bool
+	heard  bool // something arrived since the last ping
 
-	wake     chan struct{} // capacity 1: there is something in out
-	readerIn chan struct{} // closed when the reader has returned
-	heard    bool          // under mu: something arrived since the last ping
+	wake chan struct{} // capacity 1: there is something in out
 }
 
-func newSession(c *Client, conn net.Conn, in *stanzaReader, addr string) *session {
+// line is a connection that carries a session. One goroutine owns in, another writes.
+type line struct {
+	conn   net.Conn
+	in     *stanzaReader
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+}
+
+func newLine(n *negotiation) *line {
+	l := &line{conn: n.conn, in: n.in}
+	l.ctx, l.cancel = context.WithCancelCause(context.Background())
+	return l
+}
+
+// cut ends the line; the first reason counts.
+func (l *line) cut(err error) {
+	l.cancel(err)
+	_ = l.conn.Close()
+}
+
+func newSession(c *Client, l *line, addr string) *session {
 	s := &session{
-		c: c, conn: conn, in: in, addr: addr,
+		c: c, line: l, addr: addr,
 		out: &bytes.Buffer{}, spare: &bytes.Buffer{},
 		open: map[string]*pending{},
-		wake: make(chan struct{}, 1), readerIn: make(chan struct{}),
+		wake: make(chan struct{}, 1),
 	}
 	if c.cfg.Component {
 		s.from = addr
@@ -54,20 +74,57 @@ func newSession(c *Client, conn net.Conn, in *stanzaReader, addr string) *sessio
 }
 
 func (s *session) start() {
-	s.done.Add(3)
-	go func() {
-		defer s.done.Done()
-		defer close(s.readerIn)
-		s.fail(s.read())
-	}()
-	go func() {
-		defer s.done.Done()
-		s.write()
-	}()
-	go func() {
-		defer s.done.Done()
-		s.keepAlive()
-	}()
+	l := s.line
+	s.done.Go(func() { s.serve(l) })
+}
+
+// serve carries the session until it is over.
+func (s *session) serve(l *line) {
+	for {
+		err := s.carry(l)
+		if !s.away(err) {
+			s.fail(err)
+			return
+		}
+		log := s.c.log.WithField(logx.Remote, s.c.cfg.Address)
+		log.WithError(err).Warn("connection to the XMPP server lost, taking the session up again")
+		var gone error
+		if l, gone = s.c.resume(s); gone != nil {
+			s.fail(fmt.Errorf("%w (%w)", err, gone))
+			return
+		}
+		log.Info("the session with the XMPP server goes on")
+	}
+}
+
+// carry runs the session on a connection until that ends, and says why.
+func (s *session) carry(l *line) error {
+	var others sync.WaitGroup
+	others.Go(func() { s.write(l) })
+	others.Go(func() { s.keepAlive(l) })
+	l.cut(s.read(l))
+	others.Wait()
+	return context.Cause(l.ctx)
+}
+
+// away notes that the connection is lost; false if the session cannot go on without it.
+// What was on its way is in the account of stream management.
+func (s *session) away(err error) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.line, s.heard = nil, false
+	s.out.Reset()
+	if s.spare == nil { // it was being written
+		s.spare = &bytes.Buffer{}
+	}
+	return !s.failed && s.sm.id != "" && errors.Is(err, errBroken)
+}
+
+// attached says whether there is a connection at the moment.
+func (s *session) attached() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.line != nil
 }
 
 // fail ends the session; the first reason counts.
@@ -78,11 +135,13 @@ func (s *session) fail(err error) {
 		return
 	}
 	s.failed = true
-	open := s.open
-	s.open = nil
+	open, l := s.open, s.line
+	s.open, s.line = nil, nil
 	s.mu.Unlock()
 	s.cancel(err)
-	_ = s.conn.Close()
+	if l != nil {
+		l.cut(err)
+	}
 	for _, p := range open {
 		p.finish(nil, ErrDisconnected)
 	}
@@ -93,20 +152,39 @@ func (s *session) err() error { return context.Cause(s.ctx) }
 func (s *session) wait() { s.done.Wait() }
 
 // read hands each stanza to its handlers, in order.
-func (s *session) read() error {
+func (s *session) read(l *line) error {
+	for _, st := range s.early {
+		s.dispatch(st)
+	}
+	s.early = nil
 	for {
-		st, err := s.in.next()
-		if err != nil {
+		st, err := l.in.next()
+		switch {
+		case err != nil && l.in.rec.err != nil:
+			return fmt.Errorf("%w: read: %w", errBroken, err)
+		case err != nil:
 			return fmt.Errorf("read: %w", err)
 		}
-		s.mu.Lock()
-		s.heard = true
-		s.mu.Unlock()
 		s.trace("received stanza", st.Raw)
 		if st.Name == "stream:error" {
 			return streamError(st)
 		}
-		s.dispatch(st)
+		counted := st.Name == NameIQ || st.Name == NamePresence || st.Name == NameMessage
+		s.mu.Lock()
+		s.heard = true
+		if counted {
+			s.sm.in++
+		}
+		managed := s.sm.on
+		s.mu.Unlock()
+		switch {
+		case counted:
+			s.dispatch(st)
+		case managed:
+			if err := s.manage(st); err != nil {
+				return fmt.Errorf("stream management: %w", err)
+			}
+		}
 	}
 }
 
@@ -150,38 +228,50 @@ func (s *session) sendAs(o Outgoing, id string) error {
 		return err
 	}
 	s.trace("sent stanza", b.Bytes())
-	return s.append(b.Bytes())
+	return s.append(b.Bytes(), true)
 }
 
-func (s *session) append(b []byte) error {
+// append adds to what is written next; a stanza is counted, and kept until the server has
+// it. b is not changed afterwards.
+func (s *session) append(b []byte, stanza bool) error {
 	s.mu.Lock()
 	if s.failed {
 		s.mu.Unlock()
 		return ErrNotConnected
 	}
-	if s.out.Len()+len(b) > s.c.opts.MaxQueue {
+	if max(s.out.Len(), s.sm.bytes)+len(b) > s.c.opts.MaxQueue {
 		s.mu.Unlock()
 		s.fail(ErrQueueFull)
 		return ErrQueueFull
 	}
-	s.out.Write(b)
+	ask := stanza && s.sm.sent(b)
+	if s.line != nil {
+		s.out.Write(b)
+		if ask {
+			s.out.Write(smRequest)
+		}
+		s.awake()
+	}
 	s.mu.Unlock()
+	return nil
+}
+
+func (s *session) awake() {
 	select {
 	case s.wake <- struct{}{}:
 	default: // the writer is awake already
 	}
-	return nil
 }
 
-func (s *session) write() {
+func (s *session) write(l *line) {
 	for {
 		select {
 		case <-s.wake:
-		case <-s.ctx.Done():
+		case <-l.ctx.Done():
 			return
 		}
-		if err := s.flush(); err != nil {
-			s.fail(fmt.Errorf("write: %w", err))
+		if err := s.flush(l); err != nil {
+			l.cut(fmt.Errorf("%w: write: %w", errBroken, err))
 			return
 		}
 	}
@@ -189,17 +279,17 @@ func (s *session) write() {
 
 // flush writes what has gathered. The two buffers change places, so that senders go on
 // while the connection is written.
-func (s *session) flush() error {
+func (s *session) flush(l *line) error {
 	s.mu.Lock()
 	b := s.out
-	if s.out.Len() == 0 {
+	if s.out.Len() == 0 || s.line != l {
 		s.mu.Unlock()
 		return nil
 	}
 	s.out, s.spare = s.spare, nil
 	s.mu.Unlock()
-	_ = s.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-	_, err := s.conn.Write(b.Bytes())
+	_ = l.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	_, err := l.conn.Write(b.Bytes())
 	if b.Cap() > 1<<20 {
 		b = &bytes.Buffer{}
 	}
@@ -211,19 +301,20 @@ func (s *session) flush() error {
 }
 
 // keepAlive pings; whatever arrives in the meantime counts as an answer.
-func (s *session) keepAlive() {
+func (s *session) keepAlive(l *line) {
 	t := time.NewTicker(s.c.opts.PingInterval)
 	defer t.Stop()
 	pinged, missed := false, 0
 	for {
 		select {
 		case <-t.C:
-		case <-s.ctx.Done():
+		case <-l.ctx.Done():
 			return
 		}
 		s.mu.Lock()
 		heard := s.heard
 		s.heard = false
+		owing := len(s.sm.unacked) > 0
 		s.mu.Unlock()
 		if heard {
 			missed = 0
@@ -231,8 +322,11 @@ func (s *session) keepAlive() {
 			missed++
 		}
 		if missed >= 2 {
-			s.fail(errors.New("the XMPP server does not answer pings"))
+			l.cut(fmt.Errorf("%w: the XMPP server does not answer pings", errBroken))
 			return
+		}
+		if owing {
+			_ = s.append(smRequest, false) // a failure ends the session
 		}
 		pinged = s.ask(s.pingIQ(), 2*s.c.opts.PingInterval, func(*Stanza, error) {}) == nil
 	}
@@ -241,14 +335,17 @@ func (s *session) keepAlive() {
 // goodbye ends the session as RFC 6120 §4.4 wants it: presence, end of stream, and a
 // moment for the server to answer in kind.
 func (s *session) goodbye() {
+	if !s.attached() {
+		return
+	}
 	if !s.c.cfg.Component {
 		_ = s.send(Presence{Type: TypeUnavailable})
 	}
-	if s.append([]byte("</stream:stream>")) != nil {
+	if s.append([]byte("</stream:stream>"), false) != nil {
 		return
 	}
 	select {
-	case <-s.readerIn:
+	case <-s.ctx.Done():
 	case <-time.After(goodbyeWait):
 	}
 }
