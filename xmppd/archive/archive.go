@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"sync"
@@ -20,6 +21,8 @@ import (
 	"parley/xmppd/stanza"
 )
 
+var errSlow = errors.New("the database is too slow")
+
 //go:embed migrations/*.sql
 var migrations embed.FS
 
@@ -30,13 +33,18 @@ type Archive struct {
 	rt  *router.Router
 	log *logrus.Entry
 	now func() time.Time
+	// patience is how long a message waits for the disk.
+	patience time.Duration
 
 	// mu guards stopped: once it is set nothing enters mail.
 	mu      sync.RWMutex
 	stopped bool
 	mail    chan entry
 	done    chan struct{}
-	lost    atomic.Uint64
+	// lost are all messages that were not written in time; complained is when that was
+	// last logged, in nanoseconds since 1970.
+	lost       atomic.Uint64
+	complained atomic.Int64
 	// late is set while the database does not write in time: then nobody waits for it.
 	late atomic.Bool
 
@@ -66,7 +74,7 @@ func Open(ctx context.Context, cfg Config, db *store.Store, rt *router.Router, l
 	if err := db.Migrate(ctx, "archive", dir); err != nil {
 		return nil, err
 	}
-	a := &Archive{cfg: cfg, db: db, rt: rt, log: log, now: time.Now, mail: make(chan entry, queue), done: make(chan struct{})}
+	a := &Archive{cfg: cfg, db: db, rt: rt, log: log, now: time.Now, patience: appendTime, mail: make(chan entry, queue), done: make(chan struct{})}
 	if err := a.loadPreferences(ctx); err != nil {
 		return nil, err
 	}
@@ -116,7 +124,7 @@ func (a *Archive) Append(owner, peer stanza.Addr, st *stanza.Stanza) *stanza.Sta
 	id := router.NewID()
 	done := make(chan error, 1)
 	if !a.post(entry{owner: owner, peer: peer, id: id, at: a.now(), stanza: st.Append(nil, ns.Client), written: done}) {
-		a.complain()
+		a.complain(1, errSlow)
 		return st
 	}
 	if !a.wait(done) {
@@ -132,22 +140,26 @@ func (a *Archive) wait(done <-chan error) bool {
 	if a.late.Load() {
 		return false
 	}
-	patience := time.NewTimer(appendTime)
+	patience := time.NewTimer(a.patience)
 	defer patience.Stop()
 	select {
 	case err := <-done:
 		return err == nil // else it was logged
 	case <-patience.C:
 		a.late.Store(true)
-		a.complain()
+		a.complain(1, errSlow)
 		return false
 	}
 }
 
-func (a *Archive) complain() {
-	if n := a.lost.Add(1); n == 1 || n%1000 == 0 {
-		a.log.WithField("lost", n).Error("messages are delivered without their place in the archive: the database is too slow")
+// complain logs that messages found no place in the archive, once a minute: a full disk
+// must not be filled with lines about it.
+func (a *Archive) complain(n int, why error) {
+	lost, now := a.lost.Add(uint64(n)), a.now().UnixNano()
+	if last := a.complained.Load(); now-last < int64(time.Minute) || !a.complained.CompareAndSwap(last, now) {
+		return
 	}
+	a.log.WithError(why).WithField("lost", lost).Error("messages cannot be archived; they are delivered all the same")
 }
 
 // settle waits until what was appended before is written.
@@ -232,7 +244,7 @@ func (a *Archive) write(list []entry, since map[stanza.Addr]int) {
 		return nil
 	})
 	if err != nil {
-		a.log.WithError(err).WithField("lost", len(list)).Error("messages cannot be archived")
+		a.complain(len(list), err)
 	}
 	a.late.Store(false)
 	for _, e := range list {

@@ -2,6 +2,8 @@ package archive
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -12,6 +14,7 @@ import (
 
 	"parley/internal/logx"
 	"parley/internal/store"
+	"parley/internal/wire/ns"
 	"parley/xmppd/dataform"
 	"parley/xmppd/router"
 	"parley/xmppd/stanza"
@@ -182,4 +185,53 @@ func FuzzQuery(f *testing.F) {
 			t.Errorf("%s breaks the database, %s", inner, content)
 		}
 	})
+}
+
+// TestNameMeansKept: a message names its place in the archive only if it is there.
+func TestNameMeansKept(t *testing.T) {
+	a := openAt(t, filepath.Join(t.TempDir(), "x.db"), nil)
+	named := func(text string) bool { return a.Append(ann, bob, message(text)).Has(ns.StanzaID, "stanza-id") }
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for i := range 20 {
+		if !named(fmt.Sprint(i)) {
+			t.Fatalf("message %d is not kept", i)
+		}
+		var n int // read without waiting for anything
+		if err := a.db.Read().QueryRow(`SELECT count(*) FROM archive_messages`).Scan(&n); err != nil || n != i+1 {
+			t.Fatalf("%d of %d messages on disk, %v", n, i+1, err)
+		}
+	}
+	// Somebody holds the database: talk goes on, without names.
+	a.patience = time.Millisecond
+	holding, release, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		done <- a.db.Write(context.Background(), func(*sql.Tx) error {
+			close(holding)
+			<-release
+			return nil
+		})
+	}()
+	<-holding
+	if named("late") || named("later") {
+		t.Error("a message that is not on disk has a name")
+	}
+	if err := a.settle(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("settled: %v", err)
+	}
+	close(release)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if list, _, _ := a.all(t, everything); len(list) != 22 {
+		t.Errorf("%d messages in the end", len(list))
+	}
+	a.patience = appendTime
+	if !named("again") {
+		t.Error("not kept when the database is back")
+	}
+	_ = a.db.Close() // as a broken disk
+	if named("lost") {
+		t.Error("a message that could not be written has a name")
+	}
 }
