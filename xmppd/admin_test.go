@@ -2,6 +2,7 @@ package xmppd
 
 import (
 	"context"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -202,6 +203,33 @@ func TestRegistration(t *testing.T) {
 	has(t, again.ended(), `<not-authorized`)
 	if ok, err := w.Accounts().Exists(context.Background(), "nina", domain); ok || err != nil {
 		t.Errorf("still there: %v %v", ok, err)
+	}
+}
+
+// An account can be made wherever one could log in, and nowhere else.
+func TestRegistrationInTheClear(t *testing.T) {
+	const nina = `<query xmlns='jabber:iq:register'><username>nina</username><password>p</password></query>`
+	for name, c := range map[string]struct {
+		far, require bool
+		want         string
+	}{
+		"on this machine":    {false, true, `type="result" id="r"`},
+		"elsewhere":          {true, true, `<not-allowed`},
+		"elsewhere, allowed": {true, false, `type="result" id="r"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := start(t, func(cfg *Config) {
+				cfg.Registration.Enabled, cfg.TrustLoopback, cfg.RequireTLS = true, false, c.require
+			})
+			if c.far {
+				w.c2s = abroad{listen(t)}
+				go func(l net.Listener) { _ = w.ServeC2S(l) }(w.c2s)
+			}
+			p := w.tcp("new", domain)
+			p.expect(`</stream:features>`)
+			p.say(`<iq type='set' id='r'>%s</iq>`, nina)
+			p.expect(c.want)
+		})
 	}
 }
 

@@ -61,8 +61,9 @@ type Config struct {
 	PasswordAccounts bool `yaml:"password_accounts"`
 	// Token says which tokens are good.
 	Token jwtauth.Config `yaml:"token"`
-	// RequireTLS refuses log-ins on unencrypted TCP streams from other machines. Those
-	// behind a TCP proxy on this machine seem to be on it: let the proxy pass TLS on.
+	// RequireTLS refuses log-ins and new accounts on unencrypted TCP streams from other
+	// machines. Those behind a TCP proxy on this machine seem to be on it: let the proxy
+	// pass TLS on.
 	RequireTLS bool `yaml:"require_tls"`
 	// TrustLoopback treats connections from this machine as if they were encrypted.
 	TrustLoopback bool `yaml:"trust_loopback"`

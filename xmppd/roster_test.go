@@ -69,6 +69,10 @@ func TestRosterVersions(t *testing.T) {
 		a.expect(`id="set"`)
 		return m[1]
 	}
+	// A list that costs more than its changes: only these are pushed.
+	for i := range 8 {
+		ver(fmt.Sprintf("friend%d", i), "<group>"+strings.Repeat("x", 100)+"</group>")
+	}
 	v1 := ver("one", "")
 	v2 := ver("two", "")
 	v3 := ver("one", "<group>g</group>")
@@ -91,6 +95,12 @@ func TestRosterVersions(t *testing.T) {
 		t.Errorf("pushed without a change: %s", got)
 	}
 	has(t, a.ask("get", "", `<query `+rosterNS+` ver='never'/>`), `<item jid="one@`)
+	// A list that costs less than its changes comes whole (RFC 6121 §2.6.3).
+	for i := range 8 {
+		a.say(`<iq type='set' id='away%d'>%s</iq>`, i, rosterItem(fmt.Sprintf(`jid='friend%d@meet.example.com' subscription='remove'`, i), ""))
+		a.expect(fmt.Sprintf(`id="away%d"`, i))
+	}
+	has(t, a.ask("get", "", `<query `+rosterNS+` ver='`+v4+`'/>`), `<query xmlns="jabber:iq:roster" ver="`, `<item jid="one@`, `!friend`)
 }
 
 // quiet checks that nothing like a pattern comes before the server answers a ping.

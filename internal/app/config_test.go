@@ -41,9 +41,22 @@ func TestEverythingFollowsFromTheDomain(t *testing.T) {
 	require.Equal(t, "focus@auth.meet.example.com", c.Web.FocusUser)
 	require.Equal(t, "conference.meet.example.com", c.Web.MUCDomain)
 	require.Equal(t, "/data/parley.db", c.XMPPD.Database)
+	require.Equal(t, "/data/upload", c.XMPPD.Services.Upload.Directory)
+	require.Equal(t, "https://meet.example.com:8443/upload/", c.XMPPD.Services.Upload.URL)
 	// In one process the parts meet in-process, and nobody dials the network.
 	require.Equal(t, []string{nearC2S, nearComponents, nearHTTP, nearBridge},
 		[]string{c.Focus.Client.Address, c.Focus.Component.Address, c.Web.XMPPAddress, c.Web.Bridges["default-id"]})
+}
+
+func TestUploadsFollowTheFront(t *testing.T) {
+	for listen, want := range map[string]string{
+		":443": "https://meet.example.com/upload/", "": "https://meet.example.com/upload/", "192.0.2.1:444": "https://meet.example.com:444/upload/",
+	} {
+		require.Equal(t, want, uploadURL("meet.example.com", listen))
+	}
+	c := derived(t, All, "xmppd: {services: {upload: {directory: /files, url: 'https://files.example.com/'}}}")
+	require.Equal(t, "/files", c.XMPPD.Services.Upload.Directory)
+	require.Equal(t, "https://files.example.com/", c.XMPPD.Services.Upload.URL)
 }
 
 func TestApartThePartsFollowTheListeners(t *testing.T) {

@@ -38,6 +38,7 @@ func (d data) path(name string) string { return filepath.Join(string(d), name) }
 
 func (d data) secrets() string         { return d.path("secrets.yaml") }
 func (d data) database() string        { return d.path("parley.db") }
+func (d data) uploads() string         { return d.path("upload") }
 func (d data) certificate() string     { return d.path("tls/cert.pem") }
 func (d data) key() string             { return d.path("tls/key.pem") }
 func (d data) socket(part Part) string { return d.path(string(part.socketName()) + ".sock") }

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"maps"
+	"net"
 	"slices"
 
 	"parley/internal/logx"
@@ -20,6 +21,8 @@ func (c *Config) deriveXMPPD(d data) {
 	x := &c.XMPPD
 	fill(&x.Domain, c.Domain)
 	fill(&x.Database, d.database())
+	fill(&x.Services.Upload.Directory, d.uploads())
+	fill(&x.Services.Upload.URL, uploadURL(x.Domain, c.Web.HTTPSListen))
 	fill(&x.AuthDomain, "auth."+x.Domain)
 	fill(&x.ConferenceDomain, "conference."+x.Domain)
 	fill(&c.Focus.Client.Domain, x.AuthDomain)
@@ -33,6 +36,15 @@ func (c *Config) deriveXMPPD(d data) {
 		fill(&c.Web.FocusDomain, c.Focus.Component.Name)
 	}
 	fill(&c.Web.FocusUser, c.Focus.Client.Username+"@"+c.Focus.Client.Domain)
+}
+
+// uploadURL is where the web front takes files. With a front that leaves HTTPS to a
+// proxy, that one is reached at the usual port.
+func uploadURL(domain, httpsListen string) string {
+	if _, port, err := net.SplitHostPort(httpsListen); err == nil && port != "443" && port != "https" {
+		domain = net.JoinHostPort(domain, port)
+	}
+	return "https://" + domain + "/upload/"
 }
 
 func (c *Config) tokens() *jwtauth.Config { return &c.XMPPD.Token }

@@ -42,9 +42,11 @@ func (c *conn) login(st *stanza.Stanza) {
 	}
 }
 
-// register lets somebody make an account before there is a session (XEP-0077 §3.1).
+// register lets somebody make an account before there is a session (XEP-0077 §3.1),
+// where he could log in. That shows the password to whoever can listen: on this machine
+// that is nobody, and elsewhere the operator has said that it may be (require_tls).
 func (c *conn) register(st *stanza.Stanza) {
-	if c.mustStartTLS() || !c.secure() {
+	if c.mustStartTLS() {
 		c.reply(st, stanza.Err(stanza.Auth, stanza.NotAllowed, "Encrypt the stream first"))
 		return
 	}

@@ -63,31 +63,57 @@ func (x *rosters) get(r *Request) ([]byte, *stanza.Error) {
 	if err != nil {
 		return nil, x.broken(err)
 	}
-	if versioned && known {
-		// RFC 6121 §2.6.3: an empty result, then what has changed.
-		x.users().Router().Reply(r.Stanza, nil)
-		for _, c := range changes {
-			if c.Listed {
-				c.Push(r.Session)
-			}
-		}
-		return nil, Answered
+	if versioned && known && len(changes) == 0 {
+		return nil, nil
 	}
 	list, err := x.store.Contacts(owner)
 	if err != nil {
 		return nil, x.broken(err)
 	}
-	b = stanza.Builder{}
 	if !versioned {
 		version = ""
 	}
+	whole := wholeRoster(list, version)
+	if !versioned || !known || len(whole) <= pushCost(changes) {
+		return whole, nil
+	}
+	// An empty result, then what has changed.
+	x.users().Router().Reply(r.Stanza, nil)
+	for _, c := range changes {
+		if c.Listed {
+			c.Push(r.Session)
+		}
+	}
+	return nil, Answered
+}
+
+func wholeRoster(list []router.Contact, version string) []byte {
+	var b stanza.Builder
 	b.Start(ns.Roster, "query", "ver", version)
 	for _, c := range list {
 		if c.Listed {
 			c.AppendItem(&b)
 		}
 	}
-	return b.End().Bytes(), nil
+	return b.End().Bytes()
+}
+
+// pushOverhead is about what a roster push takes beside its item, in bytes.
+const pushOverhead = 200
+
+// pushCost is about how many bytes pushes of the changes take: a list that has fewer is
+// sent whole (RFC 6121 §2.6.3).
+func pushCost(changes []router.Contact) int {
+	var b stanza.Builder
+	b.Start(ns.Roster, "query")
+	n := 0
+	for _, c := range changes {
+		if c.Listed {
+			c.AppendItem(&b)
+			n += pushOverhead
+		}
+	}
+	return n + len(b.End().Bytes())
 }
 
 func (x *rosters) set(r *Request) ([]byte, *stanza.Error) {

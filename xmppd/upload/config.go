@@ -12,10 +12,12 @@ import (
 type Config struct {
 	// Enabled turns uploads on.
 	Enabled bool `yaml:"enabled"`
-	// Directory keeps the files. It is made if it does not exist.
+	// Directory keeps the files. It is made if it does not exist. Empty: upload in the
+	// data directory.
 	Directory string `yaml:"directory"`
 	// URL is where clients reach /upload/ of http_listen: through the web front, for
 	// instance https://meet.example.com/upload/, or by a proxy with a name of its own.
+	// Empty: https, the domain and the port of web.https_listen.
 	URL string `yaml:"url"`
 	// MaxFile is the largest file, in bytes.
 	MaxFile int64 `yaml:"max_file"`
