@@ -66,11 +66,12 @@ type Conference struct {
 
 	lastSession int                          // number of the newest dialogue with a bridge
 	unsure      [][2]*colibrisession.Session // links asked for when our connection broke
+	left        []*colibrisession.Session    // of a meeting that was left behind
 
 	faults     int       // bridge sessions that failed in a row
 	pauseUntil time.Time // no bridge is asked before, because of them
 
-	initial, single, retry, entering timer
+	initial, single, retry, entering, leaving timer
 }
 
 // phase of a conference:
@@ -102,7 +103,7 @@ func New(addr string, cfg *Config, req Request, deps Deps, log *logrus.Entry) *C
 	}
 	c.log = c.root
 	c.box = loop.New(mailbox, c.panicked)
-	for _, t := range []*timer{&c.initial, &c.single, &c.retry, &c.entering} {
+	for _, t := range []*timer{&c.initial, &c.single, &c.retry, &c.entering, &c.leaving} {
 		t.c = c
 	}
 	c.room = chatroom.New(addr, deps.Nick, roomLink{c}, deps.Trusted, log)

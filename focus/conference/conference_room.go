@@ -47,6 +47,10 @@ func (c *Conference) joined(info chatroom.Info, err error) {
 	c.consider()
 }
 
+// leftFor is how long the bridges go on with a meeting that was left behind: until everybody
+// has come into the new one.
+const leftFor = 20 * time.Second
+
 // adopt takes over what the room's configuration says. A room that was made anew
 // while we were away is another meeting: nothing of the old one holds.
 func (c *Conference) adopt(info chatroom.Info) {
@@ -56,13 +60,33 @@ func (c *Conference) adopt(info chatroom.Info) {
 			c.meetingID = newUUID()
 		}
 	} else if c.meetingID != info.MeetingID {
-		for _, p := range c.sorted() {
-			c.forget(p)
-		}
+		c.leaveBehind()
 		c.meetingID = info.MeetingID
 	}
 	c.breakout = info.Breakout
 	c.log = c.log.WithField(logx.MeetingID, c.meetingID)
+}
+
+// leaveBehind forgets everybody, but not on the bridges yet: whoever was in the meeting sees
+// and hears the others there while we invite them to the new one.
+func (c *Conference) leaveBehind() {
+	for _, s := range c.sessions() {
+		c.left = append(c.left, s)
+		delete(c.bridges, s.Bridge())
+	}
+	for _, p := range c.sorted() {
+		c.forget(p)
+	}
+	c.unsure = nil
+	c.leaving.start(leftFor, c.expireLeft)
+}
+
+// expireLeft ends on the bridges what was left behind.
+func (c *Conference) expireLeft() {
+	for _, s := range c.left {
+		c.tell(s, s.ExpireAll())
+	}
+	c.left = nil
 }
 
 // rejoin enters the room again after our connection was lost. Sessions of members
@@ -256,7 +280,7 @@ func (c *Conference) end(reason string) {
 		answer(false)
 	}
 	c.waiting = nil
-	for _, t := range []*timer{&c.initial, &c.single, &c.retry, &c.entering} {
+	for _, t := range []*timer{&c.initial, &c.single, &c.retry, &c.entering, &c.leaving} {
 		t.stop()
 	}
 	for _, p := range c.sorted() {
@@ -269,6 +293,7 @@ func (c *Conference) end(reason string) {
 		delete(c.bridges, addr)
 		c.tell(s, s.ExpireAll())
 	}
+	c.expireLeft()
 	c.room.Leave()
 	if reason != "" {
 		c.log.Info(reason)
@@ -282,6 +307,7 @@ func (c *Conference) end(reason string) {
 func (c *Conference) abandon() {
 	if c.room.Len() > 0 {
 		clear(c.bridges)
+		c.left = nil
 	}
 	c.end("The focus stops.")
 }

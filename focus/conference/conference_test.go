@@ -244,19 +244,39 @@ func TestReconnect(t *testing.T) {
 	})
 }
 
+// A server that began anew has made the room anew. The bridge goes on with the meeting of
+// before until everybody is in the new one.
 func TestReconnectToNewRoom(t *testing.T) {
 	play(t, func(w *world) {
-		w.bridge("jvb1")
+		b := w.bridge("jvb1")
 		kim := w.enter("kim", 3000)
 		w.enter("ada", 2000)
-		w.mu.Lock()
-		w.meeting = "meeting-2"
-		w.mu.Unlock()
-		w.conf.Reconnected()
-		w.settle()
+		w.renew("meeting-2")
 		w.words("kim:active", "ada:active")
 		same(t, "sessions of kim", len(kim.offers), 2)
 		same(t, "meeting", w.status().MeetingID, "meeting-2")
+		same(t, "left behind", b.before(), []string{"meeting-1"})
+		w.pass(10 * time.Second)
+		w.renew("meeting-3") // and again, before that is over
+		same(t, "left behind", b.before(), []string{"meeting-1", "meeting-2"})
+		w.pass(20 * time.Second)
+		same(t, "left behind", b.before(), []string{})
+		same(t, "endpoints", b.has(), []string{"ada", "kim"})
+		w.words("kim:active", "ada:active")
+	})
+}
+
+// A conference that ends takes along what it left behind.
+func TestEndAfterNewRoom(t *testing.T) {
+	play(t, func(w *world) {
+		b := w.bridge("jvb1")
+		w.enter("kim", 3000)
+		w.enter("ada", 2000)
+		w.renew("meeting-2")
+		w.conf.Stop("enough")
+		w.settle()
+		same(t, "left behind", b.before(), []string{})
+		same(t, "endpoints", b.has(), []string{})
 	})
 }
 

@@ -19,6 +19,8 @@ type fakeBridge struct {
 
 	mu        sync.Mutex
 	exists    bool // the conference
+	meeting   string
+	past      []string // meetings of before that it still has
 	endpoints map[string]bool
 	relays    map[string]*fakeRelay
 	sctp      bool
@@ -55,6 +57,10 @@ func (b *fakeBridge) handle(st *xmppclient.Stanza, reply func(string, bool), sil
 			return
 		}
 	}
+	if b.ofPast(m) {
+		reply(encode(b.w.t, &colibri.Modified{}), false)
+		return
+	}
 	if f := b.refuse(m); f != "" {
 		reply(f, true)
 		return
@@ -69,6 +75,27 @@ func (b *fakeBridge) handle(st *xmppclient.Stanza, reply func(string, bool), sil
 		return
 	}
 	reply(encode(b.w.t, b.answer(m)), false)
+}
+
+// ofPast puts a meeting behind us that is followed by another, and takes a request about one
+// of those.
+func (b *fakeBridge) ofPast(m *colibri.Modify) bool {
+	if m.Create && b.exists && m.MeetingID != b.meeting {
+		b.past = append(b.past, b.meeting)
+		b.exists = false
+		clear(b.endpoints)
+		clear(b.relays)
+	}
+	i := slices.Index(b.past, m.MeetingID)
+	if i < 0 {
+		b.meeting = m.MeetingID
+		return false
+	}
+	if !m.Expire {
+		b.w.t.Errorf("%s: told of a meeting that was left: %s", b.addr, encode(b.w.t, m))
+	}
+	b.past = slices.Delete(b.past, i, i+1)
+	return true
 }
 
 // fakeRelay is what a bridge was told of a link.
@@ -222,6 +249,13 @@ func (b *fakeBridge) has() []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// before lists the meetings of before that the bridge still has.
+func (b *fakeBridge) before() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.past)
 }
 
 // got lists the requests so far, in short.

@@ -115,6 +115,15 @@ func (w *world) pass(d time.Duration) {
 	synctest.Wait()
 }
 
+// renew brings us back to a server that has made the room anew.
+func (w *world) renew(meeting string) {
+	w.mu.Lock()
+	w.meeting = meeting
+	w.mu.Unlock()
+	w.conf.Reconnected()
+	w.settle()
+}
+
 // Self implements conference.Link.
 func (w *world) Self() string { return focus }
 
