@@ -1,14 +1,14 @@
 package transport
 
 import (
-	"context"
 	"errors"
 	"io"
+	"net"
 	"sync"
 	"time"
 
 	"github.com/pion/datachannel"
-	"github.com/pion/dtls/v3"
+	"github.com/pion/dtls/v3/pkg/protocol"
 	"github.com/pion/sctp"
 )
 
@@ -51,48 +51,101 @@ func (s *Session) SendMessage(text []byte) error {
 	}
 }
 
-// serveDTLS runs the data channel on an established connection until it or the session
-// ends. Without SCTP it only keeps the connection alive for alerts.
-func (s *Session) serveDTLS(conn *dtls.Conn) {
-	closed := make(chan struct{})
-	stop := context.AfterFunc(s.ctx, func() {
-		_ = conn.Close()
-		close(closed)
+// sctpConn is the association's way through DTLS. Its queue is bounded and drops what
+// comes last.
+type sctpConn struct {
+	path  *dtlsPath
+	queue chan []byte
+	done  chan struct{}
+	once  sync.Once
+}
+
+// sctpQueue bounds the packets that wait for the association.
+const sctpQueue = 64
+
+// startSCTP begins an association, by asking for it, or with the peer's asking for it.
+func (d *dtlsPath) startSCTP(asked []byte) {
+	d.mu.Lock()
+	if d.sctp != nil || d.closed {
+		d.mu.Unlock()
+		return
+	}
+	c := &sctpConn{path: d, queue: make(chan []byte, sctpQueue), done: make(chan struct{})}
+	d.sctp = c
+	d.mu.Unlock()
+	if asked != nil {
+		c.queue <- asked
+	}
+	d.s.t.spawn(func() {
+		d.s.serveSCTP(c, asked == nil)
+		_ = c.Close()
+		d.mu.Lock()
+		d.sctp = nil
+		d.mu.Unlock()
 	})
-	defer func() {
-		if stop() {
-			_ = conn.Close()
-			return
+}
+
+// data takes in what the peer says to the association. There is none while nobody speaks:
+// it begins with the peer's asking for it (INIT, RFC 9260, section 3.3.2).
+func (d *dtlsPath) data(payload []byte) {
+	d.mu.Lock()
+	c := d.sctp
+	d.mu.Unlock()
+	const header, chunkInit = 12, 1
+	switch {
+	case c != nil:
+		select {
+		case c.queue <- append([]byte(nil), payload...):
+		default:
+			d.s.t.stats.queueDropped.Add(1)
 		}
-		<-closed
-	}()
-	if s.opts.SCTP {
-		s.serveSCTP(conn)
-		_ = conn.SetReadDeadline(time.Time{})
-	}
-	buf := make([]byte, 2048)
-	for {
-		if _, err := conn.Read(buf); err != nil {
-			break
-		}
-	}
-	if s.ctx.Err() == nil {
-		// The peer closed DTLS: it leaves for good.
-		s.fail(ErrLeft)
-		<-s.ctx.Done()
+	case d.s.opts.SCTP && len(payload) > header && payload[header] == chunkInit:
+		d.startSCTP(append([]byte(nil), payload...))
 	}
 }
 
-// sctpConn lends the DTLS connection to the association, which closes what it is given.
-// The connection must outlive it: media has its keys from there.
-type sctpConn struct{ *dtls.Conn }
+// Read gives the association the next packet.
+func (c *sctpConn) Read(b []byte) (int, error) {
+	select {
+	case p := <-c.queue:
+		return copy(b, p), nil
+	case <-c.done:
+		return 0, net.ErrClosed
+	}
+}
+
+// Write sends a packet of the association.
+func (c *sctpConn) Write(b []byte) (int, error) {
+	select {
+	case <-c.done:
+		return 0, net.ErrClosed
+	default:
+	}
+	return len(b), c.path.send(protocol.ContentTypeApplicationData, b)
+}
 
 // Close ends the association's reading.
-func (c sctpConn) Close() error { return c.SetReadDeadline(time.Unix(1, 0)) }
+func (c *sctpConn) Close() error {
+	c.once.Do(func() { close(c.done) })
+	return nil
+}
 
-func (s *Session) serveSCTP(conn *dtls.Conn) {
-	assoc, err := s.associate(conn,
-		sctp.WithNetConn(sctpConn{conn}),
+// LocalAddr and RemoteAddr stand for the path of the session.
+func (c *sctpConn) LocalAddr() net.Addr  { return peerAddr{} }
+func (c *sctpConn) RemoteAddr() net.Addr { return peerAddr{} }
+
+// Deadlines do nothing: writes never block, and reads end with Close.
+func (c *sctpConn) SetDeadline(time.Time) error      { return nil }
+func (c *sctpConn) SetReadDeadline(time.Time) error  { return nil }
+func (c *sctpConn) SetWriteDeadline(time.Time) error { return nil }
+
+// serveSCTP runs an association and the data channel in it until either ends.
+//
+// At first we ask for the association as well (RFC 8841), since there are peers that
+// otherwise wait as long as we would. Who does not answer may come to it later.
+func (s *Session) serveSCTP(c *sctpConn, asks bool) {
+	options := []sctp.AssociationOption{
+		sctp.WithNetConn(c),
 		// Writes wait for the peer, so that the queue of SendMessage is what bounds memory.
 		sctp.WithBlockWrite(true),
 		sctp.WithName("bridge"),
@@ -100,7 +153,8 @@ func (s *Session) serveSCTP(conn *dtls.Conn) {
 		sctp.WithMaxMessageSize(maxMessage),
 		sctp.WithRTOMax(sctpRTOMax),
 		sctp.WithLoggerFactory(pionLogs{s.log}),
-	)
+	}
+	assoc, err := associate(options, asks)
 	if err != nil {
 		s.log.WithError(err).Debug("no data channel association")
 		return
@@ -137,19 +191,14 @@ func (s *Session) serveSCTP(conn *dtls.Conn) {
 	}
 }
 
-// associate asks for the association and takes the peer's asking for it: both sides begin
-// (RFC 8841), and there are peers that otherwise wait as long as we would. A
-// peer that does not answer may come to it later.
-func (s *Session) associate(conn *dtls.Conn, options ...sctp.AssociationOption) (*sctp.Association, error) {
-	client := make([]sctp.ClientOption, len(options))
-	for i, o := range options {
-		client[i] = o
+func associate(options []sctp.AssociationOption, asks bool) (*sctp.Association, error) {
+	if asks {
+		client := make([]sctp.ClientOption, len(options))
+		for i, o := range options {
+			client[i] = o
+		}
+		return sctp.ClientWithOptions(client...)
 	}
-	assoc, err := sctp.ClientWithOptions(client...)
-	if err == nil || s.opts.OpensChannel {
-		return assoc, err
-	}
-	_ = conn.SetReadDeadline(time.Time{})
 	server := make([]sctp.ServerOption, len(options))
 	for i, o := range options {
 		server[i] = o
@@ -166,11 +215,7 @@ func (s *Session) queueSize() int {
 
 // begin serves an open channel on a goroutine of its own.
 func (s *Session) begin(channel *datachannel.DataChannel) {
-	s.t.mu.Lock()
-	defer s.t.mu.Unlock()
-	if !s.t.closed {
-		s.t.sessionWork.Go(func() { s.serveChannel(channel) })
-	}
+	s.t.spawn(func() { s.serveChannel(channel) })
 }
 
 func (s *Session) serveChannel(channel *datachannel.DataChannel) {

@@ -5,14 +5,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
-	"os"
-	"sync"
 	"time"
 
 	"github.com/pion/dtls/v3"
 	"github.com/pion/srtp/v3"
-	"github.com/pion/transport/v4/deadline"
 	"github.com/sirupsen/logrus"
 
 	"parley/internal/logx"
@@ -21,9 +17,6 @@ import (
 const (
 	// handshakeTimeout bounds the DTLS handshake.
 	handshakeTimeout = 30 * time.Second
-	// dtlsQueue bounds the DTLS packets that wait to be read: handshake flights and data
-	// channel traffic. What comes on top is dropped and sent again by the peer.
-	dtlsQueue = 128
 	// replayWindow is the width of the replay protection in packets.
 	replayWindow = 512
 )
@@ -32,84 +25,24 @@ const (
 // and GCM costs a sixth of the other.
 var profiles = []dtls.SRTPProtectionProfile{dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80}
 
-// dtlsConn is what the DTLS library sees of the network: a packet connection fed by the
-// mux, with a bounded queue that drops what comes last.
-type dtlsConn struct {
-	s     *Session
-	queue chan []byte
-	done  chan struct{}
-	once  sync.Once
-	// deadline ends reads: the library gets out of them that way when a handshake fails.
-	deadline *deadline.Deadline
-}
-
-func newDTLSConn(s *Session) *dtlsConn {
-	return &dtlsConn{s: s, queue: make(chan []byte, dtlsQueue), done: make(chan struct{}), deadline: deadline.New()}
-}
-
-func (c *dtlsConn) push(b []byte) {
-	select {
-	case c.queue <- append([]byte(nil), b...):
-	default:
-		c.s.t.stats.queueDropped.Add(1)
-	}
-}
-
-func (c *dtlsConn) shutdown() { c.once.Do(func() { close(c.done) }) }
-
 // peerAddr stands for "wherever the path of the session leads".
 type peerAddr struct{}
 
 func (peerAddr) Network() string { return "udp" }
 func (peerAddr) String() string  { return "peer" }
 
-func (c *dtlsConn) ReadFrom(b []byte) (int, net.Addr, error) {
-	select {
-	case p := <-c.queue:
-		return copy(b, p), peerAddr{}, nil
-	case <-c.deadline.Done():
-		return 0, nil, os.ErrDeadlineExceeded
-	case <-c.done:
-		return 0, nil, net.ErrClosed
-	}
-}
-
-func (c *dtlsConn) WriteTo(b []byte, _ net.Addr) (int, error) {
-	select {
-	case <-c.done:
-		return 0, net.ErrClosed
-	default:
-	}
-	// A packet that does not leave is lost like any other and will be repeated.
-	_ = c.s.t.sendSlow(b, c.s.slot.dest.Load())
-	return len(b), nil
-}
-
-func (c *dtlsConn) Close() error {
-	c.shutdown()
-	return nil
-}
-
-func (c *dtlsConn) LocalAddr() net.Addr           { return peerAddr{} }
-func (c *dtlsConn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
-
-func (c *dtlsConn) SetReadDeadline(t time.Time) error {
-	c.deadline.Set(t)
-	return nil
-}
-
-// SetWriteDeadline does nothing: writes never block.
-func (c *dtlsConn) SetWriteDeadline(time.Time) error { return nil }
-
 // beginHandshake starts DTLS once there is a path and the peer's fingerprint is known.
 func (s *Session) beginHandshake() {
-	s.readyOnce.Do(func() {
-		s.t.mu.Lock()
-		defer s.t.mu.Unlock()
-		if !s.t.closed {
-			s.t.sessionWork.Go(s.handshake)
-		}
-	})
+	s.readyOnce.Do(func() { s.t.spawn(s.handshake) })
+}
+
+// spawn runs f on a goroutine of a session, unless the transport is closing.
+func (t *Transport) spawn(f func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.closed {
+		t.sessionWork.Go(f)
+	}
 }
 
 func (s *Session) handshake() {
@@ -120,23 +53,54 @@ func (s *Session) handshake() {
 	ctx, cancel := context.WithTimeout(s.ctx, handshakeTimeout)
 	defer cancel()
 	conn, err := s.dtlsConnect(setup, fingerprints)
-	if err == nil {
-		err = conn.HandshakeContext(ctx)
-	}
 	if err != nil {
 		s.dtlsFailed(err)
 		return
 	}
-	keys, err := deriveKeys(conn, setup == SetupActive)
-	if err != nil {
+	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
+		s.dtlsFailed(err)
+		return
+	}
+	r, keys, err := s.takeOver(conn, setup == SetupActive)
+	if err != nil {
 		s.dtlsFailed(err)
 		return
 	}
 	s.t.stats.dtlsOK.Add(1)
 	s.log.WithField("profile", keys.Profile).Debug("DTLS is done")
 	s.post(func() { s.opts.Handler.TransportReady(keys) })
-	s.serveDTLS(conn)
+	s.dtls.established(r)
+	if s.opts.SCTP {
+		s.dtls.startSCTP(nil)
+	}
+}
+
+// takeOver ends the library's connection, of which the peer notices nothing, and returns
+// what is needed from then on.
+func (s *Session) takeOver(conn *dtls.Conn, server bool) (*records, Keys, error) {
+	s.dtls.mu.Lock()
+	c := s.dtls.opening
+	if !server {
+		c.flight = nil // the peer's is the last
+	}
+	s.dtls.mu.Unlock()
+	c.mute()
+	_, gone := conn.Write(nil) // goes nowhere, but says whether the peer has left
+	keys, err := deriveKeys(conn, server)
+	_ = conn.Close()
+	if gone != nil {
+		err = gone
+	}
+	state, ok := conn.ConnectionState()
+	if err == nil && !ok {
+		err = errors.New("no connection state")
+	}
+	if err != nil {
+		return nil, Keys{}, err
+	}
+	r, err := newRecords(&state)
+	return r, keys, err
 }
 
 func (s *Session) dtlsFailed(err error) {
@@ -164,6 +128,7 @@ func (s *Session) dtlsConnect(setup Setup, fingerprints []Fingerprint) (*dtls.Co
 		dtls.WithVerifyPeerCertificate(verify),
 		dtls.WithSRTPProtectionProfiles(profiles...),
 		dtls.WithExtendedMasterSecret(dtls.RequestExtendedMasterSecret),
+		dtls.WithCipherSuites(suiteIDs()...),
 		dtls.WithMTU(1200),
 		dtls.WithFlightInterval(400 * time.Millisecond),
 		dtls.WithLoggerFactory(pionLogs{s.log}),
@@ -173,7 +138,7 @@ func (s *Session) dtlsConnect(setup Setup, fingerprints []Fingerprint) (*dtls.Co
 		for _, o := range common {
 			options = append(options, o)
 		}
-		return dtls.ClientWithOptions(s.dtls, peerAddr{}, options...)
+		return dtls.ClientWithOptions(s.dtls.opening, peerAddr{}, options...)
 	}
 	options := []dtls.ServerOption{
 		dtls.WithClientAuth(dtls.RequireAnyClientCert),
@@ -183,7 +148,7 @@ func (s *Session) dtlsConnect(setup Setup, fingerprints []Fingerprint) (*dtls.Co
 	for _, o := range common {
 		options = append(options, o)
 	}
-	return dtls.ServerWithOptions(s.dtls, peerAddr{}, options...)
+	return dtls.ServerWithOptions(s.dtls.opening, peerAddr{}, options...)
 }
 
 // deriveKeys makes the SRTP contexts from the handshake (RFC 5764, section 4.2).

@@ -12,16 +12,21 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"parley/internal/loop"
 )
 
 // maxRemoteCandidates bounds the candidates taken of one peer: the check list of the
 // agent has none of its own.
 const maxRemoteCandidates = 50
 
+// maxNews bounds what a session has yet to carry out.
+const maxNews = 64
+
 // Session is one endpoint's way to the bridge: ICE, DTLS and the data channel.
 //
-// Its goroutine, run, carries out what the agent and the handshake report and calls
-// the handler.
+// Its queue, work, carries out what the agent and the handshake report and calls the
+// handler. It has no goroutine while there is nothing to do.
 type Session struct {
 	t    *Transport
 	lane *Lane
@@ -35,7 +40,7 @@ type Session struct {
 	// own are the session's sockets if it has ports of its own.
 	own  []*udpSocket
 	cert *certificate
-	dtls *dtlsConn
+	dtls *dtlsPath
 
 	// consent is when the peer last proved to be there by a check with our password.
 	consent atomic.Int64
@@ -45,9 +50,9 @@ type Session struct {
 
 	ctx    context.Context
 	cancel context.CancelFunc
-	// news carries work for run. A full queue makes the agent's or the channel's goroutine
-	// wait, never the caller of a method.
-	news    chan func()
+	// work carries out what agent, handshake and channel report. When it is full their
+	// goroutines wait, never the caller of a method.
+	work    *loop.Queue
 	channel channelState
 
 	// mu guards what is known of the peer, and the rounds of ICE: now carries the media, next
@@ -73,13 +78,13 @@ func (t *Transport) NewSession(opts SessionOptions) (*Session, error) {
 	}
 	s := &Session{
 		t: t, opts: opts, log: t.log, cert: cert,
-		news: make(chan func(), 64),
+		work: loop.NewQueue(maxNews, t.sessionWork.Go, nil),
 	}
 	if opts.Log != nil {
 		s.log = opts.Log
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.dtls = newDTLSConn(s)
+	s.dtls = newDTLSPath(s)
 	if s.lane, err = t.laneOf(opts); err != nil {
 		s.cancel()
 		return nil, err
@@ -138,7 +143,6 @@ func (t *Transport) register(s *Session) error {
 	t.sessions[s] = struct{}{}
 	t.mux.addRound(s.now)
 	t.openConns(s.now)
-	t.sessionWork.Go(s.run)
 	return nil
 }
 
@@ -241,28 +245,8 @@ func (d Description) validate() error {
 	return nil
 }
 
-// run carries out the session's work until it is closed, then takes it down.
-func (s *Session) run() {
-	for {
-		select {
-		case f := <-s.news:
-			if s.ctx.Err() == nil {
-				f()
-			}
-		case <-s.ctx.Done():
-			s.takeDown()
-			return
-		}
-	}
-}
-
-// post gives work to run; it is lost when the session is closed.
-func (s *Session) post(f func()) {
-	select {
-	case s.news <- f:
-	case <-s.ctx.Done():
-	}
-}
+// post gives work to the session; it is lost when the session is closed.
+func (s *Session) post(f func()) { s.work.PostWait(f) }
 
 // fail tells the handler once that the session is of no use any more.
 func (s *Session) fail(err error) {
@@ -274,7 +258,7 @@ func (s *Session) fail(err error) {
 	})
 }
 
-// takeDown releases everything; run calls it last.
+// takeDown releases everything; it is the last thing the session does.
 func (s *Session) takeDown() {
 	s.dtls.shutdown()
 	s.slot.dest.Store(nil)
@@ -300,4 +284,7 @@ func (s *Session) takeDown() {
 
 // Close ends the session. It does not wait, so a handler may call it; the handler hears
 // nothing that happens afterwards.
-func (s *Session) Close() { s.cancel() }
+func (s *Session) Close() {
+	s.cancel()
+	s.work.End(s.takeDown)
+}

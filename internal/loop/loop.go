@@ -92,7 +92,7 @@ func (l *Loop) run() {
 			for i, f := range batch {
 				batch[i] = nil
 				l.begin()
-				l.call(f)
+				call(f, l.recovered)
 			}
 			if len(batch) == 0 {
 				if stopped {
@@ -118,11 +118,12 @@ func (l *Loop) begin() {
 	l.mu.Unlock()
 }
 
-func (l *Loop) call(f func()) {
-	if l.recovered != nil {
+// call runs f and hands a panic of it to recovered, if there is that.
+func call(f func(), recovered func(any)) {
+	if recovered != nil {
 		defer func() {
 			if p := recover(); p != nil {
-				l.recovered(p)
+				recovered(p)
 			}
 		}()
 	}
