@@ -7,7 +7,7 @@ import (
 )
 
 // Link carries datagrams between the network and a shard. Peers are numbers given
-// by the link, which knows their addresses. Receive and Send are called only from the
+// by the link, which knows their addresses. Receive, Rest and Send are called only from the
 // shard's goroutine, and use what they are given only during the call; Wake is called
 // from anywhere.
 type Link interface {
@@ -17,6 +17,9 @@ type Link interface {
 	// peers[i], how many microseconds it lay in the kernel into ages[i], and returns how
 	// many there are.
 	Receive(buffers [][]byte, sizes []int, peers []uint32, ages []int64, until time.Time) int
+	// Rest lets so much time pass, about a millisecond. What arrives meanwhile wakes nobody
+	// and waits for the next Receive; Wake may, but need not, end it.
+	Rest(d time.Duration)
 	// Send sends datagrams[i] to peers[i] and returns how many left. It never blocks:
 	// what does not fit into the socket's or connection's queue is dropped. What goes to one
 	// peer stands together, and the longer such a run is, the less it may cost.

@@ -2,33 +2,37 @@ package rtp
 
 import "time"
 
-// pace decides whether a turn of the shard waits a moment before it looks for packets.
+// pace decides whether the shard is woken by packets or looks for them once a millisecond.
 //
-// Being woken costs as much as forwarding ten packets, and a message to the kernel costs
-// nearly the same for one packet as for several to one receiver. But a wait of a
-// millisecond is a wake-up, too, and since the shard looks again before it sends, a burst
-// comes together without it: up to 12,000 packets a second not waiting was measured to be
-// cheaper by a tenth, and faster by a millisecond. Nor does a shard wait that has a
-// backlog: it finds enough each time.
+// Being woken costs as much as forwarding ten packets. Where bursts come faster than that
+// one after the other, it is cheaper not to be woken at all: the link rests, and what has
+// come meanwhile is found together. Nor does a shard rest that has a backlog: it finds enough
+// each time.
 type pace struct {
-	hold time.Duration
-	// last is what the last turn found, count what all did since the last look.
-	last, count int
-	looked      int64
-	rate        float64
+	hold bool
+	// last is what the last turn found; turns counts those since the last look, found the
+	// ones of them that found anything.
+	last, turns, found int
+	looked             int64
 }
 
 const (
-	// holdFrom is the number of datagrams a second from which turns wait, holdTo below which
-	// they no longer do.
-	holdFrom, holdTo = 20_000, 16_000
-	holdTime         = time.Millisecond
+	holdTime = time.Millisecond
+	// holdFrom is the number of turns a second with packets from which the shard rests
+	// between them. It is above a thousand, which is what resting costs.
+	holdFrom = 1500
+	// holdShare is the share of turns that must find something, else resting ends: where
+	// bursts come by chance, that is at 700 a second.
+	holdShare = 0.5
 )
 
 // note counts what a turn found.
 func (p *pace) note(n int) {
 	p.last = n
-	p.count += n
+	p.turns++
+	if n > 0 {
+		p.found++
+	}
 }
 
 // look is called with every tick, on the shard's clock.
@@ -37,12 +41,10 @@ func (p *pace) look(now int64) {
 	if elapsed < 100_000 {
 		return
 	}
-	p.rate = float64(p.count) * 1e6 / float64(elapsed)
-	p.count, p.looked = 0, now
-	switch {
-	case p.rate >= holdFrom:
-		p.hold = holdTime
-	case p.rate < holdTo:
-		p.hold = 0
+	if p.hold {
+		p.hold = float64(p.found) >= holdShare*float64(p.turns)
+	} else {
+		p.hold = float64(p.found)*1e6 >= holdFrom*float64(elapsed)
 	}
+	p.turns, p.found, p.looked = 0, 0, now
 }

@@ -7,24 +7,35 @@ import (
 	"parley/bridge/media"
 )
 
-// TestPace: turns wait only while much comes in, and do not flutter around the bound.
+// TestPace: the shard rests between turns while they come in quick succession, and does not
+// flutter around the bound.
 func TestPace(t *testing.T) {
 	var p pace
 	now := int64(0)
-	second := func(datagrams int) time.Duration {
+	// A second of so many bursts, evenly spread: one that rests finds them once a millisecond.
+	second := func(bursts int) bool {
 		for range 10 {
-			p.note(datagrams / 10)
+			found, empty := bursts/10, 0
+			if p.hold {
+				found, empty = min(found, 100), max(0, 100-found)
+			}
+			for range found {
+				p.note(3)
+			}
+			for range empty {
+				p.note(0)
+			}
 			now += 100_000
 			p.look(now)
 		}
 		return p.hold
 	}
-	for _, step := range []struct {
-		datagrams int
-		want      time.Duration
-	}{{100, 0}, {18_000, 0}, {21_000, holdTime}, {18_000, holdTime}, {15_000, 0}, {18_000, 0}, {50_000, holdTime}, {0, 0}} {
-		if got := second(step.datagrams); got != step.want {
-			t.Errorf("after a second of %d datagrams turns wait %v, want %v", step.datagrams, got, step.want)
+	for i, step := range []struct {
+		bursts int
+		want   bool
+	}{{100, false}, {1400, false}, {1600, true}, {1400, true}, {600, true}, {400, false}, {1400, false}, {50_000, true}, {0, false}} {
+		if got := second(step.bursts); got != step.want {
+			t.Errorf("step %d: after a second of %d bursts it rests: %v", i, step.bursts, got)
 		}
 	}
 }

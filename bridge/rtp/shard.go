@@ -110,10 +110,14 @@ func (s *Shard) Run(ctx context.Context) error {
 	defer stop()
 	defer context.AfterFunc(ctx, s.link.Wake)()
 	for ctx.Err() == nil {
-		if s.pace.hold > 0 && s.pace.last < receiveBatch/2 {
-			time.Sleep(s.pace.hold)
+		if !s.pace.hold {
+			s.step(s.due())
+			continue
 		}
-		s.step(s.due())
+		if s.pace.last < receiveBatch/2 {
+			s.link.Rest(holdTime)
+		}
+		s.step(time.Time{})
 	}
 	s.mailbox.close()
 	// The arena's memory is not the collector's, and a slice of it keeps nothing alive: it

@@ -42,7 +42,8 @@ func (l *fakeLink) Send(peers []uint32, datagrams [][]byte) int {
 	return len(datagrams)
 }
 
-func (l *fakeLink) Wake() {}
+func (l *fakeLink) Rest(time.Duration) {}
+func (l *fakeLink) Wake()              {}
 
 var testKey, testSalt = []byte("0123456789abcdef"), []byte("salt of 12 b")
 

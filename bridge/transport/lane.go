@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"time"
 )
 
@@ -110,6 +111,11 @@ func (l *Lane) Receive(buffers [][]byte, sizes []int, peers []uint32, ages []int
 		l.poll.wait(until, l.read)
 	}
 	return l.reading.n
+}
+
+// Rest lets some time pass in which packets wake nobody, see rtp.Link. One goroutine only.
+func (l *Lane) Rest(d time.Duration) {
+	l.poll.rest(d, len(l.t.lanes) < runtime.GOMAXPROCS(0))
 }
 
 // reading is what Receive was given and how much of it is filled.

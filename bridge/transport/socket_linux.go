@@ -1,12 +1,9 @@
 package transport
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -371,68 +368,3 @@ func (s *udpSocket) sendOne(b []byte, to *destination) bool {
 		}
 	}
 }
-
-// poller waits for any of the sockets or for a wake-up. The sockets hang on an epoll
-// descriptor of their own, and that one is waited for by the runtime like any connection:
-// a goroutine that waits in a system call of its own would hold a thread and make the
-// runtime's monitor look after it thousands of times a second, which costs more than the
-// media.
-type poller struct {
-	fd   int
-	file *os.File
-	conn syscall.RawConn
-	// until is the deadline in force; only the waiter uses it.
-	until time.Time
-	woken atomic.Bool
-}
-
-func newPoller(sockets []*udpSocket) (*poller, error) {
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range sockets {
-		ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(s.fd)}
-		err = errors.Join(err, unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, s.fd, &ev))
-	}
-	// Files that would block are handed to the runtime's poller.
-	err = errors.Join(err, unix.SetNonblock(fd, true))
-	p := &poller{fd: fd, file: os.NewFile(uintptr(fd), "sockets")}
-	if err == nil {
-		err = p.file.SetReadDeadline(time.Time{})
-	}
-	if err == nil {
-		p.conn, err = p.file.SyscallConn()
-	}
-	if err != nil {
-		return nil, errors.Join(err, p.file.Close())
-	}
-	return p, nil
-}
-
-// wait calls read until it says that it found something, the time has come, or wake was
-// called, be it before.
-func (p *poller) wait(until time.Time, read func(uintptr) bool) {
-	if until != p.until {
-		p.until = until
-		_ = p.file.SetReadDeadline(until)
-	}
-	if p.woken.Swap(false) {
-		read(0)
-		return
-	}
-	if p.conn.Read(read) != nil {
-		// Too late, or woken: read was perhaps not called at all.
-		p.until = time.Time{}
-		p.woken.Store(false)
-		read(0)
-	}
-}
-
-// wake ends a wait, or the next one.
-func (p *poller) wake() {
-	p.woken.Store(true)
-	_ = p.file.SetReadDeadline(time.Unix(1, 0))
-}
-
-func (p *poller) close() { _ = p.file.Close() }

@@ -115,6 +115,9 @@ func (p *poller) wait(until time.Time, read func(uintptr) bool) {
 	read(0)
 }
 
+// rest lets some time pass.
+func (p *poller) rest(d time.Duration, _ bool) { time.Sleep(d) }
+
 func (p *poller) wake() {
 	select {
 	case p.c <- struct{}{}:
