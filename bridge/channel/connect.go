@@ -89,5 +89,5 @@ func (c *Channel) dial(address string) error {
 	case err != nil:
 		return err
 	}
-	return newSocket(conn, c).serve(c.server.ctx)
+	return newSocket(c.server.ctx, conn, c).serve()
 }

@@ -8,6 +8,6 @@
 // wire/bridgemsg.
 //
 // Registry and carriers are guarded by small locks that are never held while anything
-// is sent or called. Each WebSocket has three goroutines (reader, writer, pinger)
-// that end with it; Server.Close waits for all of them.
+// is sent or called. Each WebSocket has a goroutine that reads, and others for as long as
+// something is written or asked; Server.Close waits for all of them.
 package channel

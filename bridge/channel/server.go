@@ -152,17 +152,21 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the bridge is stopping", http.StatusServiceUnavailable)
 		return
 	}
-	defer s.wg.Done()
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+	conn, err := websocket.Accept(lean{w}, r, &websocket.AcceptOptions{
 		// The password in the address is the proof; where the page comes from is not.
 		InsecureSkipVerify: true,
 		// Messages are few and small, compression would cost more than it saves.
 		CompressionMode: websocket.CompressionDisabled,
 	})
 	if err != nil {
+		s.wg.Done()
 		return // Accept has answered
 	}
-	_ = newSocket(conn, c).serve(s.ctx) // counted
+	// The goroutine of the request goes, and with it what the HTTP server keeps of it.
+	go func() {
+		defer s.wg.Done()
+		_ = newSocket(s.ctx, conn, c).serve() // counted
+	}()
 }
 
 // enter counts a socket, unless the server is closing.
