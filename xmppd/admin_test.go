@@ -233,6 +233,16 @@ func TestRegistrationInTheClear(t *testing.T) {
 	}
 }
 
+// Whoever fills in the form is not hurried.
+func TestRegistrationTakesTime(t *testing.T) {
+	w := start(t, func(c *Config) { c.Registration.Enabled, c.Sessions.LoginTime = true, 500*time.Millisecond })
+	slow := w.tcp("slow", domain)
+	slow.expect(`</stream:features>`)
+	slow.ask("get", "", `<query xmlns='jabber:iq:register'/>`)
+	has(t, w.tcp("idle", domain).ended(), `<connection-timeout`)
+	has(t, slow.ask("set", "", `<query xmlns='jabber:iq:register'><username>nina</username><password>p</password></query>`), result)
+}
+
 func TestLeave(t *testing.T) {
 	w := start(t, withRoot)
 	root, a := w.operator(), w.person("alice", "a")

@@ -19,7 +19,8 @@ type Config struct {
 	AdminStanzaBytes int `yaml:"admin_stanza_bytes"`
 	// AdminSendQueue is how many bytes may wait for an administrator that reads slowly.
 	AdminSendQueue int `yaml:"admin_send_queue"`
-	// LoginTime is how long a client may take until its session is bound.
+	// LoginTime is how long a client may take until its session is bound. One that asks
+	// about registration, where that is enabled, gets ten minutes.
 	LoginTime time.Duration `yaml:"login_time"`
 	// LoginAttempts is how many wrong passwords or tokens one connection may try.
 	LoginAttempts int `yaml:"login_attempts"`

@@ -42,6 +42,10 @@ func (c *conn) login(st *stanza.Stanza) {
 	}
 }
 
+// registerTime is how long a stream without a session stays after its last word about
+// registration: people type, and tools that make accounts come back for the next one.
+const registerTime = 10 * time.Minute
+
 // register lets somebody make an account before there is a session (XEP-0077 §3.1),
 // where he could log in. That shows the password to whoever can listen: on this machine
 // that is nobody, and elsewhere the operator has said that it may be (require_tls).
@@ -49,6 +53,9 @@ func (c *conn) register(st *stanza.Stanza) {
 	if c.mustStartTLS() {
 		c.reply(st, stanza.Err(stanza.Auth, stanza.NotAllowed, "Encrypt the stream first"))
 		return
+	}
+	if c.timer.Stop() { // he is filling in the form, or makes further accounts
+		c.timer.Reset(registerTime)
 	}
 	content, e := c.host.Register(c.meta.Client, st)
 	if e != nil {
