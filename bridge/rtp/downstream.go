@@ -358,6 +358,16 @@ func (o *outStream) remember(a *arena, p *packet, v *verdict) {
 	}
 }
 
+// forgotten says that a packet was sent and can not be sent again any more.
+func (o *outStream) forgotten(a *arena, seq uint16) bool {
+	if !o.started || o.history == nil {
+		return false
+	}
+	ext := unwrap(o.lastExt, uint32(seq), 16)
+	d := o.lastExt - ext
+	return d >= 0 && d < sentWindowBits && o.claimed[ext/64%(sentWindowBits/64)]&(1<<(ext%64)) != 0 && o.find(a, seq) == nil
+}
+
 // find returns the packet with a sequence number if it can still be sent again.
 func (o *outStream) find(a *arena, seq uint16) *sentPacket {
 	if o.history == nil {

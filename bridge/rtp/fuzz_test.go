@@ -65,7 +65,7 @@ func FuzzCompound(f *testing.F) {
 			r.arrived(uint16(i), int64(i*700), true)
 		}
 	}
-	feedback, _ := r.appendFeedback(nil, 5)
+	feedback, _ := r.appendFeedback(nil, 5, r.highest)
 	f.Add(feedback)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		b := newBench(t)
@@ -94,7 +94,7 @@ func FuzzFeedback(f *testing.F) {
 			r.arrived(uint16(i), int64(i*i*10), true)
 		}
 	}
-	feedback, _ := r.appendFeedback(nil, 5)
+	feedback, _ := r.appendFeedback(nil, 5, r.highest)
 	f.Add(feedback[4:])
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var reference int64

@@ -38,11 +38,15 @@ type leg struct {
 	// loudest ranks the audio of the conference, nil if all of it is forwarded.
 	loudest *Loudest
 
-	twcc    twccReceiver
-	history twccSender
-	remb    rembState
-	probe   probeState
-	nextRR  int64
+	twcc twccReceiver
+	// disorder is how far packets of the endpoint overtake each other, lossy the share of its
+	// video lately lost on the way here.
+	disorder disorder
+	lossy    float64
+	history  twccSender
+	remb     rembState
+	probe    probeState
+	nextRR   int64
 	// waiting is what is queued for the endpoint.
 	waiting [classCount]chain
 	// firSeq counts the full intra requests sent to this endpoint.
@@ -185,6 +189,7 @@ func (e *Endpoint) removeSource(src *Source) {
 	for ssrc, u := range e.leg.streams {
 		if u.source == src {
 			u.history.clear(e.shard.arena)
+			u.held.clear(e.shard.arena)
 			delete(e.leg.streams, ssrc)
 		}
 	}

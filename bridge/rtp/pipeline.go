@@ -48,9 +48,14 @@ func (s *Shard) rtp(e *Endpoint, p *packet, size int) {
 	if u == nil || !s.decrypt(e, u, p, b) {
 		return
 	}
-	if u = s.repairStage(e, u, p, b); u == nil {
-		return
+	u, skipped := s.repairStage(e, u, p, b)
+	if u != nil && s.inOrder(e, u, p, skipped) {
+		s.onward(e, u, p, b)
 	}
+}
+
+// onward leads a packet through the stages after repair.
+func (s *Shard) onward(e *Endpoint, u *upStream, p *packet, b []byte) {
 	if s.layersStage(e, u, p, b) {
 		s.rewrite(e, u, p, b)
 	}
@@ -103,7 +108,9 @@ func (s *Shard) decrypt(e *Endpoint, u *upStream, p *packet, b []byte) bool {
 	l.up.add(len(sealed))
 	l.lastPacket = p.arrival
 	if p.transport.size == 2 {
-		l.twcc.arrived(uint16(b[p.transport.at])<<8|uint16(b[p.transport.at+1]), p.arrival, p.marker)
+		if by := l.twcc.arrived(uint16(b[p.transport.at])<<8|uint16(b[p.transport.at+1]), p.arrival, p.marker); by > 0 {
+			l.disorder.late(by)
+		}
 		l.twcc.media = p.ssrc
 	}
 	if _, ok := p.stripPadding(b); !ok || p.payload > p.end {
@@ -114,22 +121,22 @@ func (s *Shard) decrypt(e *Endpoint, u *upStream, p *packet, b []byte) bool {
 }
 
 // repairStage undoes retransmission, drops what was there before, and notes what is
-// missing. It returns the media stream.
-func (s *Shard) repairStage(e *Endpoint, u *upStream, p *packet, b []byte) *upStream {
+// missing. It returns the media stream and how many numbers were skipped before the packet.
+func (s *Shard) repairStage(e *Endpoint, u *upStream, p *packet, b []byte) (*upStream, int) {
 	s.in(StageRepair)
 	if u.repairs != nil {
 		if u = s.unwrapRepair(e, u, p, b); u == nil {
 			s.drop(StageRepair)
-			return nil
+			return nil, 0
 		}
 	} else if p.codec == media.RTX {
 		s.drop(StageRepair)
-		return nil
+		return nil, 0
 	}
-	ext, fresh, skipped := u.note(p.seq)
+	ext, fresh, skipped := u.note(p.seq, s.arena)
 	if !fresh {
 		s.drop(StageRepair)
-		return nil
+		return nil, 0
 	}
 	p.ext, p.raw, p.encoding = ext, ext, u.encoding
 	u.received++
@@ -139,14 +146,26 @@ func (s *Shard) repairStage(e *Endpoint, u *upStream, p *packet, b []byte) *upSt
 		u.measureJitter(p)
 	}
 	if p.kind == media.Video && e.leg.types[p.pt].NACK {
-		if skipped > 0 {
-			u.missing.add(ext, skipped)
-			s.exact = true
-		} else if ext != u.highest {
-			u.missing.found(ext)
+		s.noteMissing(e, u, p, skipped)
+	}
+	return u, skipped
+}
+
+// noteMissing keeps the list of what is missing of a stream.
+func (s *Shard) noteMissing(e *Endpoint, u *upStream, p *packet, skipped int) {
+	switch {
+	case skipped > 0:
+		s.exact = true
+		if !u.missing.add(p.ext, skipped, s.clock) {
+			s.giveUp(u)
+		}
+	case p.ext != u.highest:
+		it, missed := u.missing.found(p.ext)
+		// Those who tell by transport-wide numbers are measured by them.
+		if missed && it.times == 0 && !p.repaired && !e.leg.twcc.started {
+			e.leg.disorder.late(s.clock - it.since)
 		}
 	}
-	return u
 }
 
 // unwrapRepair turns a retransmission back into the packet it repeats (RFC 4588).
@@ -194,6 +213,7 @@ func (s *Shard) layersStage(e *Endpoint, u *upStream, p *packet, b []byte) bool 
 	u.measureLayer(p)
 	if p.facts.KeyframeStart {
 		src.up.keyframe[u.encoding].pending = false
+		u.missing.forget(p.raw) // nobody needs what was before
 		s.event(e, Event{Kind: EventKeyframe, Source: src, Layer: media.LayerOf(u.encoding, 0, 0)})
 	}
 	return true

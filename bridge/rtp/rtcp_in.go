@@ -142,7 +142,7 @@ func (s *Shard) reportBlocks(e *Endpoint, b []byte, count int) {
 			if r.lastSR != 0 && sent.at != 0 && sent.ntp == r.lastSR {
 				rtt := s.clock - sent.at - int64(r.delay)*1_000_000/65536
 				if rtt >= 0 && rtt < 10_000_000 {
-					l.rtt = max(1, rtt)
+					l.rtt = smooth(l.rtt, rtt)
 				}
 			}
 		}
@@ -153,6 +153,14 @@ func (s *Shard) reportBlocks(e *Endpoint, b []byte, count int) {
 	l.downLoss = float64(l.lossLost) / float64(l.lossExpected)
 	l.lossExpected, l.lossLost, l.lossSince = 0, 0, s.clock
 	s.event(e, Event{Kind: EventReport, Loss: l.downLoss, RTT: time.Duration(l.rtt) * time.Microsecond})
+}
+
+// smooth takes a measured round trip into the one known, as RFC 6298 does.
+func smooth(known, rtt int64) int64 {
+	if known == 0 {
+		return max(1, rtt)
+	}
+	return max(1, known+(rtt-known)/8)
 }
 
 // keyframeFor routes a receiver's request to the encoding it should be getting.
@@ -184,6 +192,7 @@ func (s *Shard) nack(e *Endpoint, b []byte, answers int) int {
 	if o == nil {
 		return answers
 	}
+	hopeless := false
 	for b = b[8:]; len(b) >= 4; b = b[4:] {
 		first, mask := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
 		for i := range uint16(17) {
@@ -195,8 +204,14 @@ func (s *Shard) nack(e *Endpoint, b []byte, answers int) int {
 			}
 			if s.resend(e, o, first+i, false) {
 				answers--
+			} else if o.forgotten(s.arena, first+i) {
+				hopeless = true
 			}
 		}
+	}
+	if d := o.down; hopeless && d != nil && d.begs(s.clock) {
+		// The receiver would ask for what is gone for long before it asks for a keyframe.
+		s.askKeyframe(d.source, d.wanted(s.clock), false)
 	}
 	return answers
 }

@@ -9,6 +9,8 @@ import (
 const (
 	// reportInterval is the time in microseconds between receiver reports to an endpoint.
 	reportInterval = 500_000
+	// lossyPackets is how many packets of video between two reports tell something about loss.
+	lossyPackets = 10
 	// reportBlocksMax is what the count field of a report can say.
 	reportBlocksMax = 31
 )
@@ -31,6 +33,7 @@ func (s *Shard) reports(e *Endpoint) {
 	l := &e.leg
 	own := e.opts.VideoFeedbackSSRC
 	var worst float64
+	l.noteLoss()
 	for at := 0; at == 0 || at < len(l.order); {
 		b := appendRTCPHeader(s.rtcpOut[:0], 0, rtcpRR)
 		b = binary.BigEndian.AppendUint32(b, own)
@@ -59,6 +62,22 @@ func (s *Shard) reports(e *Endpoint) {
 	l.upLoss = worst
 }
 
+// noteLoss sums up which share of the endpoint's video had to be asked for.
+func (l *leg) noteLoss() {
+	var asked, received uint64
+	for _, u := range l.order {
+		if u.source.cfg.Kind == media.Video {
+			asked += u.missing.told - u.toldBefore
+			received += u.received - min(u.receivedBefore, u.received)
+			u.toldBefore = u.missing.told
+		}
+	}
+	if asked+received >= lossyPackets {
+		l.lossy += (float64(asked)/float64(asked+received) - l.lossy) / 4
+	}
+	l.disorder.fade()
+}
+
 // report makes the block about a stream (RFC 3550, appendix A.3).
 func (u *upStream) report(now int64) reportBlock {
 	expected := uint64(u.highest-u.base) + 1
@@ -81,26 +100,36 @@ func (u *upStream) report(now int64) reportBlock {
 	return r
 }
 
-// askMissing asks an endpoint for the packets its streams lack. It runs with every tick,
-// so a packet that is merely out of order has a few milliseconds.
+// askMissing asks an endpoint for the packets its streams lack.
 func (s *Shard) askMissing(e *Endpoint) {
-	repeat := int64(nackRepeat)
-	if rtt := e.leg.rtt; rtt > 0 {
-		repeat = min(repeat, max(nackRepeatMin, rtt*3/2))
-	}
 	for _, u := range e.leg.order {
 		if u.missing.count == 0 {
 			continue
 		}
-		s.lost = u.missing.collect(s.lost[:0], s.clock, repeat)
-		if len(s.lost) == 0 {
+		asks, givenUp := u.missing.collect(s.lost[:0], s.clock, e.leg.askRule())
+		if givenUp {
+			s.giveUp(u)
+		}
+		s.lost = asks
+		if len(asks) == 0 {
 			continue
 		}
 		own := e.opts.VideoFeedbackSSRC
 		b := appendEmptyRR(s.rtcpOut[:0], own)
 		b = appendSDES(b, own)
-		b = appendNACK(b, own, u.ssrc, s.lost)
+		b = appendNACK(b, own, u.ssrc, asks)
 		s.sendRTCP(e, b)
+	}
+}
+
+// giveUp asks for a keyframe where packets will not be repaired any more and somebody may
+// wait for them: a receiver would wait for seconds before it asks by itself.
+func (s *Shard) giveUp(u *upStream) {
+	for _, d := range u.source.up.downs {
+		if d.encoding == u.encoding {
+			s.askKeyframe(u.source, u.encoding, true)
+			return
+		}
 	}
 }
 

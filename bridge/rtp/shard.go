@@ -204,6 +204,7 @@ func (s *Shard) reclaim() {
 	for _, e := range s.list {
 		for _, u := range e.leg.order {
 			u.history.clear(s.arena)
+			u.held.clear(s.arena)
 		}
 	}
 }

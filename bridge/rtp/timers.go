@@ -32,6 +32,9 @@ func (s *Shard) endpointTimers(e *Endpoint) (waiting bool) {
 	if l.twcc.due(s.clock) {
 		s.sendFeedback(e)
 	}
+	for _, u := range l.order {
+		s.holdNoLonger(e, u)
+	}
 	s.askMissing(e)
 	if s.clock >= l.nextRR {
 		l.nextRR = s.clock + reportInterval
@@ -49,7 +52,7 @@ func (s *Shard) endpointTimers(e *Endpoint) (waiting bool) {
 		}
 	}
 	for _, u := range l.order {
-		waiting = waiting || u.missing.count > 0
+		waiting = waiting || u.missing.count > 0 || u.held.count > 0
 	}
 	if l.probe.rate > 0 {
 		s.probe(e)

@@ -37,13 +37,15 @@ type twccReceiver struct {
 	*window
 }
 
-// window holds when the last packets arrived, by their extended numbers.
+// window holds when the last packets arrived, by their extended numbers; for one that others
+// overtook, under its negative number, when that was noticed.
 type window struct {
 	exts  [arrivalWindow]int64
 	times [arrivalWindow]int64
 }
 
-func (t *twccReceiver) arrived(seq uint16, now int64, marker bool) {
+// arrived takes in a packet and returns how long ago it was overtaken, 0 if it was not.
+func (t *twccReceiver) arrived(seq uint16, now int64, marker bool) (late int64) {
 	if !t.started {
 		t.started = true
 		t.window = new(window)
@@ -54,11 +56,17 @@ func (t *twccReceiver) arrived(seq uint16, now int64, marker bool) {
 	ext := unwrap(t.highest, uint32(seq), 16)
 	if ext > t.highest+arrivalWindow/2 {
 		// A new beginning; what lies between was never sent.
-		t.base = ext
+		t.base, t.highest = ext, ext-1
 	}
 	i := ext % arrivalWindow
 	if t.exts[i] == ext || ext <= t.highest-arrivalWindow {
-		return
+		return 0
+	}
+	if t.exts[i] == -ext {
+		late = max(1, now-t.times[i])
+	}
+	for n := t.highest + 1; n < ext; n++ {
+		t.exts[n%arrivalWindow], t.times[n%arrivalWindow] = -n, now
 	}
 	t.exts[i], t.times[i] = ext, now
 	t.highest = max(t.highest, ext)
@@ -66,6 +74,18 @@ func (t *twccReceiver) arrived(seq uint16, now int64, marker bool) {
 	t.base = min(t.base, ext)
 	t.pending++
 	t.marker = t.marker || marker
+	return late
+}
+
+// told is the last number that can be told of: a packet is not called lost while it may only
+// be late. Clients slow down for what is called lost, also if it turns up in the next message.
+func (t *twccReceiver) told(now int64, late disorder) int64 {
+	for n := t.base; late > 0 && n <= t.highest; n++ {
+		if i := n % arrivalWindow; t.exts[i] == -n && now-t.times[i] < int64(late) {
+			return n - 1
+		}
+	}
+	return t.highest
 }
 
 func (t *twccReceiver) due(now int64) bool {
@@ -75,12 +95,14 @@ func (t *twccReceiver) due(now int64) bool {
 // sendFeedback tells a sender when its packets arrived.
 func (s *Shard) sendFeedback(e *Endpoint) {
 	t := &e.leg.twcc
-	t.pending, t.marker, t.last = 0, false, s.clock
-	for t.base <= t.highest {
+	until := t.told(s.clock, e.leg.disorder)
+	t.marker, t.last = false, s.clock
+	t.pending = int(t.highest - until)
+	for t.base <= until {
 		own := e.opts.VideoFeedbackSSRC
 		b := appendEmptyRR(s.rtcpOut[:0], own)
 		b = appendSDES(b, own)
-		b, ok := t.appendFeedback(b, own)
+		b, ok := t.appendFeedback(b, own, until)
 		if !ok {
 			return
 		}
@@ -95,13 +117,14 @@ const (
 	largeDelta  = 2
 )
 
-// appendFeedback writes one message and moves base behind what it covers.
-func (t *twccReceiver) appendFeedback(b []byte, sender uint32) ([]byte, bool) {
+// appendFeedback writes one message about packets up to a number and moves base behind what
+// it covers.
+func (t *twccReceiver) appendFeedback(b []byte, sender uint32, until int64) ([]byte, bool) {
 	heard := t.base
-	for heard <= t.highest && t.exts[heard%arrivalWindow] != heard {
+	for heard <= until && t.exts[heard%arrivalWindow] != heard {
 		heard++
 	}
-	if heard > t.highest {
+	if heard > until {
 		return b, false
 	}
 	// No message is all losses: those before its reach go unreported.
@@ -111,7 +134,7 @@ func (t *twccReceiver) appendFeedback(b []byte, sender uint32) ([]byte, bool) {
 	var deltas [feedbackMax]int16
 	n, received := 0, 0
 	before := reference * referenceMicros
-	for ext := t.base; ext <= t.highest && n < feedbackMax; ext++ {
+	for ext := t.base; ext <= until && n < feedbackMax; ext++ {
 		i := ext % arrivalWindow
 		if t.exts[i] != ext {
 			symbols[n] = notReceived

@@ -64,6 +64,9 @@ type upStream struct {
 	pt      uint8
 
 	missing missingList
+	held    heldPackets
+	// toldBefore is what missing.told was at the last report.
+	toldBefore uint64
 
 	// history holds the slots of the last packets, so that they can be sent again.
 	history upHistory
@@ -103,7 +106,7 @@ type upStream struct {
 //
 // A jump that cannot be loss is a new beginning: everybody who gets the stream starts it
 // anew.
-func (u *upStream) note(seq uint16) (ext int64, fresh bool, skipped int) {
+func (u *upStream) note(seq uint16, a *arena) (ext int64, fresh bool, skipped int) {
 	if !u.started {
 		u.started = true
 		// Room below, for packets from before the first one that arrived.
@@ -118,7 +121,7 @@ func (u *upStream) note(seq uint16) (ext int64, fresh bool, skipped int) {
 		if d < 0 {
 			ext += 1 << 16
 		}
-		u.reset(ext)
+		u.reset(ext, a)
 		return ext, true, 0
 	case d > 0:
 		for n := u.highest + 1; n < ext && n > ext-seenWindow; n++ {
@@ -134,8 +137,9 @@ func (u *upStream) note(seq uint16) (ext int64, fresh bool, skipped int) {
 }
 
 // reset starts anew after a jump that cannot be loss.
-func (u *upStream) reset(ext int64) {
+func (u *upStream) reset(ext int64, a *arena) {
 	clear(u.seen[:])
+	u.held.clear(a)
 	u.missing.clear()
 	u.base, u.highest = ext, ext
 	u.expectedBefore, u.receivedBefore, u.received = 0, 0, 0
