@@ -1,36 +1,16 @@
 // A path that becomes narrow and wide again: what a viewer receives over time, and the plot of it.
-import { test, after, before } from 'node:test';
+import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { Server, ROOT } from './lib/server.mjs';
-import { Namespace, noNamespaces } from './lib/netns.mjs';
-import { Participant, assertSteady } from './lib/participant.mjs';
+import { ROOT } from './lib/server.mjs';
+import { assertSteady } from './lib/participant.mjs';
+import { Outskirts } from './lib/far.mjs';
 import { encoding, staysAt } from './lib/tallest.mjs';
 import { draw } from './lib/plot.mjs';
 import { until } from './lib/wait.mjs';
 
-const skip = await noNamespaces();
 const KBITS = 300;
-let space;
-let server;
-const people = [];
-
-before(async () => {
-  if (skip) return;
-  space = await Namespace.create();
-  server = await Server.start({ resolution: 720 });
-});
-after(async () => {
-  await Promise.all(people.map((p) => p.close()));
-  await server?.stop();
-  await space?.destroy();
-});
-
-async function enter(name, options, base) {
-  const person = await Participant.arrive(server.link('narrow', { name, moderator: true }, base), { name, ...options });
-  people.push(person);
-  return person.join();
-}
+const town = await Outskirts.prepare();
 
 // What the viewer gets, and what the bridge takes its path for and has chosen for it, twice a second.
 class Record {
@@ -50,7 +30,7 @@ class Record {
 
   async run() {
     const endpoint = await this.viewer.page.evaluate(() => window.parley.endpointId);
-    const [conference] = (await server.ctl(['bridge', 'show'])).split(' ');
+    const [conference] = (await town.server.ctl(['bridge', 'show'])).split(' ');
     let bytes;
     while (!this.over) {
       const [reports, media] = await Promise.all([this.viewer.reports(), this.viewer.media()]);
@@ -59,7 +39,7 @@ class Record {
       if (bytes) this.received.push([at, ((total - bytes.total) * 8) / 1000 / (at - bytes.at)]);
       bytes = { total, at };
       this.heights.push([at, media.video[this.sender.name]?.height ?? 0]);
-      const state = JSON.parse(await server.ctl(['bridge', 'show', conference]));
+      const state = JSON.parse(await town.server.ctl(['bridge', 'show', conference]));
       const { bandwidth, allocation } = state.endpoints.find((e) => e.id === endpoint);
       this.states.push({ at, bandwidth, allocation, sources: state.endpoints.filter((e) => e.id !== endpoint).flatMap((e) => e.sources) });
       this.estimates.push([at, bandwidth.bitrate / 1000]);
@@ -76,15 +56,15 @@ class Record {
   }
 }
 
-test('300 kbit/s for half a minute', { skip }, async (t) => {
-  const ann = await enter('Ann');
-  const bob = await enter('Bob', { netns: space.name }, `https://${space.host}:${server.ports.https}`);
+test('300 kbit/s for half a minute', { skip: town.skip }, async (t) => {
+  const ann = await town.near('narrow', 'Ann');
+  const bob = await town.far('narrow', 'Bob');
   await bob.receives(['Ann']);
   await staysAt(t, 720, ann, bob, { seconds: 5, patience: 90_000, wanted: '15 s' });
   const record = new Record(bob, ann);
   await bob.page.waitForTimeout(8_000);
 
-  await space.narrow(`${KBITS}kbit`);
+  await town.space.narrow(`${KBITS}kbit`);
   const narrowed = record.now;
   await until('a picture that fits', () => record.fits(KBITS), Boolean, 60_000);
   const small = record.height;
@@ -94,7 +74,7 @@ test('300 kbit/s for half a minute', { skip }, async (t) => {
   const settled = record.now;
   assertSteady(t, `Bob at ${KBITS} kbit/s`, await bob.watch(['Ann'], Math.max(10_000, 30_000 - 1000 * (settled - narrowed))));
 
-  await space.narrow();
+  await town.space.narrow();
   const lifted = record.now;
   // As good as the sender's machine makes it at that moment.
   let made = await encoding(ann);

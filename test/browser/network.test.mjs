@@ -1,92 +1,59 @@
 // Hard networks, each in a namespace of its own: UDP blocked, loss, jitter, a viewer without devices; 720p on a good one.
-import { test, after, before } from 'node:test';
+import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { Server } from './lib/server.mjs';
-import { Namespace, noNamespaces } from './lib/netns.mjs';
-import { Participant, assertSteady } from './lib/participant.mjs';
+import { assertSteady } from './lib/participant.mjs';
+import { Outskirts } from './lib/far.mjs';
 import { detour } from './lib/relay.mjs';
 import { staysAt } from './lib/tallest.mjs';
 
-const skip = await noNamespaces();
-let space;
-let server;
-const people = [];
-
-before(async () => {
-  if (skip) return;
-  space = await Namespace.create();
-  server = await Server.start({ resolution: 720 });
-});
-after(async () => {
-  await Promise.all(people.map((p) => p.close()));
-  await server?.stop();
-  await space?.destroy();
-});
-
-// A person behind the namespace's network; the page comes by HTTPS from the machine's address there.
-async function far(room, name, options = {}) {
-  const url = server.link(room, { name }, `https://${space.host}:${server.ports.https}`);
-  const person = await Participant.arrive(url, { name, netns: space.name, ...options });
-  people.push(person);
-  return person.join();
-}
-
-async function near(room, name, options = {}) {
-  const person = await Participant.arrive(server.link(room, { name, moderator: true }), { name, ...options });
-  people.push(person);
-  return person.join();
-}
-
-async function home() {
-  await Promise.all(people.splice(0).map((p) => p.close()));
-  await space.filter();
-}
+const town = await Outskirts.prepare();
+const { skip } = town;
 
 test('UDP blocked: media goes over TCP 4443', { skip }, async (t) => {
-  await space.filter('meta l4proto udp drop');
-  const ann = await near('tcp', 'Ann');
-  const bob = await far('tcp', 'Bob');
+  await town.space.filter('meta l4proto udp drop');
+  const ann = await town.near('tcp', 'Ann');
+  const bob = await town.far('tcp', 'Bob');
   await Promise.all([ann.receives(['Bob'], { timeout: 45_000 }), bob.receives(['Ann'], { timeout: 45_000 })]);
   const pair = await bob.pair();
   assert.equal(pair.protocol, 'tcp');
-  assert.equal(pair.remotePort, server.ports.tcp);
+  assert.equal(pair.remotePort, town.server.ports.tcp);
   assertSteady(t, 'Bob over TCP', await bob.watch(['Ann']));
   assertSteady(t, 'Ann', await ann.watch(['Bob'], 5_000));
-  await home();
+  await town.home();
 });
 
 test('a viewer without devices or permission sees and hears', { skip }, async (t) => {
-  const ann = await near('viewer', 'Ann');
-  const vic = await far('viewer', 'Vic', { devices: false });
+  const ann = await town.near('viewer', 'Ann');
+  const vic = await town.far('viewer', 'Vic', { devices: false });
   await vic.receives(['Ann'], { timeout: 45_000 });
   const { audio } = await vic.media();
   assert.equal(audio, 1, 'Vic hears Ann');
   assertSteady(t, 'Vic', await vic.watch(['Ann'], 5_000));
   await ann.sees(['Vic']);
-  await home();
+  await town.home();
 });
 
 test('720p arrives and stays, and 5 % loss does not freeze it', { skip }, async (t) => {
-  const ann = await near('hd', 'Ann');
-  const bob = await far('hd', 'Bob');
+  const ann = await town.near('hd', 'Ann');
+  const bob = await town.far('hd', 'Bob');
   await bob.receives(['Ann']);
   const steady = bob.watch(['Ann'], 20_000);
   await staysAt(t, 720, ann, bob, { seconds: 10, patience: 90_000, wanted: '20 s' });
   assertSteady(t, 'Bob from the beginning', await steady);
   assert.equal((await bob.pair()).srtp, 'SRTP_AEAD_AES_128_GCM');
 
-  await space.filter('meta l4proto udp numgen random mod 100 < 5 drop');
+  await town.space.filter('meta l4proto udp numgen random mod 100 < 5 drop');
   assertSteady(t, 'Bob with 5 % loss', await bob.watch(['Ann'], 15_000));
   const video = (await bob.reports()).find((r) => r.type === 'inbound-rtp' && r.kind === 'video' && r.framesDecoded > 0);
   t.diagnostic(`lost ${video.packetsLost}, repaired by RTX ${video.retransmittedPacketsReceived}, NACKs ${video.nackCount}, freezes ${video.freezeCount}`);
   assert.ok(video.retransmittedPacketsReceived > 0, 'RTX repaired something');
-  await home();
+  await town.home();
 });
 
 test('10 % loss, 50 ms of jitter and packets out of order', { skip }, async (t) => {
-  const end = await detour(space, server.ports.udp, { delay: '20ms', jitter: '50ms', loss: 0.1, seed: 7 });
-  const ann = await near('bad', 'Ann');
-  const bob = await far('bad', 'Bob');
+  const end = await detour(town.space, town.server.ports.udp, { delay: '20ms', jitter: '50ms', loss: 0.1, seed: 7 });
+  const ann = await town.near('bad', 'Ann');
+  const bob = await town.far('bad', 'Bob');
   await Promise.all([ann.receives(['Bob']), bob.receives(['Ann'])]);
   await bob.page.waitForTimeout(5_000);
   const [viewer, sender] = await Promise.all([bob.watch(['Ann'], 20_000), ann.watch(['Bob'], 20_000)]);
@@ -96,7 +63,7 @@ test('10 % loss, 50 ms of jitter and packets out of order', { skip }, async (t) 
   // Where a keyframe is lost and its repair as well, the picture stands for seconds (wanted: 4 s).
   assertSteady(t, 'Bob', viewer, 12_000);
   assertSteady(t, 'Ann', sender, 12_000);
-  await home();
+  await town.home();
   const count = await end();
   t.diagnostic(`the relay ${count}`);
   assert.match(count, /^carried [1-9]\d+ packets, lost [1-9]/, 'the call went through the relay');

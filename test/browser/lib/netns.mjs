@@ -9,8 +9,8 @@ const run = promisify(execFile);
 let count = 0;
 
 /**
- * Why this machine has no network namespaces for us, in one sentence; undefined where it has. Tests that need them are
- * skipped with it: inside a container, it is not for us to change that.
+ * Why the tests that need network namespaces are skipped, in one sentence: they need root. Undefined for root; a machine
+ * that lets not even root make them is an error, or these tests would never be run there and nobody would notice.
  */
 export async function noNamespaces() {
   if (process.getuid() !== 0) return 'network namespaces need root: run the tests as root';
@@ -20,7 +20,8 @@ export async function noNamespaces() {
     await run('ip', ['netns', 'add', name]);
     await run('ip', ['netns', 'exec', name, 'nft', 'table inet probe { }']);
   } catch (error) {
-    return `this machine lets nobody make network namespaces with a packet filter (${error.message.trim().split('\n').pop()})`;
+    throw new Error('no network namespaces with a packet filter can be made here, and tests need them: '
+      + `run test/setup.sh, and where that does not help, run on a machine that is no container (${error.message.trim().split('\n').pop()})`);
   } finally {
     await run('ip', ['netns', 'del', name]).catch(() => {});
   }
