@@ -57,6 +57,7 @@ var law = map[string]rule{
 	"internal/source":         {[]string{"internal/wire/ns", "internal/wire/jingle", "internal/wire/colibri"}, whyWords},
 	"internal/wiretest":       {[]string{"@words"}, "it compares words; fakes of services live in their own tests"},
 	"internal/udptest":        {nil, "a bad network does not know what it carries"},
+	"internal/calltest":       {[]string{"internal/wire/ns", "internal/wire/jingle"}, "the media side of a participant; how it comes into a call is the test's business"},
 
 	"internal/loop":       {nil, whyFloor1},
 	"internal/logx":       {nil, whyFloor1},
@@ -126,14 +127,14 @@ var law = map[string]rule{
 	"test/load":     {[]string{"test/process"}, "the load tool sees a server as its clients do, ours or another's"},
 	"test/sfuload":  {[]string{"test/process", "@words"}, "the load tool sees the bridge as its focus and its clients do"},
 	"test/udprelay": {[]string{"internal/udptest"}, "a bad network does not know what it carries"},
-	"test/e2e":      {[]string{"internal/app", "@words", "internal/wiretest"}, "tests see the product as a stranger does"},
+	"test/e2e":      {[]string{"internal/app", "@words", "internal/wiretest", "internal/calltest"}, "tests see the product as a stranger does"},
 	"test/interop":  {[]string{"internal/app", "@words", "internal/wiretest"}, "tests see the product as a stranger does"},
 }
 
 // inTests is what the tests of every room may import beyond the law: words, and
 // the tools that compare them. They may also join a room with others of its
 // service.
-var inTests = []string{"@words", "internal/wiretest", "internal/udptest", "internal/logx", "internal/metrics"}
+var inTests = []string{"@words", "internal/wiretest", "internal/udptest", "internal/calltest", "internal/logx", "internal/metrics"}
 
 // service is the first folder of a room's path.
 func service(path string) string {

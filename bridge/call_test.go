@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"parley/internal/calltest"
 )
 
 const wantAll = `{"colibriClass":"ReceiverVideoConstraints","lastN":-1,"assumedBandwidthBps":-1}`
@@ -33,22 +35,22 @@ func TestCallOfThree(t *testing.T) {
 	for _, g := range guests {
 		for _, o := range guests {
 			if g != o {
-				g.hears(o.id+"'s audio", o.audioSSRC, 20)
-				g.hears(o.id+"'s video", o.videoSSRC, 20)
+				g.hears(o.id+"'s audio", o.Own.Audio, 20)
+				g.hears(o.id+"'s video", o.Own.Video, 20)
 			}
 		}
 	}
 	a.expect("ForwardedSources", "bb-v0", "cc-v0")
 	a.expect("SenderSourceConstraints", `"aa-v0"`, `"maxHeight":180`)
-	if b.asked.Load() == 0 {
+	if b.Asked() == 0 {
 		t.Error("nobody asked b for a keyframe")
 	}
 
 	// Who is heard first is dominant, and that may be b before a word is said.
-	b.loud.Store(true)
+	b.Loud.Store(true)
 	eventually(t, "b to be the dominant speaker", func() bool { return h.view().Dominant == "bb" })
-	b.loud.Store(false)
-	c.loud.Store(true)
+	b.Loud.Store(false)
+	c.Loud.Store(true)
 	a.expect("DominantSpeakerEndpointChangeEvent", `"dominantSpeakerEndpoint":"cc"`)
 	b.expect("DominantSpeakerEndpointChangeEvent", `"dominantSpeakerEndpoint":"cc"`)
 
@@ -61,7 +63,7 @@ func TestCallOfThree(t *testing.T) {
 	a.expect(`"forwardedSources":[]`)
 
 	h.ask(`<endpoint id="cc" expire="true"/>`)
-	b.hears("a's audio", a.audioSSRC, 20)
+	b.hears("a's audio", a.Own.Audio, 20)
 	checkDebug(t, h)
 }
 
@@ -93,8 +95,8 @@ func TestCallWithRewriting(t *testing.T) {
 	a.openSocket()
 	b.openSocket()
 	a.say(wantAll)
-	var audio, video ssrcs
-	mapped := func(class string) (s ssrcs) {
+	var audio, video calltest.SSRCs
+	mapped := func(class string) (s calltest.SSRCs) {
 		var m struct {
 			MappedSources []struct {
 				Source    string `json:"source"`
@@ -104,7 +106,7 @@ func TestCallWithRewriting(t *testing.T) {
 		if err := json.Unmarshal([]byte(a.expect(class, "bb-")), &m); err != nil {
 			t.Fatal(err)
 		}
-		return ssrcs{m.MappedSources[0].SSRC, m.MappedSources[0].SSRC, m.MappedSources[0].RTX}
+		return calltest.SSRCs{Audio: m.MappedSources[0].SSRC, Video: m.MappedSources[0].SSRC, RTX: m.MappedSources[0].RTX}
 	}
 	first := a.expect("SourcesMap")
 	second := a.expect("SourcesMap")
@@ -116,11 +118,11 @@ func TestCallWithRewriting(t *testing.T) {
 	} else {
 		video, audio = mapped("VideoSourcesMap"), mapped("AudioSourcesMap")
 	}
-	a.describe([]ssrcs{{audio.audio, video.video, video.rtx}})
-	a.hears("b's audio, rewritten", audio.audio, 20)
-	a.hears("b's video, rewritten", video.video, 20)
-	b.hears("a's audio", a.audioSSRC, 20)
-	if audio.audio == b.audioSSRC || video.video == b.videoSSRC {
+	a.describe(calltest.SSRCs{Audio: audio.Audio, Video: video.Video, RTX: video.RTX})
+	a.hears("b's audio, rewritten", audio.Audio, 20)
+	a.hears("b's video, rewritten", video.Video, 20)
+	b.hears("a's audio", a.Own.Audio, 20)
+	if audio.Audio == b.Own.Audio || video.Video == b.Own.Video {
 		t.Error("the SSRCs are not rewritten")
 	}
 }
@@ -130,23 +132,14 @@ func TestWrongCertificateExpiresTheEndpoint(t *testing.T) {
 	a, b := h.enter("aa", ""), h.enter("bb", "")
 	b.connect(a)
 	a.negotiate(b)
-	d := a.pc.LocalDescription().SDP
+	d := a.PC.LocalDescription().SDP
 	_, rest, _ := strings.Cut(d, "a=ice-ufrag:")
 	ufrag, _, _ := strings.Cut(rest, "\r\n")
 	_, rest, _ = strings.Cut(d, "a=ice-pwd:")
 	pwd, _, _ := strings.Cut(rest, "\r\n")
 	h.ask(fmt.Sprintf(`<endpoint id="aa"><transport><transport xmlns="urn:xmpp:jingle:transports:ice-udp:1" ufrag="%s" pwd="%s"><fingerprint xmlns="urn:xmpp:jingle:apps:dtls:0" hash="sha-256" setup="active">%s</fingerprint></transport></transport></endpoint>`,
 		ufrag, pwd, strings.Repeat("AA:", 31)+"AA"))
-	deadline := time.Now().Add(15 * time.Second)
-	for h.service.conferences.List()[0].Summary().Endpoints != 1 {
-		if time.Now().After(deadline) {
-			t.Fatal("the endpoint is still there")
-		}
-		select {
-		case <-a.changed:
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+	eventually(t, "the endpoint is gone", func() bool { return h.service.conferences.List()[0].Summary().Endpoints == 1 })
 }
 
 // TestChannelComesBack: a client whose socket was cut is told again all that holds.
@@ -192,8 +185,8 @@ func TestRestartDuringACall(t *testing.T) {
 	b.connect(a)
 	b.openSocket()
 	await(t, "the data channel", a.opened)
-	a.hears("b's audio", b.audioSSRC, 20)
-	b.hears("a's audio", a.audioSSRC, 20)
+	a.hears("b's audio", b.Own.Audio, 20)
+	b.hears("a's audio", a.Own.Audio, 20)
 
 	m := h.ask(`<endpoint id="aa"><transport ice-restart="true"/></endpoint>`)
 	tr := m.Endpoints[0].Transport
@@ -202,7 +195,7 @@ func TestRestartDuringACall(t *testing.T) {
 	}
 	a.ice = tr
 	a.negotiate(b)
-	d := a.pc.LocalDescription().SDP
+	d := a.PC.LocalDescription().SDP
 	value := func(prefix string) string {
 		_, rest, _ := strings.Cut(d, "a="+prefix)
 		v, _, _ := strings.Cut(rest, "\r\n")
@@ -210,8 +203,8 @@ func TestRestartDuringACall(t *testing.T) {
 	}
 	h.ask(fmt.Sprintf(`<endpoint id="aa"><transport><transport xmlns="urn:xmpp:jingle:transports:ice-udp:1" ufrag="%s" pwd="%s" ice-generation="1"/></transport></endpoint>`,
 		value("ice-ufrag:"), value("ice-pwd:")))
-	a.hears("b's audio after the restart", b.audioSSRC, 50)
-	b.hears("a's audio after the restart", a.audioSSRC, 50)
+	a.hears("b's audio after the restart", b.Own.Audio, 50)
+	b.hears("a's audio after the restart", a.Own.Audio, 50)
 	a.say(`{"colibriClass":"EndpointMessage","to":"bb","msgPayload":{"still":"here"}}`)
 	b.expect("EndpointMessage", `"still":"here"`)
 	eventually(t, "the restart to be counted", func() bool { return h.service.transport.Stats().RestartsSucceeded == 1 })

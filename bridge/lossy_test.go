@@ -96,8 +96,8 @@ func TestCallOverBadNetworks(t *testing.T) {
 			a, b := h.enter("aa", ""), h.enter("bb", "")
 			relay := behind(t, b, cfg)
 			var video heardStream
-			b.got = func(p *pionrtp.Packet) {
-				if p.SSRC == a.videoSSRC {
+			b.OnPacket = func(p *pionrtp.Packet) {
+				if p.SSRC == a.Own.Video {
 					video.take(p.SequenceNumber)
 				}
 			}
@@ -105,8 +105,8 @@ func TestCallOverBadNetworks(t *testing.T) {
 			b.connect(a)
 			b.openSocket()
 			b.say(wantAll)
-			b.hears("a's audio", a.audioSSRC, 100)
-			b.hears("a's video", a.videoSSRC, 250)
+			b.hears("a's audio", a.Own.Audio, 100)
+			b.hears("a's video", a.Own.Video, 250)
 			share, n, gap := video.missing()
 			carried, lost := relay.Counts()
 			bandwidth := bandwidthOf(t, h, "bb")
@@ -148,14 +148,14 @@ func TestNarrowPathKeepsTheSound(t *testing.T) {
 	b.connect(a)
 	b.openSocket()
 	b.say(wantAll)
-	b.hears("a's video", a.videoSSRC, 200)
+	b.hears("a's video", a.Own.Video, 200)
 
 	forget(b)
 	begin := time.Now()
 	relay.Set(udptest.Config{Delay: 10 * time.Millisecond, Rate: 300_000})
 	b.expect(`"forwardedSources":[]`)
 	t.Logf("left out after %v (wanted: 3 s); %+v", time.Since(begin), bandwidthOf(t, h, "bb"))
-	b.hears("a's audio", a.audioSSRC, 100)
+	b.hears("a's audio", a.Own.Audio, 100)
 
 	forget(b)
 	begin = time.Now()
@@ -166,7 +166,7 @@ func TestNarrowPathKeepsTheSound(t *testing.T) {
 		}
 	}
 	t.Logf("back after %v (wanted: 15 s); %+v", time.Since(begin), bandwidthOf(t, h, "bb"))
-	b.hears("a's video", a.videoSSRC, 100)
+	b.hears("a's video", a.Own.Video, 100)
 }
 
 // forget drops the messages that came so far.

@@ -147,8 +147,8 @@ func testMesh(t *testing.T, m *mesh) {
 	for _, g := range m.guests {
 		for _, o := range m.guests {
 			if g != o {
-				g.hears(o.id+"'s audio", o.audioSSRC, 20)
-				g.hears(o.id+"'s video", o.videoSSRC, 20)
+				g.hears(o.id+"'s audio", o.Own.Audio, 20)
+				g.hears(o.id+"'s video", o.Own.Video, 20)
 			}
 		}
 	}
@@ -159,7 +159,7 @@ func testMesh(t *testing.T, m *mesh) {
 		return k.RelayPacketsSent.Value() > 0 && k.RelayPacketsReceived.Value() > 0
 	})
 
-	b.loud.Store(true)
+	b.Loud.Store(true)
 	for _, h := range m.halls {
 		eventually(t, "all bridges to agree who speaks", func() bool { return h.view().Dominant == "bb" })
 	}
@@ -194,12 +194,12 @@ func testMesh(t *testing.T, m *mesh) {
 	before := m.halls[1].asked("bb")
 	a.say(`{"colibriClass":"ReceiverVideoConstraints","lastN":-1}`)
 	eventually(t, "a keyframe for somebody on another bridge", func() bool { return m.halls[1].asked("bb") > before })
-	a.hears("b's video", b.videoSSRC, 20)
+	a.hears("b's video", b.Own.Video, 20)
 
 	// A bridge that leaves takes its people along, and nothing else.
 	m.halls[0].ask(`<relay id="relay-1" expire="true"/>`)
 	m.halls[2].ask(`<relay id="relay-1" expire="true"/>`)
-	c.hears("a's audio", a.audioSSRC, 20)
+	c.hears("a's audio", a.Own.Audio, 20)
 	if got := m.halls[0].view().Relays; len(got) != 1 || got[0].ID != "relay-2" {
 		t.Errorf("bridge 0 still has %v", got)
 	}

@@ -25,8 +25,8 @@ func TestCallOverThreeShards(t *testing.T) {
 	for _, g := range guests {
 		for _, o := range guests {
 			if g != o {
-				g.hears(o.id+"'s audio", o.audioSSRC, 20)
-				g.hears(o.id+"'s video", o.videoSSRC, 20)
+				g.hears(o.id+"'s audio", o.Own.Audio, 20)
+				g.hears(o.id+"'s video", o.Own.Video, 20)
 			}
 		}
 	}

@@ -87,7 +87,7 @@ func TestThreeBridges(t *testing.T) {
 	cyd.tells(`{"colibriClass":"EndpointMessage","to":"` + bob.id() + `","msgPayload":{"x":2}}`)
 	bob.isTold("EndpointMessage", `"from":"`+cyd.id()+`"`)
 
-	bob.loud.Store(true)
+	bob.leg.Loud.Store(true)
 	for _, c := range all {
 		c.knowsSpeaker(bob)
 	}
