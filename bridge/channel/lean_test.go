@@ -90,6 +90,9 @@ func TestPanicEndsOneChannel(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if ce := closing(t, wb); ce.Code != websocket.StatusInternalError {
+		t.Errorf("closed with %v", ce)
+	}
 	receive(t, bad.closed)
 	if got := receive(t, good.messages); got != "poison" {
 		t.Fatalf("got %q", got)

@@ -18,6 +18,7 @@ const (
 	closeNormal = websocket.StatusNormalClosure
 	closeGone   = websocket.StatusGoingAway
 	closeSlow   = websocket.StatusPolicyViolation
+	closeBroken = websocket.StatusInternalError
 
 	pingAfter    = 15 * time.Second
 	idleLimit    = 60 * time.Second
@@ -84,6 +85,9 @@ func (s *socket) serve() error {
 	s.askIn(pingAfter)
 	err := s.listen()
 	s.count(err)
+	if errors.Is(err, errPanicked) {
+		s.end(closeBroken, "internal error")
+	}
 	s.end(closeNormal, "") // lets the writer go if it was the client who closed
 	s.cancel()
 	s.askNoMore()
