@@ -10,6 +10,8 @@ import (
 	"github.com/pion/datachannel"
 	"github.com/pion/dtls/v3/pkg/protocol"
 	"github.com/pion/sctp"
+
+	"parley/internal/loop"
 )
 
 const (
@@ -32,7 +34,7 @@ const (
 // while there is no channel.
 type channelState struct {
 	mu    sync.Mutex
-	queue chan []byte
+	queue func(text []byte) bool
 }
 
 // SendMessage sends a text over the data channel. It never blocks.
@@ -43,12 +45,10 @@ func (s *Session) SendMessage(text []byte) error {
 	if c.queue == nil {
 		return ErrNoChannel
 	}
-	select {
-	case c.queue <- append([]byte(nil), text...):
-		return nil
-	default:
+	if !c.queue(append([]byte(nil), text...)) {
 		return ErrChannelFull
 	}
+	return nil
 }
 
 // sctpConn is the association's way through DTLS. Its queue is bounded and drops what
@@ -219,47 +219,54 @@ func (s *Session) begin(channel *datachannel.DataChannel) {
 }
 
 func (s *Session) serveChannel(channel *datachannel.DataChannel) {
-	queue := make(chan []byte, s.queueSize())
-	s.channel.mu.Lock()
-	s.channel.queue = queue
-	s.channel.mu.Unlock()
-	s.post(s.opts.Handler.ChannelOpened)
-
-	done := make(chan struct{})
-	var writer sync.WaitGroup
-	writer.Go(func() { writeChannel(channel, queue, done) })
-	buf := make([]byte, maxMessage)
-	for {
-		n, isString, err := channel.ReadDataChannel(buf)
-		if errors.Is(err, io.ErrShortBuffer) {
-			continue
-		}
-		if err != nil {
-			break
-		}
-		if isString {
-			text := append([]byte(nil), buf[:n]...)
-			s.post(func() { s.opts.Handler.ChannelMessage(text) })
-		}
+	var writing sync.WaitGroup
+	out := loop.NewQueue(s.queueSize(), writing.Go, nil)
+	set := func(queue func([]byte) bool) {
+		s.channel.mu.Lock()
+		defer s.channel.mu.Unlock()
+		s.channel.queue = queue
 	}
-	s.channel.mu.Lock()
-	s.channel.queue = nil
-	s.channel.mu.Unlock()
-	close(done)
+	set(func(text []byte) bool {
+		return out.Post(func() {
+			if _, err := channel.WriteDataChannel(text, true); err != nil {
+				out.End(nil)
+			}
+		})
+	})
+	s.post(s.opts.Handler.ChannelOpened)
+	if err := readChannel(channel, func(text []byte) {
+		s.post(func() { s.opts.Handler.ChannelMessage(text) })
+	}); err != nil {
+		s.log.WithError(err).Debug("data channel ended")
+	}
+	set(nil)
+	out.End(nil)
 	_ = channel.Close()
-	writer.Wait()
+	writing.Wait()
 	s.post(s.opts.Handler.ChannelClosed)
 }
 
-func writeChannel(channel *datachannel.DataChannel, queue <-chan []byte, done <-chan struct{}) {
+// smallMessage is what a channel has room for while no larger message comes.
+const smallMessage = 1 << 10
+
+// readChannel hands over texts until the channel ends. One that is too large ends it: the
+// association would offer it again and again.
+func readChannel(channel datachannel.Reader, take func(text []byte)) error {
+	buf := make([]byte, smallMessage)
 	for {
-		select {
-		case text := <-queue:
-			if _, err := channel.WriteDataChannel(text, true); err != nil {
-				return
-			}
-		case <-done:
-			return
+		n, isString, err := channel.ReadDataChannel(buf)
+		switch {
+		case errors.Is(err, io.ErrShortBuffer) && len(buf) < maxMessage:
+			buf = make([]byte, 4*len(buf))
+			continue
+		case err != nil:
+			return err
+		}
+		if isString {
+			take(append([]byte(nil), buf[:n]...))
+		}
+		if len(buf) > smallMessage {
+			buf = make([]byte, smallMessage)
 		}
 	}
 }

@@ -292,6 +292,35 @@ func TestAssociationBeginsAnew(t *testing.T) {
 	}
 }
 
+// TestTooLargeMessageEndsTheChannel: it would be offered again and again, and keep a
+// processor busy.
+func TestTooLargeMessageEndsTheChannel(t *testing.T) {
+	p := newDTLSPeer(t, SessionOptions{SCTP: true})
+	conn := p.connect(t, SetupActive)
+	assoc, err := sctp.ClientWithOptions(sctp.WithNetConn(keepOpen{conn}), sctp.WithMaxMessageSize(4*maxMessage))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { assoc.Abort("the test is over") })
+	ch, err := datachannel.Dial(assoc, 1, &datachannel.Config{Label: "x", LoggerFactory: pionLogs{logx.Discard()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "the channel", p.opened)
+	for _, n := range []int{1, smallMessage, smallMessage + 1, maxMessage, 2} {
+		if _, err := ch.WriteDataChannel(make([]byte, n), true); err != nil {
+			t.Fatal(err)
+		}
+		if m := wait(t, "the message", p.messages); len(m) != n {
+			t.Fatalf("got %d bytes, want %d", len(m), n)
+		}
+	}
+	if _, err := ch.WriteDataChannel(make([]byte, maxMessage+1), true); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "the end of the channel", p.closed)
+}
+
 // keepOpen lends a connection to an association.
 type keepOpen struct{ *dtls.Conn }
 
