@@ -11,7 +11,7 @@ import (
 // resumeTime is how long the server holds us for present after our connection broke: enough
 // to come back, so that nobody is moved to another bridge for a cut of the signalling, and
 // little, since for as long a bridge that died keeps its people waiting.
-const resumeTime = 3 * time.Second
+const resumeTime = 2 * time.Second
 
 // connection is one way to an XMPP server: a login, and the brewery rooms in it.
 type connection struct {

@@ -38,12 +38,13 @@ export interface CallScreenProps {
 /** The banner of the moment: the worst trouble first, none when all is well. */
 export function bannerOf(conference: Conference, local: LocalMedia): BannerInfo | undefined {
   const link = conference.link.value;
+  const media = conference.media.value === 'connected' && !conference.alone.value;
   const retry = { label: t.retryNow, run: () => conference.retryNow() };
   if (link.kind === 'resuming') {
-    return { code: 'C05', text: t.bannerResuming(link.attempt, link.secondsLeft), action: retry };
+    return { code: 'C05', text: t.bannerResuming(link.attempt, link.secondsLeft, media), action: retry };
   }
   if (link.kind === 'rejoining') {
-    return { code: 'C05', text: t.bannerRejoining, action: retry };
+    return { code: 'C05', text: t.bannerRejoining(media), action: retry };
   }
   if (conference.noBridge.value) {
     return { code: 'C08', text: t.bannerNoBridge };
@@ -166,7 +167,7 @@ export function CallScreen(props: CallScreenProps): JSX.Element {
             onWishes={(wishes) => conference.setWishes(wishes)}
             onFirstFrame={() => (conference.times.firstRemoteFrame ??= performance.now())}
           />
-          {others.length === 0 && (
+          {others.length === 0 && conference.link.value.kind !== 'rejoining' && (
             <div class={css.alone} role="status" data-testid="alone">
               <strong>{t.aloneTitle}</strong>
               <span>{t.aloneText}</span>

@@ -9,6 +9,7 @@ import { Speaking } from '../conference/speaking';
 import { readToken } from '../conference/token';
 import { t } from '../lang';
 import { loadSettings, saveSettings } from '../lib/storage';
+import { whenWoken } from '../lib/wake';
 import type { DeviceProblem } from '../rtc/devices';
 import { ToastList } from './toasts';
 
@@ -53,6 +54,7 @@ export class Visit {
     });
     addEventListener('pageshow', (event) => event.persisted && location.reload());
     addEventListener('online', () => this.stay.value.conference.retryNow());
+    whenWoken(() => this.stay.value.conference.retryNow());
   }
 
   join(name: string, silent: boolean): void {

@@ -64,6 +64,7 @@ export class Call {
   #restarts = 0;
   #lastRestart = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #detached = false;
 
   constructor(options: CallOptions) {
     this.#options = options;
@@ -99,11 +100,40 @@ export class Call {
     this.#setState('waiting');
   }
 
+  /**
+   * The signalling is gone and the media goes on by itself: from now on the call says nothing to anybody. Its owner
+   * passes on changes of our tracks, and closes it.
+   */
+  detach(): void {
+    clearTimeout(this.#timer);
+    this.#detached = true;
+  }
+
+  /** Of how many people sound and pictures have come in. */
+  async arrived(): Promise<{ audio: number; video: number }> {
+    const owners = { audio: new Set<string>(), video: new Set<string>() };
+    (await this.#session?.pc.getStats())?.forEach((report: Readonly<Record<string, unknown>>) => {
+      const { type, kind, mid } = report;
+      const source = typeof mid === 'string' ? this.#session?.sourceOfMid(mid) : undefined;
+      if (type === 'inbound-rtp' && source !== undefined && Number(kind === 'video' ? report['framesDecoded'] : report['packetsReceived']) > 0) {
+        owners[source.kind].add(source.owner);
+      }
+    });
+    return { audio: owners.audio.size, video: owners.video.size };
+  }
+
   #setState(state: MediaState): void {
     if (this.#state !== state) {
       this.#state = state;
-      this.#options.onState(state);
+      if (!this.#detached) {
+        this.#options.onState(state);
+      }
     }
+  }
+
+  /** The people shown, as long as they are ours to change. */
+  get #people(): Participants | undefined {
+    return this.#detached ? undefined : this.#options.participants;
   }
 
   #handle(iq: XmlElement): XmlElement | undefined {
@@ -137,12 +167,12 @@ export class Call {
     }
     switch (request.action) {
       case 'source-add':
-        this.#options.participants.addSources(request.sources);
+        this.#people?.addSources(request.sources);
         this.#session?.addSources(request.sources);
         break;
       case 'source-remove': {
         const names = new Set(request.sources.map((s) => s.name));
-        this.#options.participants.removeSources((s) => names.has(s.name));
+        this.#people?.removeSources((s) => names.has(s.name));
         this.#session?.removeSources(request.sources);
         break;
       }
@@ -162,8 +192,8 @@ export class Call {
     const again = this.#session !== undefined || this.#state === 'interrupted';
     this.#drop();
     this.#offer = offer;
-    const { endpointId, local, participants, stream, focus } = this.#options;
-    participants.addSources(offer.sources);
+    const { endpointId, local, stream, focus } = this.#options;
+    this.#people?.addSources(offer.sources);
     this.#setState(again ? 'interrupted' : 'connecting');
     let session: PeerSession;
     try {
@@ -181,7 +211,7 @@ export class Call {
           announce: async (source) => {
             await stream.iq('set', focus, encodeSourceAdd(offer.sid, [source], focus));
           },
-          tracks: (tracks) => participants.setTracks(tracks),
+          tracks: (tracks) => this.#people?.setTracks(tracks),
           connection: (state) => this.#session === session && this.#connection(state),
           failed: (error) => this.#session === session && this.#failed(error),
         },
@@ -223,9 +253,9 @@ export class Call {
     this.#session = undefined;
     this.#offer = undefined;
     this.#sentWishes = '';
-    this.#options.participants.setTracks(new Map());
-    this.#options.participants.setForwarded(undefined);
-    this.#options.participants.removeSources(() => true);
+    this.#people?.setTracks(new Map());
+    this.#people?.setForwarded(undefined);
+    this.#people?.removeSources(() => true);
   }
 
   #connection(state: RTCPeerConnectionState): void {
@@ -257,6 +287,9 @@ export class Call {
 
   /** Asks the focus for a fresh session, not too often. */
   #scheduleRestart(text: string): void {
+    if (this.#detached) {
+      return;
+    }
     if (this.#restarts >= MAX_RESTARTS) {
       this.#setState('failed');
       return;
@@ -296,13 +329,13 @@ export class Call {
         this.dominant.value = event.endpoint;
         break;
       case 'connectivity':
-        this.#options.participants.setInterrupted(event.endpoint, !event.active);
+        this.#people?.setInterrupted(event.endpoint, !event.active);
         break;
       case 'sender-constraints':
         this.#session?.restrict(event.source, event.maxHeight);
         break;
       case 'forwarded-sources':
-        this.#options.participants.setForwarded(event.sources);
+        this.#people?.setForwarded(event.sources);
         break;
       case 'hello':
       case 'endpoint-message':

@@ -1,9 +1,8 @@
 import { computed, signal } from '@preact/signals';
-import { machineUid } from '../lib/storage';
 import { BoshTransport } from '../xmpp/bosh';
 import { discoInfoAnswer } from '../xmpp/caps';
-import { NoAnswerError, StanzaError } from '../xmpp/errors';
-import { conferenceRequest, decodeConferenceAnswer, decodeFocusPresence, decodeServices } from '../xmpp/focus';
+import { StanzaError } from '../xmpp/errors';
+import { decodeFocusPresence, decodeServices } from '../xmpp/focus';
 import { bareJid, domainOf, endpointIdFor, randomHex } from '../xmpp/jid';
 import { decodeMessage, decodePresence, encodeMessage, encodePresence, leavePresence } from '../xmpp/muc';
 import type { Departure, Occupant, OwnPresence } from '../xmpp/muc';
@@ -19,6 +18,8 @@ import type { MediaState, ReceiveWishes } from './call';
 import { Chat } from './chat';
 import { carrierUrl } from './config';
 import type { AppConfig } from './config';
+import { askForConference } from './entrance';
+import { Handover } from './handover';
 import type { LocalMedia, MediaSlot } from './localmedia';
 import { Participants } from './participants';
 import { joinMayBeRetried, refusalOfJoin, refusalOfLogin } from './token';
@@ -65,9 +66,7 @@ export interface ConferenceOptions {
 }
 
 const MAX_JOIN_RETRIES = 3;
-const CONFERENCE_TIMEOUT_MS = 20_000;
-const MAX_CONFERENCE_TRIES = 8;
-const REJOIN_PAUSES_MS = [500, 2_000, 5_000, 10_000];
+const REJOIN_PAUSES_MS = [100, 500, 1_000, 2_000, 3_000];
 const FOCUS_PAUSE_MS = 2_000;
 /** People who were there before us are no news. */
 const ARRIVAL_GRACE_MS = 1_500;
@@ -109,6 +108,7 @@ export class Conference {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #wishes: ReceiveWishes | undefined;
   #unsubscribe: (() => void)[] = [];
+  readonly #handover = new Handover(this.participants, () => (this.media.value = this.#call?.state ?? 'waiting'));
 
   constructor(options: ConferenceOptions) {
     this.#options = options;
@@ -252,11 +252,16 @@ export class Conference {
   #streamClosed(reason: CloseReason): void {
     this.#stream = undefined;
     this.#entering = false;
-    this.#teardown();
+    if (this.#call !== undefined && (reason.kind === 'lost' || reason.kind === 'unreachable')) {
+      this.#handover.begin(this.#call);
+      this.#call = undefined;
+    }
+    this.#forget();
     switch (reason.kind) {
       case 'local':
         return;
       case 'refused':
+        this.#handover.end();
         this.phase.value = { kind: 'refused', refusal: refusalOfLogin(reason.text, this.#options.token) };
         return;
       case 'unreachable':
@@ -267,17 +272,23 @@ export class Conference {
 
   /** The session is gone: begin a new one, as often as it takes. */
   #reconnectLater(detail: string): void {
-    const pause = REJOIN_PAUSES_MS[Math.min(this.#rejoins, REJOIN_PAUSES_MS.length - 1)] ?? 10_000;
+    const pause = REJOIN_PAUSES_MS[Math.min(this.#rejoins, REJOIN_PAUSES_MS.length - 1)] ?? 3_000;
     this.#rejoins++;
     if (this.#everJoined) {
       this.link.value = { kind: 'rejoining' };
     } else if (this.#rejoins > 1) {
       this.phase.value = { kind: 'unreachable', detail };
     }
-    this.#timer = setTimeout(() => this.connect(), pause);
+    this.#timer = setTimeout(() => this.connect(), pause * (0.75 + Math.random() / 2));
   }
 
   #teardown(): void {
+    this.#handover.end();
+    this.#forget();
+  }
+
+  /** What belongs to one session with the server goes with it. */
+  #forget(): void {
     this.#unsubscribe.forEach((stop) => stop());
     this.#unsubscribe = [];
     this.#call?.close();
@@ -315,19 +326,7 @@ export class Conference {
   }
 
   async #requestConference(stream: Stream): Promise<void> {
-    const { config } = this.#options;
-    for (let attempt = 0; ; attempt++) {
-      const iq = await stream.iq('set', config.focus, conferenceRequest(this.#room, machineUid()), CONFERENCE_TIMEOUT_MS);
-      const answer = decodeConferenceAnswer(iq, config.focusUser);
-      this.#focusJid = bareJid(answer.focusJid);
-      if (answer.ready) {
-        return;
-      }
-      if (attempt >= MAX_CONFERENCE_TRIES) {
-        throw new NoAnswerError('the focus is never ready');
-      }
-      await new Promise((resolve) => setTimeout(resolve, Math.min(1000 * 2 ** attempt, 8_000)));
-    }
+    this.#focusJid = await askForConference(stream, this.#options.config, this.#room);
   }
 
   #conferenceRefused(error: unknown): void {
@@ -368,12 +367,16 @@ export class Conference {
         if (state === 'connected') {
           this.times.mediaConnected ??= performance.now();
         }
-        this.media.value = state;
+        if (!this.#handover.running) {
+          this.media.value = state;
+        }
       },
       onRefused: () => this.#options.onNotice({ kind: 'media-refused' }),
     });
     this.#call = call;
-    this.media.value = call.state;
+    if (!this.#handover.running) {
+      this.media.value = call.state;
+    }
     this.#unsubscribe.push(
       call.dominant.subscribe((id) => (this.dominant.value = id)),
       call.channelOpen.subscribe((open) => (this.channelOpen.value = open)),
@@ -407,6 +410,7 @@ export class Conference {
 
   #localChanged(slot: MediaSlot): void {
     this.#call?.localChanged(slot);
+    this.#handover.localChanged(slot);
     this.#sendPresence(false);
   }
 
@@ -469,6 +473,9 @@ export class Conference {
     this.entering.value = false;
     this.link.value = { kind: 'up' };
     this.phase.value = { kind: 'joined' };
+    if (this.#call !== undefined) {
+      this.#handover.joined(this.#call);
+    }
     // A device that opened while we were entering is news to the room.
     if (this.#sentPresence !== JSON.stringify(this.#ownPresence())) {
       this.#sendPresence(false);
@@ -476,7 +483,7 @@ export class Conference {
   }
 
   #otherHere(occupant: Occupant): void {
-    const fresh = this.participants.put(occupant);
+    const fresh = this.participants.put(occupant) && !this.#handover.expects(occupant.displayName);
     if (fresh && this.#joinedAt !== 0 && Date.now() - this.#joinedAt > ARRIVAL_GRACE_MS) {
       this.#options.onNotice({ kind: 'joined', name: this.participants.nameOf(occupant.nick) ?? '' });
     }

@@ -43,6 +43,7 @@ export class Participants {
   #tracks: ReadonlyMap<string, MediaStreamTrack> = new Map();
   #sources = new Map<string, Source>();
   #forwarded: ReadonlySet<string> | undefined;
+  #held = false;
 
   readonly list: ReadonlySignal<readonly Participant[]> = this.#list;
   readonly count = computed(() => this.#list.value.length + 1);
@@ -78,6 +79,21 @@ export class Participants {
     this.#sources.clear();
     this.#forwarded = undefined;
     this.#emit();
+  }
+
+  /** Goes on showing what is there now, whatever comes; `clear` and the rest begin the next meeting behind it. */
+  hold(): void {
+    this.#held = true;
+  }
+
+  /** Shows what there is really. */
+  release(): void {
+    this.#held = false;
+    this.#emit();
+  }
+
+  get held(): boolean {
+    return this.#held;
   }
 
   setInterrupted(id: string, interrupted: boolean): void {
@@ -162,6 +178,9 @@ export class Participants {
   }
 
   #emit(): void {
+    if (this.#held) {
+      return;
+    }
     this.#list.value = [...this.#entries].map(([id, entry]) => this.#show(id, entry));
   }
 }

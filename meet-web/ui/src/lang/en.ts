@@ -89,8 +89,9 @@ export const en = {
   chatPreview: (name: string, text: string) => `${name}: ${text}`,
   dismiss: 'Dismiss',
 
-  bannerResuming: (attempt: number, seconds: number) => `Connection lost. Reconnecting, try ${attempt}. You stay in the room for ${seconds} seconds.`,
-  bannerRejoining: 'Connection lost. Joining the room again…',
+  bannerResuming: (attempt: number, seconds: number, media: boolean) =>
+    `Connection lost${media ? ', but picture and sound go on' : ''}. Reconnecting, try ${attempt}. You stay in the room for ${seconds} seconds.`,
+  bannerRejoining: (media: boolean) => `Connection lost${media ? ', but picture and sound go on' : ''}. Joining the room again…`,
   bannerNoBridge: 'No media server free. You can chat; sound and picture start when one is free.',
   bannerInterrupted: 'Picture interrupted. Restoring the media connection…',
   bannerMediaFailed: 'Sound and picture cannot get through. Likely a firewall between you and the server.',

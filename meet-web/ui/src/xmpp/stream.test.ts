@@ -250,7 +250,15 @@ describe('a lost carrier', () => {
   it('is noticed by pings that nobody answers', async () => {
     const s = scene();
     await online(s);
-    await vi.advanceTimersByTimeAsync(36_000);
+    await vi.advanceTimersByTimeAsync(21_000);
+    expect(s.states).toEqual(['online', 'reconnecting']);
+  });
+
+  it('is noticed within seconds after the machine slept', async () => {
+    const s = scene();
+    await online(s);
+    s.stream.retryNow();
+    await vi.advanceTimersByTimeAsync(3_000);
     expect(s.states).toEqual(['online', 'reconnecting']);
   });
 });

@@ -48,8 +48,10 @@ interface Pending {
 const IQ_TIMEOUT_MS = 10_000;
 const PING_EVERY_MS = 10_000;
 const PING_TIMEOUT_MS = 5_000;
-const PING_MISSES = 2;
-const RETRY_MS = [300, 1_000, 2_000, 3_000, 5_000];
+const PING_TRIES = 2;
+/** Of a network that is new, or a machine that slept: resuming a session that is well costs little. */
+const PROBE_TIMEOUT_MS = 2_500;
+const RETRY_MS = [300, 700, 1_200, 2_000];
 
 export class Stream {
   readonly #options: StreamOptions;
@@ -67,7 +69,6 @@ export class Stream {
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #pingTimer: ReturnType<typeof setInterval> | undefined;
   #lastHeard = 0;
-  #misses = 0;
 
   constructor(options: StreamOptions) {
     this.#options = options;
@@ -133,7 +134,7 @@ export class Stream {
       clearTimeout(this.#retryTimer);
       this.#dial();
     } else if (this.#state === 'online') {
-      void this.#ping();
+      void this.#ping(PROBE_TIMEOUT_MS, 1);
     }
   }
 
@@ -204,7 +205,7 @@ export class Stream {
       this.#close({ kind: 'lost', detail: reason });
       return;
     }
-    const pause = RETRY_MS[Math.min(this.#attempt, RETRY_MS.length - 1)] ?? 5_000;
+    const pause = RETRY_MS[Math.min(this.#attempt, RETRY_MS.length - 1)] ?? 2_000;
     this.#attempt++;
     this.#options.onRetry?.(this.#attempt, Math.round(left / 1000));
     this.#retryTimer = setTimeout(() => this.#dial(), Math.min(pause * (0.75 + Math.random() / 2), left));
@@ -215,7 +216,6 @@ export class Stream {
       return;
     }
     this.#lastHeard = Date.now();
-    this.#misses = 0;
     if (element.ns === NS.STREAM && element.name === 'features') {
       this.#features(transport, element);
     } else if (element.ns === NS.STREAM && element.name === 'error') {
@@ -401,24 +401,29 @@ export class Stream {
 
   #startPing(): void {
     clearInterval(this.#pingTimer);
-    this.#misses = 0;
     this.#lastHeard = Date.now();
     this.#pingTimer = setInterval(() => {
       if (Date.now() - this.#lastHeard >= PING_EVERY_MS - 1_000) {
-        void this.#ping();
+        void this.#ping(PING_TIMEOUT_MS, PING_TRIES);
       }
     }, PING_EVERY_MS);
   }
 
-  async #ping(): Promise<void> {
+  /** Asks for a sign of life; whatever the server says is one. */
+  async #ping(patience: number, tries: number): Promise<void> {
     const transport = this.#transport;
-    try {
-      await this.iq('get', this.#options.host, el(NS.PING, 'ping'), PING_TIMEOUT_MS);
-    } catch (error) {
-      if (error instanceof NoAnswerError && this.#transport === transport && ++this.#misses >= PING_MISSES) {
-        transport?.abort('the server does not answer');
+    const began = Date.now();
+    for (let i = 0; i < tries; i++) {
+      try {
+        await this.iq('get', this.#options.host, el(NS.PING, 'ping'), patience);
+        return;
+      } catch (error) {
+        if (!(error instanceof NoAnswerError) || this.#transport !== transport || this.#lastHeard > began) {
+          return;
+        }
       }
     }
+    transport?.abort('the server does not answer');
   }
 
   #close(reason: CloseReason): void {
