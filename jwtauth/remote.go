@@ -18,7 +18,7 @@ const (
 	deadAge    = 24 * time.Hour   // beyond its time a key is used if the server does not answer
 	pause      = 30 * time.Second // between two attempts for the same key
 	maxFlights = 8                // fetches under way
-	perMinute  = 60               // attempts in all
+	perMinute  = 60               // attempts in all to fetch what is not known
 	maxKid     = 512              // bytes of a kid
 )
 
@@ -56,8 +56,7 @@ type remote struct {
 	keys    map[string]*held
 	flights map[string]*flight // by what is fetched: a kid, or "" for the set
 	missed  map[string]miss    // likewise: what was fetched, or not, a moment ago
-	minute  time.Time          // when the counting of attempts began
-	tries   int
+	tried   attempts           // to fetch what was not known
 	closed  bool
 }
 
@@ -115,7 +114,7 @@ func (r *remote) warm(now time.Time) {
 	if r.source.base == "" {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		_, _ = r.beginLocked("", now)
+		_, _ = r.beginLocked(r.ctx, "", now, true)
 	}
 }
 
@@ -128,12 +127,12 @@ func (r *remote) key(ctx context.Context, kid string, now time.Time) (any, error
 	h := r.heldLocked(kid, now)
 	if h != nil && now.Before(h.due.Add(lateAge)) {
 		if !now.Before(h.due) {
-			_, _ = r.beginLocked(r.errand(kid), now)
+			_, _ = r.beginLocked(ctx, r.errand(kid), now, true)
 		}
 		r.mu.Unlock()
 		return h.key, nil
 	}
-	f, err := r.beginLocked(r.errand(kid), now)
+	f, err := r.beginLocked(ctx, r.errand(kid), now, h != nil)
 	r.mu.Unlock()
 	if err == nil {
 		err = f.wait(ctx)
@@ -163,25 +162,29 @@ func (r *remote) heldLocked(kid string, now time.Time) *held {
 	return h
 }
 
-// beginLocked sends for something, or joins who did.
-func (r *remote) beginLocked(errand string, now time.Time) (*flight, error) {
+// beginLocked sends for something, or joins who did. What is known already, or was, is
+// not counted: there is only so much of it, and strangers cannot add to it.
+func (r *remote) beginLocked(ctx context.Context, errand string, now time.Time, known bool) (*flight, error) {
 	if f := r.flights[errand]; f != nil {
 		return f, nil
 	}
 	if m, ok := r.missed[errand]; ok && now.Before(m.until) {
 		return nil, m.err
 	}
-	if now.Sub(r.minute) >= time.Minute || now.Before(r.minute) {
-		r.minute, r.tries = now, 0
-		maps.DeleteFunc(r.missed, func(_ string, m miss) bool { return !now.Before(m.until) })
-	}
 	switch {
 	case r.closed:
 		return nil, errShutDown
-	case len(r.flights) >= maxFlights || r.tries >= perMinute:
+	case len(r.flights) >= maxFlights:
 		return nil, errTooMany
+	case !known:
+		ok, fresh := r.tried.take(ctx, now)
+		if fresh {
+			maps.DeleteFunc(r.missed, func(_ string, m miss) bool { return !now.Before(m.until) })
+		}
+		if !ok {
+			return nil, errTooMany
+		}
 	}
-	r.tries++
 	f := &flight{done: make(chan struct{})}
 	r.flights[errand] = f
 	r.wg.Go(func() { r.fly(f, errand, now) })

@@ -12,10 +12,12 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -268,6 +270,42 @@ func TestKeyServerFlood(t *testing.T) {
 	assert.ErrorIs(t, refused(t, v, signedBy(t, evil, strings.Repeat("k", maxKid+1)), now), errKidTooLong)
 	refused(t, v, signedBy(t, evil, "later"), now.Add(time.Minute))
 	assert.Equal(t, perMinute+1, h.count(), "a minute later others get their turn")
+}
+
+// One network cannot use up the attempts of all.
+func TestKeyServerFloodFromOneNetwork(t *testing.T) {
+	good, evil := rsaKey(t), otherKey(t)
+	h := newKeyHost(t, nil)
+	h.say(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/asap/"+hex.EncodeToString(sha(t, "good"))+".pem" {
+			_, _ = w.Write(pemOf(t, &good.PublicKey))
+			return
+		}
+		http.NotFound(w, r)
+	})
+	v := h.verifier(t, false)
+	ask := func(from, kid string) error {
+		ctx := AskedFrom(context.Background(), netip.MustParseAddr(from))
+		key := evil
+		if kid == "good" {
+			key = good
+		}
+		_, err := v.Verify(ctx, signedBy(t, key, kid), now)
+		return err
+	}
+	for i := range 3 * perAsker {
+		assert.ErrorIs(t, ask(fmt.Sprintf("2001:db8::%x", i), fmt.Sprint("k", i)), &Error{Kind: UnknownKey})
+		assert.ErrorIs(t, ask("192.0.2.1", fmt.Sprint("l", i)), &Error{Kind: UnknownKey})
+	}
+	assert.Equal(t, 2*perAsker, h.count(), "a /64 is one asker, an IPv4 address another")
+	assert.ErrorContains(t, errors.Unwrap(ask("192.0.2.1", "good")), "too many")
+	assert.NoError(t, ask("192.0.2.2", "good"))
+	assert.NoError(t, ask("192.0.2.1", "good"), "a known key needs no attempt")
+	// Where a proxy hides who asks nobody is counted alone.
+	for i := range perAsker + 1 {
+		_ = ask("127.0.0.1", fmt.Sprint("m", i))
+	}
+	assert.Equal(t, 3*perAsker+2, h.count())
 }
 
 func sha(t testing.TB, s string) []byte {

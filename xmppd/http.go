@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"parley/jwtauth"
 	"parley/xmppd/stream"
 	"parley/xmppd/websocket"
 )
@@ -21,7 +22,9 @@ func (s *Server) HTTPHandler() http.Handler {
 		s.log.WithError(err).Error("meetings are not served by HTTP")
 	}
 	for path, h := range routes {
-		mux.Handle(path, h)
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			h(w, r.WithContext(jwtauth.AskedFrom(r.Context(), s.client(r))))
+		})
 	}
 	for path, h := range s.services.routes() {
 		mux.Handle(path, h)

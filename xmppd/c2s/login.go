@@ -137,7 +137,7 @@ func (c *conn) auth(st *stanza.Stanza) {
 // session the client gets that session's name again, without which it could not resume
 // (Jitsi's mod_auth_jitsi-anonymous).
 func (c *conn) anonymous() sasl.AnonymousOptions {
-	o := sasl.AnonymousOptions{Verifier: c.host.Verifier, Token: c.meta.Token}
+	o := sasl.AnonymousOptions{Verifier: c.host.Verifier, Token: c.meta.Token, Client: c.meta.Client}
 	if s := c.srv.find(c.meta.Previd); s != nil && s.host == c.host {
 		o.Name = s.rs.Addr().Local()
 	}

@@ -12,6 +12,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -293,6 +294,9 @@ type AnonymousOptions struct {
 	// Verifier checks tokens; nil where tokens mean nothing, and are then discarded.
 	Verifier TokenVerifier
 	Token    string // of the URL or header
+	// Client is where the peer is, as far as it is known: what its token makes the server
+	// fetch is counted there.
+	Client netip.Addr
 	// Name is the wanted local part, for a session to be resumed; "" makes a new one.
 	Name string
 }
@@ -310,7 +314,7 @@ func (a *anonymous) Identity() Identity { return a.id }
 func (a *anonymous) Next(ctx context.Context, _ []byte) ([]byte, bool, error) {
 	a.id = Identity{Name: a.o.Name, Anonymous: true}
 	if a.o.Verifier != nil {
-		claims, err := a.o.Verifier.Verify(ctx, a.o.Token, time.Now())
+		claims, err := a.o.Verifier.Verify(jwtauth.AskedFrom(ctx, a.o.Client), a.o.Token, time.Now())
 		var refused *jwtauth.Error
 		switch {
 		case errors.As(err, &refused):
