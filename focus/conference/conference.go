@@ -55,6 +55,7 @@ type Conference struct {
 
 	parts      map[string]*participant // by nickname
 	bridges    map[string]*colibrisession.Session
+	ending     map[string]time.Time // bridges that have not said yet that a session is over
 	sources    *source.Conference
 	moderation moderation
 	startMuted mediaFlags // the room's wish, from its metadata
@@ -99,6 +100,7 @@ func New(addr string, cfg *Config, req Request, deps Deps, log *logrus.Entry) *C
 		started: time.Now(),
 		parts:   make(map[string]*participant),
 		bridges: make(map[string]*colibrisession.Session),
+		ending:  make(map[string]time.Time),
 		sources: source.NewConference(source.Limits{Sources: cfg.MaxSSRCsPerUser, Groups: cfg.MaxSSRCGroupsPerUser}),
 	}
 	c.log = c.root

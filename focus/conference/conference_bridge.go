@@ -81,9 +81,47 @@ func (c *Conference) expire(p *participant) {
 	if s.Len() == 0 {
 		delete(c.bridges, s.Bridge())
 		c.publish()
+		c.endSession(s, ask)
+	} else {
+		c.tell(s, ask)
 	}
-	c.tell(s, ask)
 	c.hidden(s, p.id())
+}
+
+// endingFor is how long a bridge may take to end a meeting before it is asked for it again.
+const endingFor = 3 * time.Second
+
+// endSession sends the bridge the last request of a session. Until that is answered no new
+// session begins there: JVB ends a meeting in its turn, but looks at once whether there is
+// one, and would refuse the next.
+func (c *Conference) endSession(s *colibrisession.Session, ask *colibri.Modify) {
+	if ask == nil {
+		return
+	}
+	addr, due := s.Bridge(), time.Now().Add(endingFor)
+	c.ending[addr] = due
+	c.request(xmppclient.IQ{Type: xmppclient.TypeGet, To: addr, Payload: ask}, func(_ *xmppclient.Stanza, err error) {
+		if !c.ending[addr].Equal(due) {
+			return
+		}
+		delete(c.ending, addr)
+		if _, heard := colibrisession.NewFault(err); err == nil || heard { // not if our own connection broke
+			c.consider()
+		}
+	})
+}
+
+// endedOn says whether a session may begin on the bridge; if not, it will.
+func (c *Conference) endedOn(addr string) bool {
+	wait := time.Until(c.ending[addr])
+	if wait <= 0 {
+		delete(c.ending, addr)
+		return true
+	}
+	if !c.retry.running() {
+		c.retry.start(wait, c.consider)
+	}
+	return false
 }
 
 // handleBridgeAdded gives the participants of a conference without a bridge one.
@@ -108,7 +146,7 @@ func (c *Conference) handleBridgeLost(addr string) {
 // bridge is told even if it is probably gone.
 func (c *Conference) dropBridge(s *colibrisession.Session) {
 	delete(c.bridges, s.Bridge())
-	c.tell(s, s.ExpireAll())
+	c.endSession(s, s.ExpireAll())
 	c.hidden(s, "")
 	var moved []*participant
 	for _, p := range c.sorted() {

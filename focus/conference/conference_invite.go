@@ -83,6 +83,9 @@ func (c *Conference) invite(p *participant) {
 	c.noBridge = false
 	s := c.bridges[bridge.Addr]
 	if s == nil {
+		if !c.endedOn(bridge.Addr) {
+			return
+		}
 		s = c.newSession(bridge)
 	}
 	p.offer = newOffer(c.cfg, p.has)

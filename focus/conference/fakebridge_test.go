@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"parley/internal/wire/colibri"
 	"parley/internal/wire/jingle"
@@ -24,6 +25,7 @@ type fakeBridge struct {
 	endpoints map[string]bool
 	relays    map[string]*fakeRelay
 	sctp      bool
+	inTurn    bool // does as JVB: ends a meeting some time after it was asked, keeps one whose first endpoint it refused
 	requests  []*colibri.Modify
 	fail      []string // inner XML of error answers to the next requests; "-" is silence, "+" is no failure
 	bare      bool     // answers without a transport
@@ -62,7 +64,16 @@ func (b *fakeBridge) handle(st *xmppclient.Stanza, reply func(string, bool), sil
 		return
 	}
 	if f := b.refuse(m); f != "" {
+		b.exists = b.exists || b.inTurn && m.Create
 		reply(f, true)
+		return
+	}
+	if b.inTurn && m.Expire {
+		time.AfterFunc(200*time.Millisecond, func() {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			reply(encode(b.w.t, b.answer(m)), false)
+		})
 		return
 	}
 	if b.strange {

@@ -115,6 +115,26 @@ func TestBridgeWithoutSCTP(t *testing.T) {
 	})
 }
 
+// A session that follows another waits for the end of that one.
+func TestBridgeThatEndsInItsTurn(t *testing.T) {
+	play(t, func(w *world) {
+		b := w.bridge("jvb1")
+		b.sctp, b.inTurn = false, true
+		kim, ada := w.enter("kim", 3000), w.enter("ada", 2000)
+		w.pass(time.Second)
+		w.words("kim:active", "ada:active")
+		creates := 0
+		for _, m := range b.got() {
+			if m.Create {
+				creates++
+			}
+		}
+		same(t, "times the meeting was made", creates, 2)
+		kim.check()
+		ada.check()
+	})
+}
+
 func TestUpdateFaults(t *testing.T) {
 	for _, tc := range []struct {
 		name       string
