@@ -149,6 +149,9 @@ func (s *Service) shed(r rates) {
 // announce sends the statistics to every brewery now.
 func (s *Service) announce() {
 	for _, c := range s.connections.all() {
+		if c.quiet.Load() {
+			continue
+		}
 		for _, r := range c.rooms {
 			if err := r.SetPresence(s.stats.presence()); err != nil {
 				s.log.WithError(err).Debug("statistics not sent")

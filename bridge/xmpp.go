@@ -2,9 +2,12 @@ package bridge
 
 import (
 	"context"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"parley/bridge/signal"
+	"parley/internal/wire/ns"
 	"parley/internal/xmppclient"
 )
 
@@ -20,6 +23,43 @@ type connection struct {
 	client *xmppclient.Client
 	rooms  []*xmppclient.Room
 	cancel context.CancelFunc // ends the client's Run; nil before; connections.mu guards it
+	quiet  atomic.Bool        // says nothing of itself yet, see settle
+}
+
+// settleTime is how long a bridge that came back keeps quiet before Jicofo, which invites
+// the people of a bridge that went, and of one that came, each for itself: if little time
+// lies between, some are invited twice at once, and then have no media at all.
+const settleTime = 2 * time.Second
+
+// ownFocus begins the name by which Parley's focus tells itself from Jicofo, with which it
+// shares all else.
+const ownFocus = "Parley"
+
+// settle waits when there was a focus in the room before us that is not Parley's.
+func (c *connection) settle(ctx context.Context, focus string) {
+	if focus == "" {
+		return
+	}
+	c.quiet.Store(true)
+	defer c.quiet.Store(false)
+	if info, err := c.client.Info(ctx, focus, ""); err == nil {
+		for _, id := range info.Identities {
+			if strings.HasPrefix(id.Name, ownFocus) {
+				return
+			}
+		}
+	}
+	select {
+	case <-time.After(settleTime):
+	case <-ctx.Done():
+	}
+}
+
+// isFocus tells the focus from other bridges by what it runs on.
+func isFocus(st *xmppclient.Stanza) bool {
+	var caps xmppclient.Caps
+	found, err := st.DecodeChild(ns.Caps, "c", &caps)
+	return found && err == nil && caps.Node == ns.JicofoNode
 }
 
 // connect prepares a connection; its client's Run makes it.
@@ -46,8 +86,22 @@ func (s *Service) connect(x XMPPConfig, random string) (*connection, error) {
 		nick = uniqueName(random)
 	}
 	for _, addr := range x.Rooms {
+		var focus atomic.Value // a string: its address in this room
+		focus.Store("")
 		room, err := client.Keep(addr+"/"+nick, xmppclient.RoomOptions{
-			OnJoined: func(ctx context.Context, r *xmppclient.Room) { s.joined(ctx, r) },
+			OnPresence: func(st *xmppclient.Stanza) {
+				switch {
+				case st.Type == "" && isFocus(st):
+					focus.Store(st.From)
+				case st.Type == xmppclient.TypeUnavailable:
+					focus.CompareAndSwap(st.From, "")
+				}
+			},
+			OnLost: func(error) { focus.Store("") },
+			OnJoined: func(ctx context.Context, r *xmppclient.Room) {
+				c.settle(ctx, focus.Load().(string))
+				s.joined(ctx, r)
+			},
 		})
 		if err != nil {
 			return nil, err

@@ -106,8 +106,9 @@ func named(local string) func(element) bool {
 	return func(e element) bool { return e.XMLName.Local == local }
 }
 
-// login plays the server's side of a log-in as a user, up to the brewery.
-func (p *peer) login() (occupant string) {
+// login plays the server's side of a log-in as a user, up to the brewery, where others may
+// be before.
+func (p *peer) login(others ...string) (occupant string) {
 	p.t.Helper()
 	p.open("jabber:client", `<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism></mechanisms></stream:features>`)
 	p.next("auth", named("auth"))
@@ -116,6 +117,9 @@ func (p *peer) login() (occupant string) {
 	bind := p.next("bind", named("iq"))
 	p.write(`<iq type='result' id='%s'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>jvb@auth.example.org/x</jid></bind></iq>`, bind.ID)
 	join := p.next("join", func(e element) bool { return e.XMLName.Local == "presence" && e.To != "" })
+	for _, o := range others {
+		p.write("%s", o)
+	}
 	p.write(`<presence from='%s' to='jvb@auth.example.org/x'><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='owner' role='moderator'/><status code='110'/></x></presence>`, join.To)
 	return join.To
 }
@@ -158,6 +162,24 @@ func attach(t *testing.T, edit func(*Config)) (s *Service, accept func() *peer, 
 }
 
 const focus = "jvbbrewery@internal.example.org/focus"
+
+// TestAnotherFocusIsGivenTime: a bridge that comes where Jicofo is keeps quiet for a moment.
+func TestAnotherFocusIsGivenTime(t *testing.T) {
+	for name, least := range map[string]time.Duration{"Parley focus": 0, "jicofo": settleTime} {
+		t.Run(name, func(t *testing.T) {
+			_, accept, _ := attach(t, func(*Config) {})
+			p := accept()
+			p.login(`<presence from='` + focus + `' to='jvb@auth.example.org/x'><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='http://jitsi.org/jicofo' ver='x'/></presence>`)
+			entered := time.Now()
+			ask := p.next("the question who that is", func(e element) bool { return e.To == focus })
+			p.write(`<iq type='result' id='%s' from='%s'><query xmlns='http://jabber.org/protocol/disco#info'><identity category='client' type='bot' name='%s'/></query></iq>`, ask.ID, focus, name)
+			p.next("statistics", func(e element) bool { return strings.Contains(e.Inner, "<stats") })
+			if took := time.Since(entered); took < least {
+				t.Errorf("statistics after %v", took)
+			}
+		})
+	}
+}
 
 func TestBrewery(t *testing.T) {
 	s, accept, stop := attach(t, func(*Config) {})
