@@ -175,6 +175,8 @@ type Stats struct {
 	// ArenaExhausted counts packets dropped because all slots were in use,
 	// EventsDropped news nobody had room for.
 	ArenaExhausted, EventsDropped uint64
+	// Panics counts mistakes of ours that were survived.
+	Panics uint64
 	// Tossed counts the audio packets left out because others were louder, by how loud they
 	// were: each entry stands for sixteen steps of 0 to 127.
 	Tossed [128 / energyBucket]uint64

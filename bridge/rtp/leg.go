@@ -52,6 +52,9 @@ type leg struct {
 	// firSeq counts the full intra requests sent to this endpoint.
 	firSeq uint8
 
+	// broken counts the panics the endpoint caused.
+	broken int
+
 	stats            EndpointStats
 	up, down         rate
 	rtt              int64

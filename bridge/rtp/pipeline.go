@@ -269,6 +269,7 @@ func (s *Shard) rewrite(e *Endpoint, u *upStream, p *packet, b []byte) {
 		u.history.keep(s.arena, p.slot, p.arrival)
 	}
 	for _, d := range downs {
+		s.serving = d
 		s.forward(d, p, b)
 	}
 	if p.maskBits > 0 {

@@ -74,6 +74,11 @@ type Shard struct {
 	backstop int64
 	pace     pace
 	work     work
+
+	// serving is what the packet in hand is forwarded to, nil otherwise; see rescue.go.
+	serving     *downStream
+	panicked    Panicked
+	brokenTurns int
 }
 
 // NewShard makes a shard on a link. Run starts it.
@@ -142,8 +147,16 @@ func (s *Shard) due() time.Time {
 }
 
 // step is one turn of the loop: take in what is there, carry out commands, forward,
-// run timers, send.
+// run timers, send. A panic does not get out of it.
 func (s *Shard) step(until time.Time) {
+	if p, stack := s.attempt(func() { s.turn(until) }); p != nil {
+		s.rescueTurn(p, stack)
+		return
+	}
+	s.brokenTurns = 0
+}
+
+func (s *Shard) turn(until time.Time) {
 	n := s.receive(until)
 	s.clock = time.Since(s.epoch).Microseconds()
 	t := turn{began: s.clock, first: n}
@@ -172,10 +185,8 @@ func (s *Shard) step(until time.Time) {
 
 // datagrams takes in the first n of a batch.
 func (s *Shard) datagrams(n int) {
-	for i := range n {
-		if s.sizes[i] > 0 {
-			s.datagram(i)
-		}
+	for i := 0; i < n; {
+		i = s.datagramsFrom(i, n)
 	}
 }
 
@@ -262,7 +273,9 @@ func (s *Shard) runCommands() {
 	}
 	m.mu.Unlock()
 	for _, f := range todo {
-		f()
+		if p, stack := s.attempt(f); p != nil {
+			s.tellPanic(nil, false, p, stack)
+		}
 	}
 	if len(todo) > 0 {
 		s.exact = true

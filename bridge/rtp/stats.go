@@ -17,6 +17,7 @@ func (s *Stats) Add(o Stats) {
 	}
 	s.ArenaExhausted += o.ArenaExhausted
 	s.EventsDropped += o.EventsDropped
+	s.Panics += o.Panics
 	for i := range o.Tossed {
 		s.Tossed[i] += o.Tossed[i]
 	}

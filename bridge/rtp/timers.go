@@ -15,13 +15,9 @@ func (s *Shard) runTimers() (waiting bool) {
 		s.stats.now.Busy = s.work.look(s.clock)
 		s.stats.publish()
 	}
-	for _, e := range s.list {
-		if e.leg.send != nil {
-			waiting = s.endpointTimers(e) || waiting
-		}
-		if publish {
-			s.publishEndpoint(e)
-		}
+	for i := 0; i < len(s.list); {
+		next, more := s.timersFrom(i, publish)
+		i, waiting = next, waiting || more
 	}
 	return waiting
 }
