@@ -34,6 +34,8 @@ func TestComponentRefusals(t *testing.T) {
 		p.say(open)
 		id := p.expect(` id="([^"]+)"`)[1]
 		p.say(`<handshake>%s</handshake>`, strings.ToUpper(digest(id, "s3cret")))
+		ping := first.expect(`<iq to="focus.meet.example.com" type="get" id="([^"]+)" from="focus.meet.example.com"><ping xmlns="urn:xmpp:ping"/></iq>`)[1]
+		first.say(`<iq type="result" from="focus.meet.example.com" to="focus.meet.example.com" id="%s"/>`, ping)
 		if got := p.ended(); !strings.Contains(got, "<conflict ") {
 			t.Errorf("heard %q", got)
 		}
@@ -46,6 +48,19 @@ func TestComponentRefusals(t *testing.T) {
 			t.Errorf("heard %q", got)
 		}
 	})
+}
+
+// A component whose connection went without a word is not locked out by it.
+func TestComponentReplacesSilentOne(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	silent := w.component()
+	second := w.component()
+	second.say(`<iq type="get" from="focus.meet.example.com" to="meet.example.com" id="1"><ping xmlns="urn:xmpp:ping"/></iq>`)
+	second.expect(`<iq to="focus.meet.example.com" type="result" id="1" from="meet.example.com"/>`)
+	if got := silent.ended(); !strings.Contains(got, "<conflict ") {
+		t.Errorf("heard %q", got)
+	}
 }
 
 func TestComponentUnavailable(t *testing.T) {

@@ -73,7 +73,8 @@ type Config struct {
 
 	// Components are external services: their domain, and the secret they prove.
 	Components map[string]string `yaml:"components"`
-	// KickOldComponent lets a new connection of a component replace one that seems alive.
+	// KickOldComponent lets a new connection of a component replace one that is alive; one
+	// that gives no sign of life within 3 s is replaced anyway.
 	KickOldComponent bool `yaml:"kick_old_component"`
 	// ServiceAccounts are accounts that follow the configuration at each start.
 	ServiceAccounts []ServiceAccount `yaml:"service_accounts"`

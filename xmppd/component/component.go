@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -26,12 +27,16 @@ import (
 
 // Options are the rules for all components.
 type Options struct {
-	// KickOld lets a new connection of a component replace one that seems alive;
-	// otherwise the new one is refused.
+	// KickOld lets a new connection of a component replace one that is alive; otherwise
+	// only one that gives no sign of life is replaced, and the new one is refused.
 	KickOld bool
 	// LoginTime is how long a connection may take to prove its secret.
 	LoginTime time.Duration
 }
+
+// signTime is how long a connection that is in the way of a new one may take for a sign of
+// life. One whose network went without a word would be in the way for a quarter of an hour.
+const signTime = 3 * time.Second
 
 // notConnected is the application condition Prosody's peers know.
 const notConnected = `<not-connected xmlns="xmpp:prosody.im/protocol/component"/>`
@@ -122,6 +127,8 @@ type conn struct {
 	comp *Component
 	id   string
 	up   bool
+
+	sign atomic.Pointer[chan struct{}] // closed at the next stanza, if somebody waits for it
 }
 
 // Header is stream.Handler.Header.
@@ -147,6 +154,11 @@ func (c *conn) Header(h stream.Header) {
 
 // Element is stream.Handler.Element.
 func (c *conn) Element(st *stanza.Stanza) {
+	if c.sign.Load() != nil {
+		if sign := c.sign.Swap(nil); sign != nil {
+			close(*sign)
+		}
+	}
 	switch {
 	case c.comp == nil:
 	case !c.up:
@@ -171,8 +183,14 @@ func (c *conn) handshake(st *stanza.Stanza) {
 		c.carrier.Fail(stream.Err(stream.NotAuthorized, "Given token does not match calculated token"))
 		return
 	}
-	if old := c.comp.take(c, c.srv.o.KickOld); old != nil {
-		if !c.srv.o.KickOld {
+	kick := c.srv.o.KickOld
+	old := c.comp.take(c, kick)
+	if old != nil && !kick && !old.alive() {
+		kick = true
+		old = c.comp.take(c, kick)
+	}
+	if old != nil {
+		if !kick {
 			c.comp.log.WithField(logx.Remote, c.remote).Warn("component refused: it is connected already")
 			c.carrier.Fail(stream.Err(stream.Conflict, "Component already connected"))
 			return
@@ -183,6 +201,26 @@ func (c *conn) handshake(st *stanza.Stanza) {
 	c.up = true
 	c.carrier.Element([]byte("<handshake/>"))
 	c.comp.log.WithField(logx.Remote, c.remote).Info("component connected")
+}
+
+// alive asks the component for a sign of life: any stanza will do. It waits for it.
+func (c *conn) alive() bool {
+	sign := make(chan struct{})
+	if !c.sign.CompareAndSwap(nil, &sign) {
+		return true // somebody asks already, and will decide
+	}
+	defer c.sign.CompareAndSwap(&sign, nil)
+	to := stanza.MustAddr(c.comp.domain)
+	ping := stanza.New(stanza.IQ, stanza.Get, to, to, router.NewID()).WithContent([]byte(`<ping xmlns="` + ns.Ping + `"/>`))
+	c.carrier.Deliver(to, ping.Encode())
+	wait := time.NewTimer(signTime)
+	defer wait.Stop()
+	select {
+	case <-sign:
+		return true
+	case <-wait.C:
+		return false
+	}
 }
 
 // take puts x in charge unless somebody is and may stay; that one is returned.
