@@ -2,6 +2,7 @@ package jingle_test
 
 import (
 	"encoding/xml"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
