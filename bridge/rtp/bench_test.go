@@ -54,6 +54,50 @@ func BenchmarkForward(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
+// BenchmarkForwardCold is a picture to forty receivers that comes in bursts of two packets, as
+// its sender paces them, on a processor that did something else in between: all memory is cold.
+// A meeting that leaves the processor idle costs this much, not what BenchmarkForward says.
+func BenchmarkForwardCold(b *testing.B) {
+	const receivers, burst = 40, 2
+	bench := newBench(b)
+	bench.link.keep = false
+	from := bench.join()
+	video := from.AddSource(SourceConfig{Kind: media.Video, Encodings: []media.Encoding{{SSRC: 2000, RTX: 2001}}})
+	var between [][]byte // what other goroutines of an endpoint allocate meanwhile
+	for range receivers {
+		bench.join().Forward(Forward{Source: video, Target: media.LayerAll})
+		for range 64 {
+			between = append(between, make([]byte, 1<<10))
+		}
+	}
+	bench.turn()
+	bench.feed(from, vp8(2000, 0, 0, 0, 0, 0, true, true, true))
+	bench.turn()
+	other := make([]byte, 64<<20)
+	seq := uint16(0)
+	var elapsed time.Duration
+	var before uint64
+	for n := -4; n < b.N; n += burst {
+		for range burst {
+			seq++
+			bench.feed(from, vp8(2000, seq, uint32(seq)*3000, seq, uint8(seq), 0, false, true, true))
+		}
+		for i := 0; i < len(other); i += 64 {
+			other[i]++
+		}
+		start := time.Now()
+		bench.turn()
+		if n >= 0 {
+			elapsed += time.Since(start)
+		} else {
+			before = bench.shard.stats.now.PacketsSent
+		}
+	}
+	b.ReportMetric(float64(elapsed.Nanoseconds())/float64(bench.shard.stats.now.PacketsSent-before), "ns/out")
+	b.ReportMetric(0, "ns/op")
+	_ = between
+}
+
 // BenchmarkSeal is encryption alone, as the floor under BenchmarkForward.
 func BenchmarkSeal(b *testing.B) {
 	ctx, err := srtp.CreateContext(testKey, testSalt, srtp.ProtectionProfileAeadAes128Gcm)
