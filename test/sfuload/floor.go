@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
@@ -23,7 +24,7 @@ import (
 type floorKind struct {
 	name string
 	Runs bool
-	// Hold waits this long before looking for packets, while they come in small numbers.
+	// Hold looks for packets this often only, while they come in small numbers.
 	Hold time.Duration
 }
 
@@ -162,8 +163,13 @@ func (w *floorWork) prepare() {
 	w.writer.runs = w.order.Kind.Runs
 }
 
-// run waits for packets by the runtime's poller, like the bridge.
+// run waits for packets by the runtime's poller, like the bridge, or rests in between, as that
+// does when much comes.
 func (w *floorWork) run() {
+	if w.order.Kind.Hold > 0 {
+		w.runHeld()
+		return
+	}
 	conn, err := os.NewFile(uintptr(w.u.fd), "socket").SyscallConn()
 	if err != nil {
 		panic(err)
@@ -171,12 +177,21 @@ func (w *floorWork) run() {
 	n := 0
 	read := func(fd uintptr) bool { n = w.reader.read(int(fd)); return n > 0 }
 	for {
-		if w.order.Kind.Hold > 0 && n < batch/2 {
-			time.Sleep(w.order.Kind.Hold)
-		}
 		if conn.Read(read) != nil {
 			return
 		}
+		w.forward(n)
+		w.messages.Store(w.writer.sent)
+	}
+}
+
+func (w *floorWork) runHeld() {
+	rest := unix.NsecToTimespec(w.order.Kind.Hold.Nanoseconds())
+	for n := 0; ; {
+		if n < batch/2 {
+			_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&rest)), 0, 0)
+		}
+		n = w.reader.read(w.u.fd)
 		w.forward(n)
 		w.messages.Store(w.writer.sent)
 	}
