@@ -107,6 +107,8 @@ type instance struct {
 	links   map[string]*link // in-process ways by address; empty when the parts are apart
 	checks  []func() error   // of health, one per part that has something to say
 
+	reloading sync.Mutex // one reload at a time
+
 	web      *meetweb.Server // nil where it does not run
 	services []*service      // in the order of their start
 	failed   chan error      // the first end of a service that nobody asked for

@@ -153,7 +153,9 @@ func TestServe(t *testing.T) {
 		require.Contains(t, out, want)
 	}
 	require.Contains(t, first.ctl(t, "register", "alice", "meet.localhost", "wonderland"), "registered")
-	require.Contains(t, first.ctl(t, "reload"), "certificate: valid until")
+	out = first.ctl(t, "reload")
+	require.Contains(t, out, "certificate: valid until")
+	require.Contains(t, out, "settings: unchanged", "a running server is as its settings say")
 
 	// The links are for the person at the terminal, not for the log.
 	require.NotContains(t, first.log.String(), link[4])

@@ -20,7 +20,7 @@ func (in *instance) commands() []admin.Command {
 	list := []admin.Command{
 		{Name: "status", Help: "say which parts are up and how busy they are", Run: in.status},
 		{Name: "about", Help: "say what is running", Run: in.about},
-		{Name: "reload", Help: "read the certificate again", Run: in.reload},
+		{Name: "reload", Help: "take up a new certificate and log.level, and say which other settings wait for the next start", Run: in.reload},
 	}
 	for _, s := range in.services {
 		list = append(list, s.commands...)
@@ -60,20 +60,6 @@ func orNone(s string) string {
 		return "none, all defaults"
 	}
 	return s
-}
-
-func (in *instance) reload(_ context.Context, _ []string, _ io.Reader, out io.Writer) error {
-	if in.certs == nil {
-		return nil // focus and bridge alone have none
-	}
-	if err := in.certs.reload(); err != nil {
-		return err
-	}
-	text, err := describeCertificate(in.certs.certFile, time.Now())
-	if err == nil {
-		fmt.Fprintln(out, "certificate:", text)
-	}
-	return err
 }
 
 // tokenCommands make links; they need the settings only.

@@ -81,8 +81,11 @@ func offlineCommands(o Options, named bool) []admin.Command {
 		}
 		list = append(list, c)
 	}
-	return append(list, admin.Command{Name: "check", Help: "look at settings, secrets, certificate and ports, and say what is wrong",
-		Run: func(ctx context.Context, _ []string, _ io.Reader, out io.Writer) error { return check(ctx, o, out) }})
+	return append(list, admin.Command{Name: "check", Usage: "[config|certs|ports|dns]",
+		Help: "look at settings, secrets, certificate, ports and names, and say what is wrong",
+		Run: func(ctx context.Context, args []string, _ io.Reader, out io.Writer) error {
+			return check(ctx, o, args, out)
+		}})
 }
 
 // settled reads the settings as a start of all parts would.
