@@ -18,8 +18,15 @@ type brewery struct {
 	s    *Service
 	self string
 
-	mu   sync.Mutex // guards seen: the bridges present since we last entered
-	seen map[string]bool
+	mu   sync.Mutex // guards seen: the bridges present since we last entered, and who each really is
+	seen map[string]string
+}
+
+// whois is a presence as far as it says who is behind an occupant (XEP-0045 §7.2.3).
+type whois struct {
+	Item struct {
+		JID string `xml:"jid,attr"`
+	} `xml:"item"`
 }
 
 // keepBrewery stays in the brewery, across reconnects.
@@ -27,7 +34,7 @@ func (s *Service) keepBrewery() error {
 	if s.cfg.Bridge.Brewery == noBrewery {
 		return nil
 	}
-	b := &brewery{s: s, self: s.cfg.Bridge.Brewery + "/" + s.cfg.Client.Username, seen: make(map[string]bool)}
+	b := &brewery{s: s, self: s.cfg.Bridge.Brewery + "/" + s.cfg.Client.Username, seen: make(map[string]string)}
 	_, err := s.user.Keep(b.self, xmppclient.RoomOptions{
 		Payload:    []any{s.user.Caps()},
 		OnPresence: b.handlePresence,
@@ -42,7 +49,7 @@ func (b *brewery) handlePresence(st *xmppclient.Stanza) {
 		return
 	}
 	if st.Type == xmppclient.TypeUnavailable {
-		b.note(st.From, false)
+		b.forget(st.From)
 		b.s.bridgeGone(st.From)
 		return
 	}
@@ -50,18 +57,33 @@ func (b *brewery) handlePresence(st *xmppclient.Stanza) {
 	if found, err := st.DecodeChild(ns.Colibri1, "stats", &stats); !found || err != nil {
 		return
 	}
-	b.note(st.From, true)
+	var who whois
+	_, _ = st.DecodeChild(ns.MUCUser, "x", &who) // rooms may hide it
+	if b.note(st.From, who.Item.JID) {
+		b.s.log.WithField(logx.Bridge, st.From).Info("A bridge came back under its name.")
+		b.s.bridges.Renew(st.From)
+		for _, c := range b.s.all() {
+			c.BridgeReturned(st.From)
+		}
+	}
 	b.s.bridgeReport(st.From, &stats)
 }
 
-func (b *brewery) note(addr string, present bool) {
+// note remembers who a bridge is, and reports whether it was somebody else before: JVB, which
+// keeps its nick, was killed and started again before the room let go of the old one, or it
+// has only lost its connection.
+func (b *brewery) note(addr, real string) (returned bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if present {
-		b.seen[addr] = true
-	} else {
-		delete(b.seen, addr)
-	}
+	old := b.seen[addr]
+	b.seen[addr] = real
+	return old != "" && real != "" && old != real
+}
+
+func (b *brewery) forget(addr string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.seen, addr)
 }
 
 // handleLost begins a new count of who is present. The bridges are kept meanwhile: it
@@ -82,7 +104,8 @@ func (b *brewery) handleJoined(ctx context.Context, r *xmppclient.Room) {
 	}
 	for _, st := range b.s.bridges.List(time.Now()) {
 		b.mu.Lock()
-		here := st.Static || b.seen[st.Addr]
+		_, seen := b.seen[st.Addr]
+		here := st.Static || seen
 		b.mu.Unlock()
 		if !here {
 			b.s.bridgeGone(st.Addr)

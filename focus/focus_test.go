@@ -181,6 +181,21 @@ func TestBrewery(t *testing.T) {
 	s.saw("presence  "+roomAddr+"/focus", "bridgeNotAvailable")
 }
 
+// TestBridgeComesBackUnderItsName: JVB keeps its nick, and was killed and started again before
+// the room noticed.
+func TestBridgeComesBackUnderItsName(t *testing.T) {
+	s := newServer(t)
+	s.start()
+	s.ask("component", ann, request(roomAddr))
+	s.enter(roomAddr + "/a1")
+	s.enter(roomAddr + "/b2")
+	s.saw("iq set "+roomAddr+"/b2", "session-initiate")
+	s.forget()
+	again := strings.Replace(occupantPresence(brewery+"/jvb1", s.occupants[brewery+"/jvb1"]), "@meet.localhost/r", "@meet.localhost/again", 1)
+	s.write("user", "%s", again)
+	s.saw("iq get "+brewery+"/jvb1", `<conference-modify xmlns="jitsi:colibri2" meeting-id="m-`+roomAddr+`"></conference-modify>`)
+}
+
 func TestSickBridge(t *testing.T) {
 	s := newServer(t)
 	svc := s.start(func(c *focus.Config, _ *focus.Options) { c.Bridge.HealthInterval = 5 * time.Millisecond })

@@ -237,6 +237,15 @@ func (s *Session) ExpireAll() *colibri.Modify {
 	return m
 }
 
+// Knock changes nothing: the answer tells whether the bridge still has the conference. Nil
+// if it never heard of it.
+func (s *Session) Knock() *colibri.Modify {
+	if !s.created {
+		return nil
+	}
+	return s.modify()
+}
+
 func (s *Session) modify() *colibri.Modify { return &colibri.Modify{MeetingID: s.meeting} }
 
 func (s *Session) with(ep colibri.Endpoint) *colibri.Modify {

@@ -30,8 +30,8 @@ func text(t *testing.T, m *colibri.Modify) string {
 
 func TestOrderOfRequests(t *testing.T) {
 	s := newSession()
-	if s.ExpireAll() != nil {
-		t.Error("a bridge that never heard of the conference is told of its end")
+	if s.ExpireAll() != nil || s.Knock() != nil {
+		t.Error("a bridge that never heard of the conference is told of its end, or asked for it")
 	}
 	kim := s.Allocate(colibrisession.Endpoint{ID: "kim", StatsID: "K", SCTP: true, ForceMute: colibri.ForceMute{Audio: true}, Capabilities: []string{"ssrc-rewriting"}})
 	got := text(t, kim)

@@ -195,6 +195,9 @@ func (c *Conference) BridgeAdded() { c.post(c.handleBridgeAdded) }
 // BridgeLost tells that a bridge is gone or must be left.
 func (c *Conference) BridgeLost(addr string) { c.post(func() { c.handleBridgeLost(addr) }) }
 
+// BridgeReturned tells that a bridge logged in anew: it may have forgotten everything.
+func (c *Conference) BridgeReturned(addr string) { c.post(func() { c.handleBridgeReturned(addr) }) }
+
 // Reconnected tells that our connection was lost and is back, so that we are no
 // longer in the room.
 func (c *Conference) Reconnected() { c.post(c.rejoin) }

@@ -142,6 +142,14 @@ func (c *Conference) handleBridgeLost(addr string) {
 	}
 }
 
+// handleBridgeReturned asks the bridge whether it still has the conference. If not, its
+// error does the rest.
+func (c *Conference) handleBridgeReturned(addr string) {
+	if s := c.bridges[addr]; s != nil {
+		c.tell(s, s.Knock())
+	}
+}
+
 // dropBridge ends the session with a bridge and invites its participants anew. The
 // bridge is told even if it is probably gone.
 func (c *Conference) dropBridge(s *colibrisession.Session) {

@@ -135,6 +135,32 @@ func TestBridgeThatEndsInItsTurn(t *testing.T) {
 	})
 }
 
+// A bridge that was killed and is back under its name is asked what it remembers.
+func TestBridgeThatReturned(t *testing.T) {
+	for name, forgot := range map[string]bool{"it began anew": true, "it had lost its connection": false} {
+		t.Run(name, func(t *testing.T) {
+			pair(t, func(w *world, b *fakeBridge, kim, ada *client) {
+				if forgot {
+					b.mu.Lock()
+					b.exists = false
+					clear(b.endpoints)
+					b.mu.Unlock()
+				}
+				w.conf.BridgeReturned("nobody")
+				w.conf.BridgeReturned(b.addr)
+				w.settle()
+				w.words("kim:active", "ada:active")
+				same(t, "endpoints", b.has(), []string{"ada", "kim"})
+				offers := 1
+				if forgot {
+					offers = 2
+				}
+				same(t, "offers", []int{len(kim.offers), len(ada.offers)}, []int{offers, offers})
+			})
+		})
+	}
+}
+
 func TestUpdateFaults(t *testing.T) {
 	for _, tc := range []struct {
 		name       string

@@ -90,6 +90,16 @@ func (p *Pool) Healthy(addr string, now time.Time) Change {
 	return Unchanged
 }
 
+// Renew forgets what was learnt of a bridge that began anew under the same address; it
+// stays known.
+func (p *Pool) Renew(addr string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b := p.bridges[addr]; b != nil && !b.Static {
+		p.bridges[addr] = newBridge(addr)
+	}
+}
+
 // Remove forgets a bridge that left the brewery and reports whether it was known.
 func (p *Pool) Remove(addr string) bool {
 	p.mu.Lock()

@@ -66,6 +66,14 @@ func TestSelect(t *testing.T) {
 			p.Report("a", stats("graceful_shutdown", "false"), start) // stays true
 			p.Report("b", stats("stress_level", "0.9"), start)
 		}, selector.Request{}, "b"},
+		{"begun anew after that", func(p *selector.Pool) {
+			p.Report("a", stats("graceful_shutdown", "true"), start)
+			p.Failed("a", start)
+			p.Renew("a")
+			p.Renew("unknown")
+			p.Report("a", stats(), start)
+			p.Report("b", stats("stress_level", "0.9"), start)
+		}, selector.Request{}, "a"},
 		{"shutting down never", func(p *selector.Pool) {
 			p.Report("a", stats("shutting_down", "true"), start)
 		}, selector.Request{}, none},
