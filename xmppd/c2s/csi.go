@@ -77,6 +77,6 @@ func (s *session) releaseLocked() {
 	list := s.held.list
 	s.held.list, s.held.at = nil, nil
 	for _, x := range list {
-		s.deliverLocked(x)
+		s.deliverLocked(nil, x)
 	}
 }

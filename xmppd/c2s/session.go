@@ -46,7 +46,11 @@ func (s *session) hibernating() bool {
 }
 
 // Deliver is router.Sink.Deliver.
-func (s *session) Deliver(to stanza.Addr, e *stanza.Encoded) bool {
+func (s *session) Deliver(to stanza.Addr, e *stanza.Encoded) bool { return s.DeliverIn(nil, to, e) }
+
+// DeliverIn is router.Gatherer.DeliverIn; without a round the stream is written to by
+// itself.
+func (s *session) DeliverIn(r *router.Round, to stanza.Addr, e *stanza.Encoded) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
@@ -59,10 +63,10 @@ func (s *session) Deliver(to stanza.Addr, e *stanza.Encoded) bool {
 		}
 		s.releaseLocked()
 	}
-	return s.deliverLocked(x)
+	return s.deliverLocked(r, x)
 }
 
-func (s *session) deliverLocked(x sent) bool {
+func (s *session) deliverLocked(r *router.Round, x sent) bool {
 	to, e := x.to, x.e
 	s.sm.sent(x, s.srv.cfg.Unacked, s.srv.cfg.UnackedBytes)
 	if s.conn == nil {
@@ -73,7 +77,7 @@ func (s *session) deliverLocked(x sent) bool {
 		}
 		return true
 	}
-	if !s.conn.carrier.Deliver(to, e) {
+	if !s.conn.deliver(r, to, e) {
 		// The stream is over; its reader will say so. Until then a client that
 		// may resume keeps its place.
 		return s.sm.token != ""
@@ -82,6 +86,14 @@ func (s *session) deliverLocked(x sent) bool {
 		s.conn.carrier.Element(s.sm.request())
 	}
 	return true
+}
+
+// deliver queues a stanza to the stream.
+func (c *conn) deliver(r *router.Round, to stanza.Addr, e *stanza.Encoded) bool {
+	if g, ok := c.carrier.(stream.Gatherer); ok && r != nil {
+		return g.Gather(r, to, e)
+	}
+	return c.carrier.Deliver(to, e)
 }
 
 // Kick is router.Sink.Kick.
@@ -262,7 +274,7 @@ func (s *session) resumeOn(c *conn, space string, h uint32) (ok bool, problem *s
 	return true, nil
 }
 
-var _ router.Sink = (*session)(nil)
+var _ router.Gatherer = (*session)(nil)
 
 func smFailed(space, condition string, handled *uint32) []byte {
 	var b stanza.Builder

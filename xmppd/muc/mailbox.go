@@ -66,6 +66,13 @@ func (m *mailbox) take(spare []func()) []func() {
 	return q
 }
 
+// empty says that nothing is waiting.
+func (m *mailbox) empty() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.queue) == 0
+}
+
 // closeIfEmpty closes the box unless something is waiting in it.
 func (m *mailbox) closeIfEmpty() bool {
 	m.mu.Lock()

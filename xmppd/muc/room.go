@@ -56,6 +56,7 @@ type Room struct {
 	asked        map[askKey]stanza.Addr
 	askedOrder   []askKey
 	values       map[any]any
+	round        router.Round // what the events since its end have delivered
 }
 
 // taken is where a session sits.
@@ -105,7 +106,15 @@ func (r *Room) run() {
 		for i, f := range batch {
 			batch[i] = nil
 			r.do(f)
+			r.round.Event()
+			if r.round.Full() {
+				r.round.End()
+			}
 		}
+		if !r.box.empty() && !r.stopping {
+			continue // what follows goes out in the same writes
+		}
+		r.round.End()
 		if r.stopping {
 			r.shut()
 		}
@@ -262,7 +271,7 @@ func (r *Room) deliver(s *seat, e *stanza.Encoded) {
 		return
 	}
 	if s.session != nil {
-		if s.session.Deliver(s.real, e) {
+		if s.session.DeliverIn(&r.round, s.real, e) {
 			return
 		}
 	} else if r.host.rt.Deliver(s.real, e) {

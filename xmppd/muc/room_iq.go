@@ -109,7 +109,7 @@ func (r *Room) relayIQ(st *stanza.Stanza) {
 		return
 	}
 	fwd := st.WithAddrs(at.o.addr, to)
-	if s.session != nil && s.session.Deliver(to, fwd.Encode()) {
+	if s.session != nil && s.session.DeliverIn(&r.round, to, fwd.Encode()) {
 		return
 	}
 	if s.session == nil && r.host.rt.Deliver(to, fwd.Encode()) {

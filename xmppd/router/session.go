@@ -23,6 +23,7 @@ type Sink interface {
 type Session struct {
 	addr stanza.Addr
 	sink Sink
+	late Gatherer // the same Sink, nil if it cannot
 	info atomic.Pointer[Info]
 	done chan struct{}
 	born time.Time
@@ -66,6 +67,7 @@ type Info struct {
 // NewSession makes a session that Users.Bind can register.
 func NewSession(full stanza.Addr, sink Sink, info *Info) *Session {
 	s := &Session{addr: full, sink: sink, done: make(chan struct{}), born: time.Now()}
+	s.late, _ = sink.(Gatherer)
 	s.info.Store(info)
 	return s
 }
@@ -93,6 +95,15 @@ func (s *Session) Idle() bool { return s.idle.Load() }
 
 // Deliver queues a stanza to the session, false if it is over.
 func (s *Session) Deliver(to stanza.Addr, e *stanza.Encoded) bool { return s.sink.Deliver(to, e) }
+
+// DeliverIn is Deliver in a round: the stanza is written when the round ends.
+func (s *Session) DeliverIn(r *Round, to stanza.Addr, e *stanza.Encoded) bool {
+	r.size++
+	if s.late == nil {
+		return s.sink.Deliver(to, e)
+	}
+	return s.late.DeliverIn(r, to, e)
+}
 
 // Kick ends the session with a stream error.
 func (s *Session) Kick(condition, text string) { s.sink.Kick(condition, text) }

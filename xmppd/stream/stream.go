@@ -62,6 +62,17 @@ type Carrier interface {
 	SetLimits(element, queue int)
 }
 
+// Round is somebody who delivers to many streams and then calls Flush of each that he
+// was handed.
+type Round interface{ Add(w interface{ Flush() }) }
+
+// Gatherer is a Carrier whose writing can wait for the end of a Round.
+type Gatherer interface {
+	// Gather is Carrier.Deliver. Unless somebody is writing to the stream anyway, it
+	// hands itself to the Round, and is written to when that calls Flush.
+	Gather(r Round, to stanza.Addr, e *stanza.Encoded) bool
+}
+
 // TLSStarter is a Carrier that can be encrypted later.
 type TLSStarter interface {
 	// StartTLS sends proceed and starts the handshake after the current Handler

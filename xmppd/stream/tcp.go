@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"parley/internal/wire/ns"
@@ -72,6 +73,9 @@ func (c halfConn) Close() error {
 	}
 	return c.raw.SetReadDeadline(time.Now().Add(lingerTime))
 }
+
+// SyscallConn is syscall.Conn, for a connection that is not encrypted.
+func (c halfConn) SyscallConn() (syscall.RawConn, error) { return Plain(c.Conn) }
 
 // ServeTCP runs one accepted connection until it ends or ctx is done, then the
 // stream is closed with system-shutdown.

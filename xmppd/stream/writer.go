@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"io"
 	"sync"
+	"syscall"
 	"time"
 
 	"parley/xmppd/stanza"
@@ -43,16 +44,18 @@ type item struct {
 
 // Writer is the sending half of a Carrier over a connection. What is queued while
 // a write is under way goes out in the next one. The writing goroutine exists only
-// while something is queued, so an idle stream costs no stack.
+// while something is queued, so an idle stream costs no stack. Who delivers to many
+// streams writes himself, see Gather and Flush.
 type Writer struct {
 	enc Encoding
 
 	mu       sync.Mutex // guards all below; never held while writing
 	conn     Conn
+	raw      syscall.RawConn // of conn, nil if it cannot be written to without waiting
 	maxQueue int
 	queue    []item
-	bytes    int // in queue
-	running  bool
+	bytes    int  // in queue
+	running  bool // somebody is the writer: the goroutine, or a Round that will call Flush
 	closing  bool // close when the queue is empty
 	closed   bool
 	opened   bool       // our header was sent
@@ -68,27 +71,34 @@ func NewWriter(conn Conn, enc Encoding, maxQueue int) *Writer {
 	if maxQueue <= 0 {
 		maxQueue = DefaultQueue
 	}
-	w := &Writer{conn: conn, enc: enc, maxQueue: maxQueue}
+	w := &Writer{conn: conn, raw: rawOf(conn), enc: enc, maxQueue: maxQueue}
 	w.idle = sync.NewCond(&w.mu)
 	return w
 }
 
 // Header is Carrier.Header.
 func (w *Writer) Header(h Header) {
-	w.push(item{raw: w.enc.AppendHeader(nil, h)})
+	w.push(item{raw: w.enc.AppendHeader(nil, h)}, nil)
 	w.mu.Lock()
 	w.opened = true
 	w.mu.Unlock()
 }
 
 // Features is Carrier.Features.
-func (w *Writer) Features(inner []byte) { w.push(item{raw: w.enc.AppendFeatures(nil, inner)}) }
+func (w *Writer) Features(inner []byte) { w.push(item{raw: w.enc.AppendFeatures(nil, inner)}, nil) }
 
 // Element is Carrier.Element.
-func (w *Writer) Element(xml []byte) { w.push(item{raw: w.enc.AppendElement(nil, xml)}) }
+func (w *Writer) Element(xml []byte) { w.push(item{raw: w.enc.AppendElement(nil, xml)}, nil) }
 
 // Deliver is Carrier.Deliver.
-func (w *Writer) Deliver(to stanza.Addr, e *stanza.Encoded) bool { return w.push(item{e: e, to: to}) }
+func (w *Writer) Deliver(to stanza.Addr, e *stanza.Encoded) bool {
+	return w.push(item{e: e, to: to}, nil)
+}
+
+// Gather is Gatherer.Gather.
+func (w *Writer) Gather(r Round, to stanza.Addr, e *stanza.Encoded) bool {
+	return w.push(item{e: e, to: to}, r)
+}
 
 // SetQueue changes how many bytes may wait.
 func (w *Writer) SetQueue(bytes int) {
@@ -98,7 +108,7 @@ func (w *Writer) SetQueue(bytes int) {
 }
 
 // Raw queues bytes as they are, for instance a ping frame.
-func (w *Writer) Raw(b []byte) { w.push(item{raw: b}) }
+func (w *Writer) Raw(b []byte) { w.push(item{raw: b}, nil) }
 
 func (i item) size() int {
 	if i.e != nil {
@@ -107,7 +117,7 @@ func (i item) size() int {
 	return len(i.raw)
 }
 
-func (w *Writer) push(i item) bool {
+func (w *Writer) push(i item, r Round) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed || w.closing {
@@ -121,6 +131,11 @@ func (w *Writer) push(i item) bool {
 	}
 	w.queue = append(w.queue, i)
 	w.bytes += n
+	if r != nil && !w.running {
+		w.running = true
+		r.Add(w)
+		return true
+	}
 	w.startLocked()
 	return true
 }
@@ -128,7 +143,7 @@ func (w *Writer) push(i item) bool {
 func (w *Writer) startLocked() {
 	if !w.running {
 		w.running = true
-		go w.run()
+		go w.run(nil)
 	}
 }
 
@@ -204,17 +219,26 @@ func (w *Writer) drain(next Conn) {
 		w.idle.Wait()
 	}
 	if next != nil {
-		w.conn, w.until = next, time.Time{}
+		w.conn, w.raw, w.until = next, rawOf(next), time.Time{}
 	}
 }
 
 // buffers hold what one write sends.
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
 
-// run writes until the queue is empty.
-func (w *Writer) run() {
+// run writes first, which a write has left over, and then until the queue is empty.
+func (w *Writer) run(first []byte) {
 	bp := buffers.Get().(*[]byte)
 	var batch []item
+	if len(first) > 0 {
+		batch = append(batch, item{raw: first})
+		w.mu.Lock()
+		conn := w.conn
+		w.mu.Unlock()
+		if err := w.write(conn, bp, batch); err != nil {
+			w.Close()
+		}
+	}
 	for {
 		w.mu.Lock()
 		clear(batch)

@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -135,6 +136,9 @@ func offersXMPP(r *http.Request) bool {
 type linger struct{ net.Conn }
 
 func (l linger) Close() error { return l.SetReadDeadline(time.Now().Add(lingerTime)) }
+
+// SyscallConn is syscall.Conn, for a connection that is not encrypted.
+func (l linger) SyscallConn() (syscall.RawConn, error) { return stream.Plain(l.Conn) }
 
 // SetLimits is stream.Carrier.SetLimits.
 func (c *carrier) SetLimits(element, queue int) {
