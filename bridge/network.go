@@ -4,6 +4,9 @@ import (
 	"context"
 	"runtime"
 	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
 
 	"parley/bridge/conference"
 	"parley/bridge/endpoint"
@@ -22,6 +25,7 @@ const eventQueue = 8192
 // from one to another. A new conference gets the shard with the fewest endpoints.
 type network struct {
 	transport *transport.Transport
+	log       *logrus.Entry
 	shards    []*rtp.Shard
 	events    chan rtp.Event
 
@@ -29,7 +33,22 @@ type network struct {
 	sinks map[endpoint.Leg]sink
 	homes map[conference.Feedback]*home
 	load  []int // endpoints by shard
+
+	broken broken
 }
+
+// broken is what the shards say of panics. mu guards its fields: legs lists those whose
+// conferences have to hear of it, which run, woken by wake, tells them.
+type broken struct {
+	wake chan struct{}
+
+	mu     sync.Mutex
+	legs   []*rtp.Endpoint
+	logged time.Time
+}
+
+// panicPause is how long one panic of the packet path keeps others out of the log.
+const panicPause = time.Minute
 
 // sink is who hears the news of a leg.
 type sink struct {
@@ -48,15 +67,58 @@ func shardsOf(cfg rtp.Config) int {
 	return max(1, runtime.GOMAXPROCS(0)/2)
 }
 
-func newNetwork(t *transport.Transport, cfg rtp.Config) *network {
+func newNetwork(t *transport.Transport, cfg rtp.Config, log *logrus.Entry) *network {
 	n := &network{
-		transport: t, events: make(chan rtp.Event, eventQueue),
+		transport: t, log: log, events: make(chan rtp.Event, eventQueue), broken: broken{wake: make(chan struct{}, 1)},
 		sinks: make(map[endpoint.Leg]sink), homes: make(map[conference.Feedback]*home), load: make([]int, t.Lanes()),
 	}
 	for i := range t.Lanes() {
-		n.shards = append(n.shards, rtp.NewShard(cfg, t.Lane(i)))
+		s := rtp.NewShard(cfg, t.Lane(i))
+		s.OnPanic(n.panicked)
+		n.shards = append(n.shards, s)
 	}
 	return n
+}
+
+// panicked hears of a panic on a shard's goroutine.
+func (n *network) panicked(e *rtp.Endpoint, closed bool, p any, stack []byte) {
+	b := &n.broken
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now := time.Now(); b.logged.IsZero() || now.Sub(b.logged) >= panicPause {
+		b.logged = now
+		n.log.WithFields(logrus.Fields{"panic": p, "closed": closed}).
+			Error("the packet path panicked; further ones are counted, and not logged for a minute\n" + string(stack))
+	}
+	if closed && e != nil {
+		b.legs = append(b.legs, e)
+		select {
+		case b.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// tellBroken tells conferences of endpoints the packet path has closed.
+func (n *network) tellBroken() {
+	n.broken.mu.Lock()
+	legs := n.broken.legs
+	n.broken.legs = nil
+	n.broken.mu.Unlock()
+	for _, e := range legs {
+		n.tell(rtp.Event{Kind: rtp.EventBroken, Endpoint: e, At: time.Now()})
+	}
+}
+
+// tell brings news to the conference its leg belongs to.
+func (n *network) tell(ev rtp.Event) {
+	e := endpoint.NewEvent(ev)
+	n.mu.Lock()
+	sink := n.sinks[e.Leg]
+	n.mu.Unlock()
+	if sink.hear != nil {
+		sink.hear(e)
+	}
 }
 
 // Open implements conference.Network.
@@ -142,13 +204,9 @@ func (n *network) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case ev := <-n.events:
-			e := endpoint.NewEvent(ev)
-			n.mu.Lock()
-			sink := n.sinks[e.Leg]
-			n.mu.Unlock()
-			if sink.hear != nil {
-				sink.hear(e)
-			}
+			n.tell(ev)
+		case <-n.broken.wake:
+			n.tellBroken()
 		}
 	}
 }

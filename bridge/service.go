@@ -96,7 +96,7 @@ func New(cfg Config, log *logrus.Entry, opts Options) (*Service, error) {
 	s.shutdown = newShutdown(cfg.Shutdown, s.endpointCount, s.lifeChanged)
 	s.reducer = newReducer(cfg.Load)
 	s.reduced.Store(allocate.Unlimited)
-	s.network = newNetwork(t, cfg.PacketPath)
+	s.network = newNetwork(t, cfg.PacketPath, log)
 	s.channels = channel.NewServer(s.channelConfig(), log)
 	s.conferences = conference.NewSet(cfg.conference(), s.network, s.channels, log)
 	s.handler = signal.NewHandler(s.conferences, s.Healthy, log)
@@ -117,7 +117,7 @@ func New(cfg Config, log *logrus.Entry, opts Options) (*Service, error) {
 }
 
 func (s *Service) channelConfig() channel.Config {
-	c := channel.Config{Domains: s.cfg.WebSocket.Domains, TLS: s.cfg.WebSocket.TLS, ServerID: s.cfg.WebSocket.ServerID}
+	c := channel.Config{Domains: s.cfg.WebSocket.Domains, RelayDomains: s.cfg.WebSocket.RelayDomains, TLS: s.cfg.WebSocket.TLS, ServerID: s.cfg.WebSocket.ServerID}
 	if !s.cfg.WebSocket.Enabled {
 		c.Domains = nil // no address, no WebSocket
 	}

@@ -49,7 +49,7 @@ func TestConferencesAreSpread(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := newNetwork(tr, rtp.Config{ArenaSlots: 256})
+	n := newNetwork(tr, rtp.Config{ArenaSlots: 256}, logx.Discard())
 	where := map[int]int{}
 	for c := range uint32(6) {
 		fb := conference.Feedback{Audio: c, Video: c}

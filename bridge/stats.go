@@ -404,6 +404,7 @@ func (c *collector) attachPackets(set *metrics.Set) {
 		{"excess_packets", "Packets participants sent beyond what one may.", func(s rtp.Stats) uint64 { return s.Excess }},
 		{"refused_requests", "Requests for keyframes and repetitions beyond what one may ask.", func(s rtp.Stats) uint64 { return s.Refused }},
 		{"audio_recovered", "Audio packets recovered from redundancy.", func(s rtp.Stats) uint64 { return s.Recovered }},
+		{"panics", "Mistakes in the packet path that cost a packet or an endpoint.", func(s rtp.Stats) uint64 { return s.Panics }},
 		{"arena_exhausted", "Packets dropped for want of memory slots.", func(s rtp.Stats) uint64 { return s.ArenaExhausted }},
 	} {
 		set.CounterFunc(func() float64 { return float64(x.value(shards.Stats())) }, "parley_bridge_"+x.name+"_total", x.help)

@@ -199,6 +199,17 @@ func (c *Conference) recovered(p any) {
 	c.expire("internal error")
 }
 
+// guard runs a part of the end of a conference, of which the others are independent: what
+// panicked before may do it again.
+func (c *Conference) guard(f func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.log.WithField("panic", p).Error("the end of a conference panicked\n" + string(debug.Stack()))
+		}
+	}()
+	f()
+}
+
 // expire ends the conference. What is still in the mailbox runs, and finds it expired:
 // requests learn that there is no such conference any more.
 func (c *Conference) expire(why string) {
@@ -208,10 +219,10 @@ func (c *Conference) expire(why string) {
 	c.expired = true
 	c.set.remove(c) // a new conference of the same meeting may begin at once
 	for _, e := range c.endpoints {
-		c.closeEndpoint(e)
+		c.guard(func() { c.closeEndpoint(e) })
 	}
 	for _, r := range c.relays {
-		c.closeRelay(r)
+		c.guard(func() { c.closeRelay(r) })
 	}
 	clear(c.endpoints)
 	clear(c.legs)
@@ -226,9 +237,27 @@ func (c *Conference) expire(why string) {
 
 // event takes news of the packet path; it is called from other goroutines.
 func (c *Conference) event(ev endpoint.Event) {
+	if ev.Kind == rtp.EventBroken {
+		go c.post(func() { c.handleBroken(ev.Leg) }) // rare, and must not be lost
+		return
+	}
 	if !c.offer(func() { c.handleEvent(ev, time.Now()) }) {
 		c.set.counters.EventsDropped.Inc()
 	}
+}
+
+// handleBroken ends what the packet path has closed: its media would not flow any more.
+func (c *Conference) handleBroken(leg endpoint.Leg) {
+	const why = "internal error"
+	if e := c.legs[leg]; e != nil {
+		c.removeEndpoint(e, why)
+	}
+	for _, r := range c.relays {
+		if r.Leg == leg {
+			c.removeRelay(r, why)
+		}
+	}
+	c.summarize()
 }
 
 func (c *Conference) handleEvent(ev endpoint.Event, now time.Time) {

@@ -23,6 +23,8 @@ var (
 	ErrNoRelayChannel = errors.New("neither data channels nor the WebSocket are on")
 	// ErrBusy: the conference has more requests than it can take.
 	ErrBusy = errors.New("the conference has too many requests waiting")
+	// ErrInternal: a mistake of ours; the conference has ended.
+	ErrInternal = errors.New("internal error; the conference has ended")
 	// ErrNoSCTP: a data channel was asked for in a way we do not offer.
 	ErrNoSCTP = errors.New("data channels of that kind are not offered")
 )

@@ -75,8 +75,8 @@ func (c *Conference) removeEndpoint(e *endpoint.Endpoint, why string) {
 
 // closeEndpoint closes the legs.
 func (c *Conference) closeEndpoint(e *endpoint.Endpoint) {
-	c.channels[e].Close()
 	c.set.net.Close(e.Session, e.Leg)
+	c.channels[e].Close()
 }
 
 // handleReady: the DTLS handshake is done.

@@ -7,6 +7,24 @@ import (
 	"parley/internal/logx"
 )
 
+// carryOut carries out a request. One that panics ends the conference and is answered all
+// the same: the focus then need not wait to begin anew.
+func (c *Conference) carryOut(req Request, reply func(Response, error)) {
+	answered := false
+	defer func() {
+		if p := recover(); p != nil {
+			c.recovered(p)
+			if !answered {
+				reply(Response{}, ErrInternal)
+			}
+		}
+	}()
+	c.handleModify(req, func(r Response, err error) {
+		answered = true
+		reply(r, err)
+	}, time.Now())
+}
+
 // handleModify carries out a request of the focus and answers it.
 func (c *Conference) handleModify(req Request, reply func(Response, error), now time.Time) {
 	if c.expired {

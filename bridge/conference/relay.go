@@ -90,8 +90,8 @@ func (c *Conference) removeRelay(r *relay.Relay, why string) {
 
 // closeRelay closes the legs.
 func (c *Conference) closeRelay(r *relay.Relay) {
-	c.relayChannels[r].Close()
 	c.set.net.Close(r.Session, r.Leg)
+	c.relayChannels[r].Close()
 }
 
 // addRemote makes a participant behind a relay; nil if it is one of ours. One that was

@@ -91,7 +91,7 @@ func (s *Set) Modify(req Request, reply func(Response, error)) {
 		reply(Response{}, err)
 		return
 	}
-	ok := c.offer(func() { c.handleModify(req, reply, time.Now()) })
+	ok := c.offer(func() { c.carryOut(req, reply) })
 	if ok {
 		return
 	}

@@ -97,6 +97,9 @@ const (
 	// EventReport: the receiver Endpoint reported Loss and, if known, RTT. At most once a
 	// second.
 	EventReport
+	// EventBroken: the Endpoint was closed, as its packets or timers panicked. The shard does
+	// not send it: who hears of the panic does.
+	EventBroken
 )
 
 // Event is news of an endpoint for the control side.

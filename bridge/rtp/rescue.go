@@ -18,7 +18,7 @@ const (
 // the shard has forgotten e. It must not block.
 type Panicked func(e *Endpoint, closed bool, p any, stack []byte)
 
-// OnPanic sets who hears of panics; to be called before Run. See docs/decisions.
+// OnPanic sets who hears of panics; to be called before Run. See docs/decisions/005.
 //
 // A mistake of ours in one packet costs that packet; where it was on its way to one
 // receiver, it costs that receiver the source. Nobody else's call is touched.

@@ -18,6 +18,8 @@ var (
 	ErrLeft = errors.New("the peer hung up")
 	// ErrFingerprint: the peer's certificate is not the one it announced.
 	ErrFingerprint = errors.New("certificate does not match the fingerprint")
+	// ErrInternal: a mistake of ours in what the peer said.
+	ErrInternal = errors.New("internal error")
 	// ErrBadRemote: the peer's description makes no sense.
 	ErrBadRemote = errors.New("bad remote description")
 )

@@ -6,6 +6,7 @@ import (
 	"encoding/base32"
 	"fmt"
 	"net/netip"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -78,8 +79,8 @@ func (t *Transport) NewSession(opts SessionOptions) (*Session, error) {
 	}
 	s := &Session{
 		t: t, opts: opts, log: t.log, cert: cert,
-		work: loop.NewQueue(maxNews, t.sessionWork.Go, nil),
 	}
+	s.work = loop.NewQueue(maxNews, t.sessionWork.Go, s.recovered)
 	if opts.Log != nil {
 		s.log = opts.Log
 	}
@@ -247,6 +248,12 @@ func (d Description) validate() error {
 
 // post gives work to the session; it is lost when the session is closed.
 func (s *Session) post(f func()) { s.work.PostWait(f) }
+
+// recovered keeps one bad message from ending the bridge: only this session ends.
+func (s *Session) recovered(p any) {
+	s.log.WithField("panic", p).Error("session handler panicked; the session is closed\n" + string(debug.Stack()))
+	s.t.spawn(func() { s.fail(ErrInternal) }) // the queue must not wait for itself
+}
 
 // fail tells the handler once that the session is of no use any more.
 func (s *Session) fail(err error) {

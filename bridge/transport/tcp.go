@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -286,6 +287,11 @@ func (c *tcpConn) write() {
 
 func (c *tcpConn) read() {
 	defer c.close()
+	defer func() {
+		if p := recover(); p != nil {
+			c.t.log.WithField("panic", p).Error("media connection panicked and is closed\n" + string(debug.Stack()))
+		}
+	}()
 	r := bufio.NewReaderSize(c.conn, 8192)
 	_ = c.conn.SetReadDeadline(time.Now().Add(identifyTimeout))
 	if err := c.greet(r); err != nil {

@@ -25,12 +25,17 @@ type Network struct {
 	legs []*Leg
 	// Fail makes the next Open fail.
 	Fail error
+	// Panics makes Open and Close panic.
+	Panics bool
 }
 
 // Open implements conference.Network.
 func (n *Network) Open(o transport.SessionOptions, fb conference.Feedback, sink func(endpoint.Event)) (endpoint.Session, endpoint.Leg, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.Panics {
+		panic("the network is broken")
+	}
 	if n.Fail != nil {
 		return nil, nil, n.Fail
 	}
@@ -40,7 +45,15 @@ func (n *Network) Open(o transport.SessionOptions, fb conference.Feedback, sink 
 }
 
 // Close implements conference.Network.
-func (n *Network) Close(s endpoint.Session, l endpoint.Leg) { l.Close(); s.Close() }
+func (n *Network) Close(s endpoint.Session, l endpoint.Leg) {
+	l.Close()
+	s.Close()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.Panics {
+		panic("the network is still broken")
+	}
+}
 
 // Leg returns the i-th leg that was opened.
 func (n *Network) Leg(i int) *Leg {
