@@ -134,6 +134,7 @@ func (in *instance) dial(ctx context.Context, network, addr string) (net.Conn, e
 // Run reads the settings, starts the parts and serves until ctx is done or one
 // of them fails. When an administrator restarts the service, all of it is done anew.
 func Run(ctx context.Context, o Options) error {
+	o.thrifty()
 	for {
 		if err := runOnce(ctx, o); !errors.Is(err, xmppd.ErrRestart) || ctx.Err() != nil {
 			return err
