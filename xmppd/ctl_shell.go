@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"parley/internal/admin"
+	"parley/xmppd/account"
 	"parley/xmppd/muc"
 	"parley/xmppd/router"
 	"parley/xmppd/stanza"
@@ -185,6 +186,9 @@ func (s *Server) setRole(x stanza.Addr, role string) error {
 }
 
 func (s *Server) listUsers(ctx context.Context, a []string, out io.Writer) (string, error) {
+	if s.users[a[0]] == nil {
+		return "", account.ErrDomain
+	}
 	list, err := s.accounts.List(ctx, a[0])
 	if err != nil {
 		return "", err

@@ -129,7 +129,25 @@ func (t *Table) Run(ctx context.Context, words []string, in io.Reader, out io.Wr
 	if len(words) == 0 {
 		return &kindError{ErrUnknown, "a command is missing; `help` lists them"}
 	}
+	if group := t.group(words[:1]); len(group) > 0 {
+		more := make([]string, len(group))
+		for i, c := range group {
+			more[i] = strings.TrimPrefix(c.Name, words[0]+" ")
+		}
+		return Usagef("after %q comes one of %s; `help %s` explains them", words[0], strings.Join(more, ", "), words[0])
+	}
 	return &kindError{ErrUnknown, fmt.Sprintf("there is no command %q; `help` lists them", words[0])}
+}
+
+// group are the commands whose names begin with the words and go on.
+func (t *Table) group(words []string) (list []Command) {
+	prefix := strings.Join(words, " ") + " "
+	for _, c := range t.Commands() {
+		if strings.HasPrefix(c.Name, prefix) {
+			list = append(list, c)
+		}
+	}
+	return list
 }
 
 // helpColumn is where the explanations begin.
@@ -138,13 +156,21 @@ const helpColumn = 36
 func (t *Table) help(words []string, out io.Writer) error {
 	if len(words) > 0 {
 		c, _, ok := t.Lookup(words)
+		if group := t.group(words); !ok && len(group) > 0 {
+			return list(group, out)
+		}
 		if !ok {
 			return &kindError{ErrUnknown, fmt.Sprintf("there is no command %q; `help` lists them", strings.Join(words, " "))}
 		}
 		_, err := fmt.Fprintf(out, "%s %s\n%s\n", c.Name, c.Usage, c.Help)
 		return err
 	}
-	for _, c := range t.Commands() {
+	return list(t.Commands(), out)
+}
+
+// list writes a line or two about each command.
+func list(commands []Command, out io.Writer) error {
+	for _, c := range commands {
 		line, _, _ := strings.Cut(c.Help, "\n")
 		words := strings.TrimSpace(c.Name + " " + c.Usage)
 		if len(words) > helpColumn-2 {

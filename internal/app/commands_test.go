@@ -159,3 +159,17 @@ func TestMistypedData(t *testing.T) {
 	}
 	require.NoDirExists(t, dir)
 }
+
+// What people and scripts know from prosodyctl is answered, or said to be something else.
+func TestWordsOfProsodyctl(t *testing.T) {
+	run := tool(t, testData(t))
+	for _, words := range []string{"cert generate meet.localhost", "version"} {
+		out, err := run("", strings.Fields(words)...)
+		require.NoError(t, err, words)
+		require.NotEmpty(t, out, words)
+	}
+	for words, want := range map[string]string{"start": "parley serve", "restart": "init system", "install mod_x": "built in"} {
+		_, err := run("", strings.Fields(words)...)
+		require.ErrorContains(t, err, want, words)
+	}
+}

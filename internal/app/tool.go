@@ -38,7 +38,7 @@ func NewTool(o Options) (*Tool, error) {
 		return nil, fmt.Errorf("find the data directory: %w", err)
 	}
 	o.Data = dir
-	t := &Tool{Data: dir, Local: []string{"check"}, Each: []string{"status", "about", "reload"}}
+	t := &Tool{Data: dir, Local: append(foreignNames(), "check"), Each: []string{"status", "about", "reload"}}
 	for _, part := range append([]Part{""}, All...) {
 		t.Sockets = append(t.Sockets, data(dir).socket(part))
 	}
@@ -81,6 +81,7 @@ func offlineCommands(o Options, named bool) []admin.Command {
 		}
 		list = append(list, c)
 	}
+	list = append(list, foreign()...)
 	return append(list, admin.Command{Name: "check", Usage: "[config|certs|ports|dns]",
 		Help: "look at settings, secrets, certificate, ports and names, and say what is wrong",
 		Run: func(ctx context.Context, args []string, _ io.Reader, out io.Writer) error {
