@@ -42,6 +42,9 @@ type WebSocketConfig struct {
 	// bridge channel through the web front; each becomes one address in the offer. Parley's own
 	// page replaces the name by its own, other clients need it right.
 	Domains []string `yaml:"domains"`
+	// RelayDomains are those under which other bridges reach it, where the two have no data
+	// channel between them; empty means Domains.
+	RelayDomains []string `yaml:"relay_domains"`
 	// TLS makes the addresses wss instead of ws.
 	TLS bool `yaml:"tls"`
 	// ServerID is this bridge's part of the path, by which a front finds the bridge among
@@ -259,9 +262,11 @@ func (c WebSocketConfig) validate() error {
 	if len(c.Domains) == 0 {
 		return errors.New("domains: at least one is needed")
 	}
-	for _, d := range c.Domains {
-		if d == "" || strings.ContainsAny(d, "/?# ") {
-			return fmt.Errorf("domains: %q is not a host", d)
+	for key, list := range map[string][]string{"domains": c.Domains, "relay_domains": c.RelayDomains} {
+		for _, d := range list {
+			if d == "" || strings.ContainsAny(d, "/?# ") {
+				return fmt.Errorf("%s: %q is not a host", key, d)
+			}
 		}
 	}
 	return nil

@@ -30,6 +30,7 @@ var handlers = map[string]handler{
 	"xmpp-websocket":             {[]string{"GET", "HEAD", "OPTIONS"}, false, (*Server).serveXMPP},
 	"upload":                     {[]string{"GET", "HEAD", "PUT", "OPTIONS"}, false, (*Server).serveUpload},
 	"colibri-ws":                 {[]string{"GET"}, false, (*Server).serveBridge},
+	"colibri-relay-ws":           {[]string{"GET"}, false, (*Server).serveBridge},
 	"conference-request/v1":      {[]string{"POST", "OPTIONS"}, false, (*Server).serveConferenceRequest},
 	"_unlock":                    {[]string{"GET", "HEAD", "OPTIONS"}, true, (*Server).serveUnlock},
 	"about/health":               {read, true, (*Server).serveHealth},
@@ -153,7 +154,8 @@ func (s *Server) serveUpload(w http.ResponseWriter, r *http.Request, _ origin, r
 
 func hasSlash(segment string) bool { return strings.ContainsAny(segment, `/\`) }
 
-// serveBridge passes a bridge channel to the bridge the path names, if we know it.
+// serveBridge passes a bridge channel, of a client or of another bridge, to the bridge the
+// path names, if we know it.
 func (s *Server) serveBridge(w http.ResponseWriter, r *http.Request, _ origin, rt route) {
 	if !s.originAllowed(r) {
 		sentence(w, r, http.StatusForbidden, "Scripts of that site may not open bridge channels here.")
@@ -169,7 +171,7 @@ func (s *Server) serveBridge(w http.ResponseWriter, r *http.Request, _ origin, r
 		sentence(w, r, http.StatusUpgradeRequired, "This address speaks WebSocket.")
 		return
 	}
-	s.bridge.serve(w, r, target{addr: addr, path: "/colibri-ws/" + strings.Join(rt.rest, "/")})
+	s.bridge.serve(w, r, target{addr: addr, path: "/" + rt.name + "/" + strings.Join(rt.rest, "/")})
 }
 
 func (s *Server) serveConferenceRequest(w http.ResponseWriter, r *http.Request, _ origin, rt route) {

@@ -28,7 +28,7 @@ const (
 // endpoints are the well-known paths; those ending in a slash have more behind.
 var endpoints = map[string]bool{
 	"config.js": true, "interface_config.js": true, "logging_config.js": true,
-	"http-bind": true, "xmpp-websocket": true, "colibri-ws/": true, "upload/": true, "conference-request/v1": true,
+	"http-bind": true, "xmpp-websocket": true, "colibri-ws/": true, "colibri-relay-ws/": true, "upload/": true, "conference-request/v1": true,
 	"_unlock": true, "about/health": true, "about/version": true, "robots.txt": true, "favicon.ico": true,
 	".well-known/host-meta": true, ".well-known/host-meta.json": true,
 }

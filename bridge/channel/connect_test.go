@@ -9,6 +9,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"parley/bridge/channel"
+	"parley/internal/logx"
 )
 
 // TestTwoBridgesConnect: one dials the other, comes back when the socket breaks, and stays
@@ -44,6 +45,18 @@ func TestTwoBridgesConnect(t *testing.T) {
 	receive(t, re.closed)
 	if ce.Active() != 0 {
 		t.Error("the channel outlives the other end")
+	}
+}
+
+// TestBridgesMayHaveTheirOwnWay: other bridges may reach us elsewhere than clients.
+func TestBridgesMayHaveTheirOwnWay(t *testing.T) {
+	s := channel.NewServer(channel.Config{Domains: []string{"meet.example.org"}, RelayDomains: []string{"192.0.2.3:9090"}, ServerID: "b1"}, logx.Discard())
+	client, other := s.Open("c1", "kim", newRecorder()), s.OpenRelay("c1", "east", newRecorder())
+	if got := client.URLs()[0]; !strings.HasPrefix(got, "ws://meet.example.org/colibri-ws/b1/c1/kim?pwd=") {
+		t.Errorf("clients are told %s", got)
+	}
+	if got := other.URLs()[0]; !strings.HasPrefix(got, "ws://192.0.2.3:9090/colibri-relay-ws/b1/c1/east?pwd=") {
+		t.Errorf("bridges are told %s", got)
 	}
 }
 

@@ -26,9 +26,10 @@ const (
 
 // Config says how clients find the server.
 type Config struct {
-	Domains  []string // host[:port] as clients see it
-	TLS      bool
-	ServerID string
+	Domains      []string // host[:port] as clients see it
+	RelayDomains []string // as other bridges see it; empty means Domains
+	TLS          bool
+	ServerID     string
 }
 
 // Counters count what went over all channels of a server.
@@ -121,12 +122,15 @@ func (s *Server) urls(k key, password string) []string {
 	if s.cfg.TLS {
 		scheme = "wss://"
 	}
-	urls := make([]string, 0, len(s.cfg.Domains))
-	prefix := Prefix
+	var urls []string
+	prefix, domains := Prefix, s.cfg.Domains
 	if k.relay {
 		prefix = RelayPrefix
+		if len(s.cfg.RelayDomains) > 0 {
+			domains = s.cfg.RelayDomains
+		}
 	}
-	for _, d := range s.cfg.Domains {
+	for _, d := range domains {
 		urls = append(urls, scheme+d+prefix+url.PathEscape(s.cfg.ServerID)+"/"+
 			url.PathEscape(k.conference)+"/"+url.PathEscape(k.endpoint)+"?pwd="+password)
 	}
