@@ -70,7 +70,7 @@ func TestCallOfThree(t *testing.T) {
 func checkDebug(t *testing.T, h *hall) {
 	t.Helper()
 	w := httptest.NewRecorder()
-	h.service.PrivateHandler().ServeHTTP(w, httptest.NewRequest("GET", "/debug?full=true", nil))
+	h.service.PrivateHandler().ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/debug?full=true", nil))
 	var state debugState
 	if err := json.Unmarshal(w.Body.Bytes(), &state); err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 // privateRoutes are the addresses of the operator's HTTP server.
 //
 // Nobody logs in there: who reaches the address may do everything. Pages that a browser on
-// the same machine shows must not, so requests that change something are refused to them.
+// the same machine shows must not, see notForPages.
 func (s *Service) privateRoutes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /about/health", s.serveHealth)
@@ -36,13 +36,7 @@ func (s *Service) privateRoutes() http.Handler {
 	mux.HandleFunc("GET /debug/stats/jvb/transit-stats", s.serveTransit)
 	mux.HandleFunc("GET /debug/{conference}", s.serveDebugConference)
 	mux.HandleFunc("GET /debug/{conference}/{endpoint}", s.serveDebugEndpoint)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet && r.Header.Get("Origin") != "" {
-			http.Error(w, "not for pages", http.StatusForbidden)
-			return
-		}
-		mux.ServeHTTP(w, r)
-	})
+	return s.notForPages(mux)
 }
 
 // Drain asks the focus to choose other bridges, or to choose this one again. What runs

@@ -14,6 +14,7 @@ import (
 // private asks the operator's HTTP server.
 func private(s *Service, method, path, body string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Host = "127.0.0.1:8080"
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
@@ -94,6 +95,33 @@ func TestNotForPages(t *testing.T) {
 	}
 	if s.drain.Load() {
 		t.Error("a page drained the bridge")
+	}
+}
+
+// TestNamesOfStrangers: a page may lead a name of its own to this machine.
+func TestNamesOfStrangers(t *testing.T) {
+	cfg := testConfig()
+	cfg.PrivateListen = "bridge-7.example.org:8080"
+	s, err := New(cfg, logx.Discard(), Options{Dial: noDial})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, good := range map[string]bool{
+		"127.0.0.1": true, "127.0.0.1:8080": true, "[::1]:8080": true, "[::1]": true, "localhost": true, "localhost.:8080": true,
+		"jvb:8080": true, "jvb.meet.svc.cluster.local": true, "x.localhost": true, "bridge.corp.internal": true,
+		"bridge-7.example.org": true, "BRIDGE-7.example.org.:1": true, "": true,
+		"evil.example": false, "evil.example:8080": false, "127.0.0.1.evil.example": false, "localhost.evil.example:8080": false,
+		"xlocal.example": false, "local.": true, "notinternal.com": false, "a.b.:80": false,
+	} {
+		for _, method := range []string{"GET", "POST"} {
+			r := httptest.NewRequest(method, "/colibri/stats", nil)
+			r.Host = host
+			w := httptest.NewRecorder()
+			s.PrivateHandler().ServeHTTP(w, r)
+			if refused := w.Code == http.StatusMisdirectedRequest; refused == good {
+				t.Errorf("%s with host %q is answered %d", method, host, w.Code)
+			}
+		}
 	}
 }
 

@@ -88,7 +88,7 @@ func (m *mesh) link(a, b int, sctp bool) {
 func (h *hall) view() conference.View {
 	h.t.Helper()
 	w := httptest.NewRecorder()
-	h.service.PrivateHandler().ServeHTTP(w, httptest.NewRequest("GET", "/debug?full=true", nil))
+	h.service.PrivateHandler().ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/debug?full=true", nil))
 	var state debugState
 	if err := json.Unmarshal(w.Body.Bytes(), &state); err != nil {
 		h.t.Fatal(err)

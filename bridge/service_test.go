@@ -75,7 +75,7 @@ func TestPrivateRoutes(t *testing.T) {
 	h := newHall(t)
 	do := func(method, path string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
-		h.service.PrivateHandler().ServeHTTP(w, httptest.NewRequest(method, path, nil))
+		h.service.PrivateHandler().ServeHTTP(w, httptest.NewRequest(method, "http://localhost"+path, nil))
 		return w
 	}
 	if w := do("GET", "/about/health"); w.Code != 200 || w.Body.Len() != 0 {
@@ -124,7 +124,7 @@ func TestShutdownOverREST(t *testing.T) {
 	<-s.Ready()
 	post := func(body string) int {
 		w := httptest.NewRecorder()
-		s.PrivateHandler().ServeHTTP(w, httptest.NewRequest("POST", "/colibri/shutdown", strings.NewReader(body)))
+		s.PrivateHandler().ServeHTTP(w, httptest.NewRequest("POST", "http://localhost/colibri/shutdown", strings.NewReader(body)))
 		return w.Code
 	}
 	for _, bad := range []string{"", "{}", "no", `{"graceful-shutdown":1}`, strings.Repeat(" ", 1<<20)} {
