@@ -166,7 +166,7 @@ func (m *mux) sending(c *stunConn, b []byte, to netip.AddrPort) {
 		}
 		m.mu.Unlock()
 	case stunSuccess:
-		c.round.s.consent.Store(time.Now().UnixNano())
+		c.round.s.consented()
 		c.round.proved(to)
 		if !c.tcp {
 			m.bind(c.round.s, to)

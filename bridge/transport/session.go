@@ -43,7 +43,10 @@ type Session struct {
 	cert *certificate
 	dtls *dtlsPath
 
-	// consent is when the peer last proved to be there by a check with our password.
+	// consent is when the peer last proved to be there by a check with our password: how long
+	// after the session began, in nanoseconds, so that nobody who sets the clock ends calls;
+	// 0 if it never did.
+	began   time.Time
 	consent atomic.Int64
 
 	// bound holds the addresses that may send media; mux.mu guards it.
@@ -78,7 +81,7 @@ func (t *Transport) NewSession(opts SessionOptions) (*Session, error) {
 		return nil, err
 	}
 	s := &Session{
-		t: t, opts: opts, log: t.log, cert: cert,
+		t: t, opts: opts, log: t.log, cert: cert, began: time.Now(),
 	}
 	s.work = loop.NewQueue(maxNews, t.sessionWork.Go, s.recovered)
 	if opts.Log != nil {
@@ -159,11 +162,14 @@ func randomText(n int) string {
 // Peer is the number of the session in Receive and Send.
 func (s *Session) Peer() uint32 { return s.peer }
 
+// consented notes that the peer has proved to be there.
+func (s *Session) consented() { s.consent.Store(max(1, int64(time.Since(s.began)))) }
+
 // LastReceived is when the peer last proved to be there (RFC 7675), zero if it never
 // did. A client that sends no media still does every few seconds.
 func (s *Session) LastReceived() time.Time {
 	if at := s.consent.Load(); at != 0 {
-		return time.Unix(0, at)
+		return s.began.Add(time.Duration(at))
 	}
 	return time.Time{}
 }
