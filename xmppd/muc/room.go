@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync/atomic"
@@ -111,8 +112,8 @@ func (r *Room) run() {
 				r.round.End()
 			}
 		}
-		if !r.box.empty() && !r.stopping {
-			continue // what follows goes out in the same writes
+		if !r.stopping && r.moreFollows() {
+			continue // and goes out in the same writes
 		}
 		r.round.End()
 		if r.stopping {
@@ -122,6 +123,15 @@ func (r *Room) run() {
 			return
 		}
 	}
+}
+
+// moreFollows says whether something else waits to be done. Where the processors are
+// busy others are let in first: they may be about to post it.
+func (r *Room) moreFollows() bool {
+	if r.box.empty() {
+		runtime.Gosched()
+	}
+	return !r.box.empty()
 }
 
 // do runs one event. A panic is our bug: it costs that event, not the room.
