@@ -5,6 +5,11 @@ const (
 	// bytes. A batch that is taken in at once may come to more; it leaves in several parts.
 	sendBatch = 1024
 	sendStore = 1 << 20
+	// From earlyBatch datagrams on, they leave at once when each receiver has longRun of them:
+	// the kernel's walk is then shared well enough, and what came first need not wait for what
+	// is still being encrypted.
+	earlyBatch = 256
+	longRun    = 12
 )
 
 // What goes to one receiver in one flush is sorted into classes, so that packets of like
@@ -47,11 +52,17 @@ func newSendQueue() sendQueue {
 	return sendQueue{store: make([]byte, sendStore), receivers: make([]*Endpoint, 0, sendBatch)}
 }
 
-// room returns space for one datagram at the end of the queue, which it empties if there
-// is none left.
+// full says that nothing is to be gained by waiting for more.
+func (q *sendQueue) full() bool {
+	return q.count == sendBatch || len(q.store)-q.used < slotSize ||
+		q.count >= earlyBatch && q.count >= longRun*len(q.receivers)
+}
+
+// room returns space for one datagram at the end of the queue, which it empties if it is
+// full.
 func (s *Shard) room() []byte {
 	q := &s.out
-	if q.count == sendBatch || len(q.store)-q.used < slotSize {
+	if q.full() {
 		s.flush()
 	}
 	return q.store[q.used : q.used : q.used+slotSize]

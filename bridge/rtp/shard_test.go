@@ -253,3 +253,17 @@ func TestForwardAllocatesNothing(t *testing.T) {
 		t.Errorf("%d packets were sent, want %d", got, 401*30)
 	}
 }
+
+// TestLongRunsLeaveEarly: what came first of a great burst does not wait for all of it.
+func TestLongRunsLeaveEarly(t *testing.T) {
+	for _, c := range []struct {
+		receivers, datagrams int
+		want                 bool
+	}{{1, earlyBatch - 1, false}, {1, earlyBatch, true}, {40, 40*longRun - 1, false}, {40, 40 * longRun, true}, {200, sendBatch - 1, false}, {200, sendBatch, true}} {
+		q := newSendQueue()
+		q.receivers, q.count = q.receivers[:c.receivers], c.datagrams
+		if got := q.full(); got != c.want {
+			t.Errorf("%d datagrams for %d receivers leave: %v", c.datagrams, c.receivers, got)
+		}
+	}
+}
