@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -85,15 +86,17 @@ func (p *poller) wait(until time.Time, read func(uintptr) bool) {
 
 // rest lets some time pass, in which packets wake nobody.
 //
-// The scheduler is not told where it has another processor for everybody else: its own way to
-// sleep wakes two threads, which is what the rest is to save. The wait is short, and a signal
-// (the scheduler's and the collector's way to stop a goroutine) ends it.
+// Where the scheduler has another processor for everybody else (spare) it is not told: its own
+// way to sleep wakes two threads, which is what the rest is to save. Whoever waits for this
+// processor goes first. The rest is short, and a signal, the collector's way to stop a
+// goroutine, ends it.
 func (p *poller) rest(d time.Duration, spare bool) {
 	p.setGate(true)
 	if !spare {
 		time.Sleep(d)
 		return
 	}
+	runtime.Gosched()
 	ts := unix.NsecToTimespec(d.Nanoseconds())
 	_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
 }
