@@ -47,8 +47,8 @@ func (o *options) saturate(ctx context.Context, t *table) error {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(os.Stderr, "saturating, %s: %.0f packets/s, %.2f µs, %.1f a message, %.0f %% of a core, %.2f %% lost, p99 %.1f ms\n",
-				who, f.rate, f.cost, f.run, 100*f.share, f.lost, f.p99)
+			fmt.Fprintf(os.Stderr, "saturating, %s: %.0f packets/s, %.2f µs, %.1f a message, %.0f %% of a core, %.2f %% lost, p50 %.1f ms, p99 %.1f ms, load late by %.1f %%\n",
+				who, f.rate, f.cost, f.run, 100*f.share, f.lost, f.p50, f.p99, f.late)
 			if f.lost > keptUp {
 				break
 			}
@@ -95,7 +95,7 @@ func (h *hall) at(packets int, w window) (figures, error) {
 			src.perFrame = packets
 		}
 	})
-	return h.take(w, s.due())
+	return h.take(w, s)
 }
 
 // idle is a call of ten who are silent.

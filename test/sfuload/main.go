@@ -119,7 +119,7 @@ func (o *options) shape(ctx context.Context, t *table, s shape) error {
 			return err
 		}
 		start(h.e)
-		f, err := h.take(o.window, s.due())
+		f, err := h.take(o.window, s)
 		h.close()
 		if err != nil {
 			return fmt.Errorf("floor, %s: %w", kind.name, err)
@@ -132,7 +132,7 @@ func (o *options) shape(ctx context.Context, t *table, s shape) error {
 	}
 	defer h.close()
 	start(h.e)
-	f, err := h.take(o.window, s.due())
+	f, err := h.take(o.window, s)
 	if err != nil {
 		return err
 	}

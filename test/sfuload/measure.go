@@ -19,7 +19,8 @@ type figures struct {
 	cost     float64 // µs of processor time a packet
 	share    float64 // of one core
 	run      float64 // datagrams a message
-	lost     float64 // of what was due, in percent
+	lost     float64 // of what was to be forwarded, in percent
+	late     float64 // what the load itself did not send in time, in percent
 	p50, p99 float64 // ms
 }
 
@@ -37,6 +38,8 @@ type hall struct {
 	forwarder
 	e       *engine
 	clients []*client
+	// fan says who gets what, by SSRC.
+	fan map[uint32][]int
 }
 
 func (h *hall) close() {
@@ -154,8 +157,9 @@ func (b *bridge) enter(ctx context.Context, e *engine, s shape, room, i int) (*c
 }
 
 // take measures for a while.
-func (h *hall) take(w window, due float64) (figures, error) {
+func (h *hall) take(w window, s shape) (figures, error) {
 	time.Sleep(w.warm)
+	h.fan = s.fan(h.clients)
 	var before, after mark
 	h.e.do(func() {
 		h.e.measuring, h.e.delays, h.e.faults = true, h.e.delays[:0], faults{}
@@ -198,21 +202,24 @@ func (h *hall) take(w window, due float64) (figures, error) {
 		return float64(delays[int(q*float64(len(delays)-1))]) / 1e6
 	}
 	took, used := time.Duration(after.at-before.at), after.cpu-before.cpu
-	short := due*took.Seconds() - float64(got)
+	due, nominal := float64(after.due-before.due), s.due()*took.Seconds()
+	// What is on the way when the window ends is not lost.
+	short := due - float64(got) - nominal/took.Seconds()*at(0.99)/1e3
 	return figures{
 		rate: float64(got) / took.Seconds(), cost: float64(used.Nanoseconds()) / 1e3 / float64(max(1, got)),
 		share: float64(used) / float64(took), run: float64(packets1-packets0) / float64(max(1, messages1-messages0)),
-		lost: 100 * max(float64(missing), short) / (due * took.Seconds()), p50: at(0.5), p99: at(0.99),
+		lost: 100 * max(float64(missing), short) / max(1, due), late: 100 * max(0, 1-due/nominal),
+		p50: at(0.5), p99: at(0.99),
 	}, nil
 }
 
-// mark is where a window begins or ends: what all clients got so far, and what the process
-// used. Both are taken on the engine's thread, which may be late on a busy machine.
+// mark is where a window begins or ends: what all clients got so far, what was sent for them,
+// and what the process used. Both are taken on the engine's thread, which may be late on a busy machine.
 type mark struct {
-	at  int64
-	got int
-	cpu time.Duration
-	err error
+	at       int64
+	got, due int
+	cpu      time.Duration
+	err      error
 }
 
 // mark takes one; streams can begin to count anew. The engine's thread only.
@@ -221,6 +228,9 @@ func (h *hall) mark(anew bool) mark {
 	m.cpu, m.err = process.CPU(h.pid())
 	for _, c := range h.clients {
 		m.got += c.got
+		for _, s := range c.sources {
+			m.due += s.sent * len(h.fan[s.ssrc])
+		}
 		if !anew {
 			continue
 		}
