@@ -150,3 +150,55 @@ func TestRoomArchive(t *testing.T) {
 		t.Errorf("a new room has an old archive: %v", bodies)
 	}
 }
+
+// TestModeration: a moderator withdraws a message (XEP-0425), for those who are there and
+// those who come or read later.
+func TestModeration(t *testing.T) {
+	for name, archived := range map[string]bool{"with an archive": true, "without": false} {
+		t.Run(name, func(t *testing.T) {
+			w := start(t, func(c *Config) { c.Services.Archive.Rooms = archived })
+			a, b, c := w.person("alice", "a"), w.person("bob", "b"), w.person("carol", "c")
+			const room = "den@conference.meet.example.com"
+			enter := func(p *peer, nick string) string {
+				p.say("<presence to='%s/%s'><x xmlns='http://jabber.org/protocol/muc'/></presence>", room, nick)
+				return p.expect(`(?s).*?<subject(/>|></subject>)</message>`)[0]
+			}
+			enter(a, "alice")
+			has(t, a.ask("set", room, `<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'/></query>`), result)
+			has(t, a.ask("get", room, `<query xmlns='http://jabber.org/protocol/disco#info'/>`), `var="urn:xmpp:message-moderate:1"`)
+			enter(b, "bob")
+			var ids []string
+			for _, text := range []string{"good", "bad"} {
+				b.say("<message to='%s' type='groupchat' id='%s'><body>%s</body></message>", room, text, text)
+				ids = append(ids, a.expect(`<message [^>]*id="` + text + `".*?<stanza-id xmlns="urn:xmpp:sid:0" by="` + room + `" id="([^"]+)"/></message>`)[1])
+			}
+			moderate := func(id, inner string) string {
+				return `<moderate xmlns='urn:xmpp:message-moderate:1' id='` + id + `'>` + inner + `</moderate>`
+			}
+			const retract = `<retract xmlns='urn:xmpp:message-retract:1'/><reason>no &amp; never</reason>`
+			play(t, a, []step{
+				{"nothing to do", "set", room, moderate(ids[1], ""), []string{`<bad-request`}},
+				{"no id", "set", room, moderate("", retract), []string{`<bad-request`}},
+				{"unknown", "set", room, moderate("x", retract), []string{`<item-not-found`}},
+				{"not a set", "get", room, moderate(ids[1], retract), []string{`<service-unavailable`}},
+				{"long reason", "set", room, moderate(ids[1], retract[:strings.Index(retract, "<reason>")]+`<reason>`+strings.Repeat("x", 5000)+`</reason>`), []string{`<not-acceptable`}},
+			})
+			has(t, b.ask("set", room, moderate(ids[0], retract)), `<forbidden`)
+			has(t, c.ask("set", room, moderate(ids[0], retract)), `<not-acceptable`)
+			a.say("<iq type='set' id='mod' to='%s'>%s</iq>", room, moderate(ids[1], retract))
+			a.expect(`type="result" id="mod"`)
+			const said = `<retract xmlns="urn:xmpp:message-retract:1" id="%s"><moderated xmlns="urn:xmpp:message-moderate:1" by="` + room + `/alice"><occupant-id xmlns="urn:xmpp:occupant-id:0" id="[^"]+"/></moderated><reason>no &amp; never</reason></retract>`
+			b.expect(`<message [^>]*from="` + room + `"[^>]*>` + fmt.Sprintf(said, ids[1]))
+			a.expect(fmt.Sprintf(said, ids[1]))
+			has(t, a.ask("set", room, moderate(ids[1], retract)), `<item-not-found`)
+			has(t, enter(c, "carol"), `<body>good</body>`, `!<body>bad</body>`, `<retract `)
+			if !archived {
+				return
+			}
+			c.say("<iq type='set' id='all' to='%s'>%s</query></iq>", room, mam())
+			got := c.expect(`(?s).*?<iq [^>]*id="all"`)[0]
+			has(t, got, `<body>good</body>`, `!<body>bad</body>`, `id="`+ids[1]+`"`,
+				`<retracted xmlns="urn:xmpp:message-retract:1" stamp="`, `<moderated xmlns="urn:xmpp:message-moderate:1" by="`+room+`/alice">`)
+		})
+	}
+}

@@ -134,6 +134,39 @@ func (a *Archive) Append(owner, peer stanza.Addr, st *stanza.Stanza) *stanza.Sta
 	return st.With(b.Empty(ns.StanzaID, "stanza-id", "by", owner.String(), "id", id).Bytes())
 }
 
+// Rewrite puts what f makes of a message of an archive in its place, where its id and
+// its time stay. found is false if no message has the id, or f returns nil.
+func (a *Archive) Rewrite(owner stanza.Addr, id string, f func(old *stanza.Stanza) *stanza.Stanza) (found bool, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), a.patience)
+	defer cancel()
+	err = a.db.Write(ctx, func(tx *sql.Tx) error {
+		var kept []byte
+		err := tx.QueryRowContext(ctx, `SELECT stanza FROM archive_messages WHERE owner = ? AND id = ?`, owner.Bare().String(), id).Scan(&kept)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		old, err := stanza.Parse(kept, &stanza.Options{Limits: stanza.Limits{Bytes: len(kept)}})
+		if err != nil {
+			return err
+		}
+		st := f(old)
+		if st == nil {
+			return nil
+		}
+		found = true
+		_, err = tx.ExecContext(ctx, `UPDATE archive_messages SET stanza = ? WHERE owner = ? AND id = ?`, st.Append(nil, ns.Client), owner.Bare().String(), id)
+		return err
+	})
+	if err != nil {
+		a.log.WithError(err).Error("an archived message cannot be changed")
+		return false, fmt.Errorf("change an archived message: %w", err)
+	}
+	return found, nil
+}
+
 // wait says whether a message was written. While the database is late nobody waits for
 // it, so that talk goes on at its usual pace.
 func (a *Archive) wait(done <-chan error) bool {

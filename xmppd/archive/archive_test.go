@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -233,5 +234,35 @@ func TestNameMeansKept(t *testing.T) {
 	_ = a.db.Close() // as a broken disk
 	if named("lost") {
 		t.Error("a message that could not be written has a name")
+	}
+}
+
+func TestRewrite(t *testing.T) {
+	a := openAt(t, filepath.Join(t.TempDir(), "x.db"), nil)
+	st := a.Append(ann, bob, message("old"))
+	c, _ := st.Child(ns.StanzaID, "stanza-id")
+	id := st.ChildAttr(c, "id")
+	swap := func(old *stanza.Stanza) *stanza.Stanza {
+		if !strings.Contains(string(old.Content()), "old") {
+			return nil
+		}
+		return old.WithContent([]byte("<body>new</body>"))
+	}
+	for _, x := range []struct {
+		owner stanza.Addr
+		id    string
+		found bool
+	}{{ann, "unknown", false}, {bob, id, false}, {ann, id, true}, {ann, id, false}} {
+		if found, err := a.Rewrite(x.owner, x.id, swap); found != x.found || err != nil {
+			t.Errorf("%v: %v, %v", x, found, err)
+		}
+	}
+	list, _, _ := a.all(t, everything)
+	if len(list) != 1 || list[0].id != id || !strings.Contains(string(list[0].stanza), "<body>new</body>") {
+		t.Errorf("kept: %v", list)
+	}
+	_ = a.db.Close() // as a broken disk
+	if _, err := a.Rewrite(ann, id, swap); err == nil {
+		t.Error("nothing was written, and nobody is told")
 	}
 }

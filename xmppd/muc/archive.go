@@ -13,6 +13,9 @@ type Archive interface {
 	// unchanged if it could not be kept. It waits for the disk, a short time: what
 	// the room shows as kept must be.
 	Append(room, occupant stanza.Addr, st *stanza.Stanza) *stanza.Stanza
+	// Rewrite puts what f makes of a kept message in its place; found is false if none
+	// has the id, or f returns nil.
+	Rewrite(room stanza.Addr, id string, f func(old *stanza.Stanza) *stanza.Stanza) (found bool, err error)
 	// Query answers a request from somebody who may read.
 	Query(room stanza.Addr, st *stanza.Stanza)
 	// Drop removes what was kept until now.

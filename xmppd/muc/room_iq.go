@@ -44,6 +44,8 @@ func (r *Room) handleIQ(st *stanza.Stanza, from *router.Session) {
 		r.handleArchive(st)
 	case p.Is(ns.Register, "query"):
 		r.handleRegister(st, p, from)
+	case p.Is(ns.Moderate1, "moderate"):
+		r.handleModerate(st, p)
 	default:
 		r.host.rt.Bounce(st, errUnavailable)
 	}
@@ -205,7 +207,7 @@ func (r *Room) answerInfo(st *stanza.Stanza, query stanza.Child, from *router.Se
 	b.Start(ns.DiscoInfo, "query")
 	b.Empty("", "identity", "category", "conference", "type", "text", "name", c.name)
 	if r.plain {
-		for _, f := range []string{ns.DiscoItems, ns.Register, nsRegisterForm, ns.StanzaID, ns.VCardTemp} {
+		for _, f := range []string{ns.DiscoItems, ns.Register, nsRegisterForm, ns.StanzaID, ns.VCardTemp, ns.Moderate1} {
 			b.Empty("", "feature", "var", f)
 		}
 	}
