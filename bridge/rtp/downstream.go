@@ -147,7 +147,7 @@ func (d *downStream) decide(p *packet) (v verdict) {
 		d.switchTo(p)
 		v.shown = true
 	}
-	if p.encoding != d.encoding {
+	if p.encoding != d.encoding || d.cutShort(p) {
 		return v
 	}
 	v.marker = p.marker
@@ -175,7 +175,7 @@ func (d *downStream) decide(p *packet) (v verdict) {
 
 // shouldSwitch says whether the stream begins or changes its encoding with this packet.
 func (d *downStream) shouldSwitch(p *packet) bool {
-	if !p.facts.KeyframeStart || p.repaired {
+	if !p.facts.KeyframeStart || p.late {
 		// A stream whose keyframes cannot be recognised begins anywhere.
 		return d.encoding < 0 && !recognisable(p.codec)
 	}
@@ -191,6 +191,20 @@ func (d *downStream) shouldSwitch(p *packet) bool {
 		// Down only if the better one has stopped.
 		return !d.source.up.streams[d.encoding].active(p.arrival)
 	}
+}
+
+// cutShort ends an encoding that is better than wanted at its next keyframe. It comes with
+// the one of the encoding that is wanted, and a path that has become narrow would carry it
+// for seconds.
+func (d *downStream) cutShort(p *packet) bool {
+	if !p.facts.KeyframeStart || p.late || d.encoding <= d.target.Encoding() {
+		return false
+	}
+	if next := d.wanted(p.arrival); next >= d.encoding || !d.source.up.streams[next].active(p.arrival) {
+		return false
+	}
+	d.stop()
+	return true
 }
 
 func recognisable(c media.Codec) bool {

@@ -317,3 +317,63 @@ func TestMissingList(t *testing.T) {
 		t.Errorf("asks %v, given up %v, %d left, %d told", asks, givenUp, m.count, m.told)
 	}
 }
+
+// TestRepairedKeyframeBegins: a stream begins with a keyframe whose first packet was lost and
+// repaired in time.
+func TestRepairedKeyframeBegins(t *testing.T) {
+	b := newBench(t)
+	from, to, _ := viewed(b)
+	sender := &lossySender{b: b, p: from, random: rand.New(rand.NewPCG(1, 1))}
+	b.feed(from, vp8(2000, 1, 3000, 1, 1, 0, false, true, true))
+	b.feed(from, vp8(2000, 3, 6000, 2, 2, 0, true, false, true))
+	b.turn()
+	if got := numbers(b, to); len(got) != 0 {
+		t.Fatalf("%v arrived without a keyframe", got)
+	}
+	sender.transmit(sender.rtx(2, vp8(2000, 2, 6000, 2, 2, 0, true, true, false)))
+	b.turn()
+	if got := numbers(b, to); len(got) != 2 || got[1] != got[0]+1 {
+		t.Errorf("%v arrived of a keyframe in two packets", got)
+	}
+}
+
+// TestNoGreatKeyframeOnTheWayDown: a keyframe is asked for to get a smaller picture, and comes
+// with one of the great picture.
+func TestNoGreatKeyframeOnTheWayDown(t *testing.T) {
+	b := newBench(t)
+	from, to := b.join(), b.join()
+	video := from.AddSource(SourceConfig{Kind: media.Video, Encodings: []media.Encoding{{SSRC: 1000}, {SSRC: 2000}, {SSRC: 3000}}})
+	to.Forward(Forward{Source: video, Target: media.LayerAll})
+	b.turn()
+	sim, pl := newSimulcaster(b, from), &player{t: t}
+	round := func(key bool, order ...int) {
+		for _, e := range order {
+			sim.frame(e, key)
+		}
+		b.pass(33 * time.Millisecond)
+		packets, _ := b.got(to)
+		for _, p := range packets {
+			pl.take(p)
+		}
+	}
+	for i := range 20 {
+		round(i == 0, 0, 1, 2)
+	}
+	down := to.leg.downs[downKey{video, projected}]
+	if down.encoding != 2 {
+		t.Fatalf("the receiver gets encoding %d, want the best", down.encoding)
+	}
+	to.Forward(Forward{Source: video, Target: media.LayerOf(0, 0, 2)})
+	before := pl.frames
+	for range 8 {
+		round(false, 2, 1, 0)
+	}
+	if n := pl.frames - before; n != 2 {
+		t.Errorf("%d frames of 8 came before the keyframe, want the two of the base layer", n)
+	}
+	keys := pl.keys
+	round(true, 2, 1, 0)
+	if down.encoding != 0 || pl.keys != keys+1 {
+		t.Errorf("the receiver gets encoding %d and got %d keyframes, want the smallest and one", down.encoding, pl.keys-keys)
+	}
+}

@@ -32,9 +32,9 @@ type packet struct {
 	codec   media.Codec
 	// encoding is the index in the source.
 	encoding int
-	// repaired: it came as a retransmission.
-	repaired bool
-	facts    codec.Facts
+	// repaired: it came as a retransmission; late: packets after it have gone on already.
+	repaired, late bool
+	facts          codec.Facts
 
 	// congestion is where the four bytes of the congestion control extension are written
 	// for each receiver, 0 if the layout has none. twoByte is the form of the extensions.

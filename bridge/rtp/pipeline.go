@@ -56,6 +56,8 @@ func (s *Shard) rtp(e *Endpoint, p *packet, size int) {
 
 // onward leads a packet through the stages after repair.
 func (s *Shard) onward(e *Endpoint, u *upStream, p *packet, b []byte) {
+	p.late = p.raw < u.passed
+	u.passed = max(u.passed, p.raw)
 	if s.layersStage(e, u, p, b) {
 		s.rewrite(e, u, p, b)
 	}

@@ -65,6 +65,8 @@ type upStream struct {
 
 	missing missingList
 	held    heldPackets
+	// passed is the greatest number that went on to the stages after repair.
+	passed int64
 	// toldBefore is what missing.told was at the last report.
 	toldBefore uint64
 
@@ -140,6 +142,7 @@ func (u *upStream) note(seq uint16, a *arena) (ext int64, fresh bool, skipped in
 func (u *upStream) reset(ext int64, a *arena) {
 	clear(u.seen[:])
 	u.held.clear(a)
+	u.passed = 0
 	u.missing.clear()
 	u.base, u.highest = ext, ext
 	u.expectedBefore, u.receivedBefore, u.received = 0, 0, 0
