@@ -3,7 +3,9 @@ package conference
 import (
 	"time"
 
+	"parley/bridge/allocate"
 	"parley/bridge/endpoint"
+	"parley/bridge/media"
 	"parley/bridge/rtp"
 	"parley/internal/logx"
 	"parley/internal/wire/bridgemsg"
@@ -27,6 +29,7 @@ func (c *Conference) watch(now time.Time) {
 		c.channelMissing(e, now)
 		c.probe(e, now)
 	}
+	c.watchCosts()
 	c.watchRelays(now)
 	for e := range c.relayOf {
 		for _, s := range e.Video {
@@ -60,6 +63,36 @@ func (c *Conference) countMedia(e *endpoint.Endpoint, stats rtp.EndpointStats) {
 	}
 	c.set.counters.Unmatched.Add(stats.FeedbackUnmatched - e.Unmatched)
 	e.Unmatched = stats.FeedbackUnmatched
+}
+
+// dearer is by what share pictures must cost more than when they were chosen, and more than
+// the path carries, to be chosen anew at once.
+const dearer = 1.15
+
+// watchCosts has decided anew about those whose pictures have become more than their path
+// carries: a shared screen that begins to move, a person that does.
+func (c *Conference) watchCosts() {
+	rates := make(map[string]*endpoint.Source)
+	for e := range c.senders() {
+		for _, s := range e.Video {
+			rates[s.Name] = s
+		}
+	}
+	for _, e := range c.endpoints {
+		have := e.Bandwidth(c.cfg.Trust)
+		if have < 0 || e.Receive.Result.Target == 0 {
+			continue
+		}
+		cost := 0.0
+		for _, a := range e.Receive.Result.Allocations {
+			if s := rates[a.Source]; s != nil && a.Target != allocate.None {
+				cost += s.Rate(media.Layer(a.Target))
+			}
+		}
+		if cost > dearer*float64(have) && cost > dearer*float64(e.Receive.Result.Target) {
+			c.touch(e)
+		}
+	}
 }
 
 // lifeless tells whether an endpoint is to be expired. One that is connected but has

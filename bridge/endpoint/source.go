@@ -65,6 +65,9 @@ func (s *Source) Measure() bool {
 	return len(s.rates) > 0
 }
 
+// Rate is what a layer cost lately, in bit/s.
+func (s *Source) Rate(l media.Layer) float64 { return s.rates[l] }
+
 // Candidate shows the source to the allocation.
 func (s *Source) Candidate() allocate.Source {
 	measured := s.Track.Layers()

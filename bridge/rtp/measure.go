@@ -49,6 +49,9 @@ func (u *upStream) measureLayer(p *packet) {
 		u.measured, u.offered, u.whole, u.temporals = p.codec, 0, false, 0
 		u.layers, u.sizes = new([codec.MaxSpatial][codec.MaxTemporal]layerMeter), [codec.MaxSpatial]codec.Size{}
 	}
+	if !u.alive {
+		u.alive, u.since = true, p.arrival
+	}
 	woke, flowing := false, u.source.up.flowing
 	switch {
 	case f.Layered:
@@ -65,7 +68,7 @@ func (u *upStream) measureLayer(p *packet) {
 		// Only what can be left out counts as a layer; everything else travels whole.
 		woke = u.layers[0][0].count(p, flowing)
 	}
-	u.source.up.changed = u.source.up.changed || woke
+	u.source.up.changed = u.source.up.changed || woke && !u.joining(p.arrival)
 	if f.Height == 0 {
 		return
 	}
@@ -75,7 +78,7 @@ func (u *upStream) measureLayer(p *packet) {
 	}
 	if sizes != u.sizes {
 		u.sizes = sizes
-		u.source.up.changed = true
+		u.source.up.changed = u.source.up.changed || !u.joining(p.arrival)
 	}
 }
 
@@ -94,10 +97,10 @@ func (u *upStream) heightOf(spatial, top int) int {
 
 // appendLayers adds the layers of one encoding. A layer's bitrate includes those it
 // depends on; where the stream does not tell, all with neither a greater spatial nor a
-// greater temporal index.
+// greater temporal index. What is not known yet has none.
 func (u *upStream) appendLayers(list []media.LayerInfo, now int64) []media.LayerInfo {
 	some, top := u.rollLayers(now)
-	if !some {
+	if !some || u.joining(now) {
 		return append(list, media.LayerInfo{Layer: media.LayerOf(u.encoding, 0, 0), Height: u.heightOf(0, 0)})
 	}
 	for s := range codec.MaxSpatial {
@@ -128,6 +131,7 @@ func (u *upStream) rollLayers(now int64) (some bool, top int) {
 	if u.layers == nil {
 		return false, 0
 	}
+	u.alive = false
 	for s := range codec.MaxSpatial {
 		for t := range codec.MaxTemporal {
 			m := &u.layers[s][t]
@@ -140,6 +144,7 @@ func (u *upStream) rollLayers(now int64) (some bool, top int) {
 				m.active, m.bitrate = false, 0
 				u.source.up.changed = true
 			}
+			u.alive = u.alive || m.active
 			if m.last != 0 {
 				some, top = true, s
 			}

@@ -59,19 +59,19 @@ func count(active []int) (n [3]int) {
 	return n
 }
 
-// An encoding that begins is announced with a rate: without one the allocation takes it
-// for absent, and nothing would tell of the rate later.
+// An encoding that begins is announced with a rate, as soon as that is known: without one
+// the allocation takes it for absent, and nothing would tell of the rate later.
 func TestEncodingsAreAnnouncedWithTheirRate(t *testing.T) {
 	c := newCamera(t)
 	c.send(20, 0)
 	if active, told := c.heard(); !told || count(active) != [3]int{1, 0, 0} {
 		t.Fatalf("active %v, told %v", active, told)
 	}
-	for range 40 {
+	for i := range 80 {
 		c.send(1, 0, 1, 2)
-		if active, told := c.heard(); told {
-			if count(active) != [3]int{1, 1, 1} {
-				t.Fatalf("the first news of new encodings says active %v", active)
+		if active, told := c.heard(); told && count(active) == [3]int{1, 1, 1} {
+			if i < 25 {
+				t.Errorf("new encodings are used after %d pictures, before it is known what they cost", i)
 			}
 			return
 		}
@@ -91,7 +91,11 @@ func TestEncodingThatIsLeftOutEndsSoon(t *testing.T) {
 	if active, told := c.heard(); !told || count(active) != [3]int{1, 1, 0} {
 		t.Fatalf("after 1.3 s without the best encoding active %v, told %v", active, told)
 	}
-	c.send(20, 0, 1, 2)
+	c.send(15, 0, 1, 2)
+	if active, _ := c.heard(); count(active) != [3]int{1, 1, 0} {
+		t.Fatalf("as soon as it is back active %v", active)
+	}
+	c.send(35, 0, 1, 2)
 	if active, told := c.heard(); !told || count(active) != [3]int{1, 1, 1} {
 		t.Fatalf("when it is back active %v, told %v", active, told)
 	}

@@ -18,7 +18,11 @@ const (
 	// left this one out. flowStep is the longest pause that counts as going on, so that a
 	// sender that was kept from sending anything has not left anything out.
 	siblingHold = 700_000
-	flowStep    = 100_000
+	// joinHold is how long an encoding that begins beside others is left alone: a client short
+	// of bandwidth tries one and drops it again, and the first pictures of it do not tell what
+	// it will cost.
+	joinHold = 1_000_000
+	flowStep = 100_000
 	// silentPackets is how many silent audio packets in a row pass; the rest is left out.
 	silentPackets = 3
 	// gapReset is the jump of sequence numbers that means a new beginning, not a loss.
@@ -96,6 +100,9 @@ type upStream struct {
 	// offered are the layers the sender keeps up, where the stream tells.
 	offered codec.Cells
 	layers  *[codec.MaxSpatial][codec.MaxTemporal]layerMeter // made with the first packet
+	// since is when the stream began to carry anything, after it had not.
+	since int64
+	alive bool
 	// sizes of the spatial layers. Where whole is set the meters of a layer count all it
 	// needs, else the layer alone; temporals is how many temporal layers were seen.
 	sizes     [codec.MaxSpatial]codec.Size
@@ -175,6 +182,19 @@ func (u *upStream) measureJitter(p *packet) {
 // active says whether the stream carried anything lately.
 func (u *upStream) active(now int64) bool {
 	return u.started && now-u.lastArrival < layerHold && u.source.up.flowing-u.lastFlow < siblingHold
+}
+
+// joining says whether the stream has only begun beside better known ones of its source.
+func (u *upStream) joining(now int64) bool {
+	if now-u.since >= joinHold {
+		return false
+	}
+	for _, o := range u.source.up.streams[:u.encoding] {
+		if o.active(now) && u.since-o.since > joinHold/2 {
+			return true
+		}
+	}
+	return false
 }
 
 // flow notes that something of the source arrived.
