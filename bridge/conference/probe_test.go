@@ -17,12 +17,15 @@ func TestProbingAfterAFall(t *testing.T) {
 		a.Track(1).SetLayers(threeLayers()...)
 		b.Say(`{"colibriClass":"ReceiverVideoConstraints","lastN":-1,"onStageSources":["a-v0"],"constraints":{"a-v0":{"maxHeight":720}}}`)
 		m.settle()
-		arrived := time.Duration(0)
+		var sent, arrived time.Duration
 		tell := func(n int, pause time.Duration) {
 			packets := make([]rtp.PacketResult, n)
 			for i := range packets {
-				arrived += pause
-				packets[i] = rtp.PacketResult{Sent: time.Now(), Arrived: arrived, Size: 1000}
+				packets[i] = rtp.PacketResult{Sent: time.Now(), Arrived: -1, Size: 1000}
+				sent += 10 * time.Millisecond
+				if next := max(arrived, sent) + pause; next < sent+500*time.Millisecond {
+					arrived, packets[i].Arrived = next, next
+				}
 				time.Sleep(10 * time.Millisecond)
 			}
 			b.Event(endpoint.Event{Kind: rtp.EventFeedback, Packets: packets, At: time.Now()})
@@ -34,9 +37,9 @@ func TestProbingAfterAFall(t *testing.T) {
 		if got := b.Gets(a.Track(1)).Target; got != media.LayerOf(0, 0, 2) || b.Probing() != 0 {
 			t.Fatalf("b gets layer %v and padding of %d on a path of 200 kbit/s, want 180 lines", got, b.Probing())
 		}
-		arrived -= 6 * time.Second // the queue is gone
+		arrived = 0 // the queue is gone
 		for range 100 {
-			if tell(10, 10*time.Millisecond); b.Probing() > 0 {
+			if tell(10, time.Millisecond); b.Probing() > 0 {
 				return
 			}
 		}

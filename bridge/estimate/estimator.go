@@ -93,7 +93,7 @@ func (e *Estimator) Bitrate() int64 {
 	if !e.feedback && e.remb > 0 {
 		b = math.Min(float64(e.remb), e.byLoss)
 	}
-	return int64(math.Max(float64(e.cfg.Min), math.Min(b, float64(e.cfg.Max))))
+	return int64(math.Max(float64(e.cfg.Min), math.Min(b*e.queue.relief(), float64(e.cfg.Max))))
 }
 
 // Known tells whether the receiver has said anything an estimate can stand on.

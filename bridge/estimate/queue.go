@@ -13,6 +13,11 @@ const (
 	// chokesFrom one that must shrink even if it no longer grows.
 	standsFrom = 15 * time.Millisecond
 	chokesFrom = 250 * time.Millisecond
+	// drainsFrom is the delay from which less is sent than the path carries, drainsAll that at
+	// which drainsMost of it is left out.
+	drainsFrom = 700 * time.Millisecond
+	drainsAll  = 2 * time.Second
+	drainsMost = 0.8
 )
 
 // queue tells how long packets wait on the path: by how much even the luckiest of those
@@ -71,6 +76,14 @@ func (q *queue) remember(slot int64, delay time.Duration) {
 		return
 	}
 	q.base[slot%baseSlots] = min(q.base[slot%baseSlots], delay)
+}
+
+// relief is the share of the rate a path carries that lets a long queue empty: none of it
+// below drainsFrom, little at drainsAll. Sound that is late by seconds is worse than none of
+// the pictures.
+func (q *queue) relief() float64 {
+	over := float64(q.standing()-drainsFrom) / float64(drainsAll-drainsFrom)
+	return 1 - drainsMost*min(max(over, 0), 1)
 }
 
 // standing is how long the queue is, in time.
