@@ -115,6 +115,36 @@ func TestOnlyWantedEncodingsCross(t *testing.T) {
 	}, linked)
 }
 
+// TestOnlyWantedLayersCross is the same for layers in one stream.
+func TestOnlyWantedLayersCross(t *testing.T) {
+	meet(t, func(m *meeting) {
+		a := m.join("a")
+		m.must(conference.Request{Endpoints: []conference.EndpointRequest{{ID: "a", Sources: &[]endpoint.SourceSpec{
+			{Name: "a-v1", Kind: media.Video, Encodings: []media.Encoding{{SSRC: 9, RTX: 10}}},
+		}}}})
+		track := a.Track(2)
+		far := m.link("there", "0")
+		wish := func(height int) media.Layer {
+			far.Say(fmt.Sprintf(`{"colibriClass":"AddReceiver","bridgeId":"there","sourceName":"a-v1","videoConstraints":{"maxHeight":%d}}`, height))
+			m.settle()
+			return far.Gets(track).Target
+		}
+		if got := wish(180); got != media.LayerOf(0, 7, 7) {
+			t.Errorf("of what is not known yet %v crosses", got)
+		}
+		track.SetLayers(media.LayerInfo{Layer: media.LayerOf(0, 0, 0), Height: 180},
+			media.LayerInfo{Layer: media.LayerOf(0, 1, 2), Height: 360}, media.LayerInfo{Layer: media.LayerOf(0, 2, 2), Height: 720})
+		for height, top := range map[int]int{90: 0, 180: 0, 359: 0, 360: 1, 719: 1, 720: 2, 2160: 2} {
+			if got := wish(height); got != media.LayerOf(0, top, 7) {
+				t.Errorf("at %d lines %v crosses, want spatial layer %d", height, got, top)
+			}
+		}
+		if got := wish(-1); got != media.LayerAll {
+			t.Errorf("without a limit %v crosses", got)
+		}
+	}, linked)
+}
+
 // TestWishOutlivesWhatItIsAbout: the focus speaks to two bridges at about the same time,
 // so a wish may come before the source, or between an old and a new one.
 func TestWishOutlivesWhatItIsAbout(t *testing.T) {

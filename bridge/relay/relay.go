@@ -106,9 +106,13 @@ func (r *Relay) Cross(s *endpoint.Source, allowed bool) {
 	r.Leg.Forward(s.Track, endpoint.Forward{Target: target, Whole: true})
 }
 
+// everyLayer is above the layers an encoding can have.
+const everyLayer = 7
+
 // targetOf is what crosses of a source so that the receivers behind can have that height:
-// all audio, and of video every encoding up to the one that has it. The lowest crosses
-// whenever anything is wanted.
+// all audio, and of video every encoding, or every layer of the only one, up to the one that
+// has it. The lowest crosses whenever anything is wanted, and all of an encoding whose layers
+// are not known yet.
 func targetOf(s *endpoint.Source, height int) media.Layer {
 	switch {
 	case s.Kind == media.Audio, height < 0:
@@ -116,13 +120,17 @@ func targetOf(s *endpoint.Source, height int) media.Layer {
 	case height == 0:
 		return media.LayerNone
 	}
-	top := 0
+	top, spatial, layered := 0, 0, false
 	for _, l := range s.Track.Layers() {
-		if e := l.Layer.Encoding(); e > top && l.Height <= height {
-			top = e
+		layered = layered || l.Layer.Spatial() > 0
+		if l.Height <= height {
+			top, spatial = max(top, l.Layer.Encoding()), max(spatial, l.Layer.Spatial())
 		}
 	}
-	return media.LayerOf(top, 7, 7)
+	if !layered || len(s.Encodings) > 1 {
+		spatial = everyLayer
+	}
+	return media.LayerOf(top, spatial, everyLayer)
 }
 
 // Crosses lists the sources the other bridge gets.

@@ -73,7 +73,8 @@ type Forward struct {
 	// timestamps. Zero means the SSRCs of the source's lowest encoding.
 	SSRC, RTX uint32
 	// Whole sends every encoding up to the target as it is, under its own SSRC: for another
-	// bridge, which serves receivers of all kinds with it.
+	// bridge, which serves receivers of all kinds with it. Of a picture's only encoding the
+	// layers above the target are left out.
 	Whole bool
 }
 

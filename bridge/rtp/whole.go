@@ -17,9 +17,15 @@ type downKey struct {
 const projected = -1
 
 // setWhole starts, changes or stops what another bridge gets of a source: every encoding
-// up to the target's, each as it is.
+// up to the target's, each as it is. The only encoding of a picture goes as it goes to a
+// client, without the layers nobody behind wants.
 func (e *Endpoint) setWhole(f Forward) {
 	src := f.Source
+	if src.cfg.Kind == media.Video && len(src.cfg.Encodings) == 1 {
+		f.Whole = false
+		e.setForward(f)
+		return
+	}
 	top := projected
 	if src.up.live && f.Target != media.LayerNone {
 		top = f.Target.Encoding()

@@ -54,6 +54,36 @@ func TestWholeKeepsEveryEncodingAsItIs(t *testing.T) {
 	}
 }
 
+// TestLayersNobodyWantsDoNotCross: of a source with layers in one stream another bridge gets
+// those its receivers want, under the source's own SSRC.
+func TestLayersNobodyWantsDoNotCross(t *testing.T) {
+	for _, shape := range scaledShapes {
+		t.Run(shape.String(), func(t *testing.T) {
+			s, video, _, pl := newScaler(t, shape.codec, shape.spatial, shape.temporal, shape.keyed)
+			to := s.b.joinRelay()
+			to.AddPayloadTypes(
+				media.PayloadType{Number: 41, Kind: media.Video, Codec: media.AV1, ClockRate: 90000, NACK: true, PLI: true},
+				media.PayloadType{Number: 101, Kind: media.Video, Codec: media.VP9, ClockRate: 90000, NACK: true, PLI: true},
+			)
+			to.AddExtensions(media.Extension{ID: 11, Kind: media.ExtDependencyDescriptor})
+			s.play(to, pl, 8, atFirst)
+			for sp := range shape.spatial {
+				to.Forward(Forward{Source: video, Target: media.LayerOf(0, sp, 7), Whole: true})
+				s.play(to, pl, 1, atFirst)
+				pl.reset()
+				s.n = 0
+				s.play(to, pl, 40, never)
+				if got := pl.pictures; got[sp] != 40 {
+					t.Errorf("spatial layer %d: pictures by layer %v", sp, got)
+				}
+			}
+			if out := to.leg.outs[1000]; out == nil || out.rtx != 1001 {
+				t.Errorf("it crosses as %+v", out)
+			}
+		})
+	}
+}
+
 func TestWholeFollowsItsTarget(t *testing.T) {
 	b := newBench(t)
 	from, to := b.join(), b.joinRelay()
