@@ -12,6 +12,7 @@ import (
 	"parley/bridge/endpoint"
 	"parley/bridge/rtp"
 	"parley/bridge/transport"
+	"parley/internal/logx"
 )
 
 // eventQueue bounds the news of the packet path on its way to the conferences. Beyond it
@@ -44,11 +45,8 @@ type broken struct {
 
 	mu     sync.Mutex
 	legs   []*rtp.Endpoint
-	logged time.Time
+	seldom logx.Seldom
 }
-
-// panicPause is how long one panic of the packet path keeps others out of the log.
-const panicPause = time.Minute
 
 // sink is who hears the news of a leg.
 type sink struct {
@@ -85,8 +83,7 @@ func (n *network) panicked(e *rtp.Endpoint, closed bool, p any, stack []byte) {
 	b := &n.broken
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if now := time.Now(); b.logged.IsZero() || now.Sub(b.logged) >= panicPause {
-		b.logged = now
+	if b.seldom.Due() {
 		n.log.WithFields(logrus.Fields{"panic": p, "closed": closed}).
 			Error("the packet path panicked; further ones are counted, and not logged for a minute\n" + string(stack))
 	}

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 )
 
@@ -18,7 +19,8 @@ const (
 // reflexive ones of all mappings, then the same over TCP.
 func (t *Transport) candidates(s *Session) []Candidate {
 	private := s.opts.PrivateCandidates || t.cfg.AdvertisePrivateCandidates
-	sockets, unique := s.sockets(), s.opts.UniquePort
+	unique := s.opts.UniquePort
+	sockets := t.stillThere(s.sockets())
 	var list []Candidate
 	add := func(base, addr netip.AddrPort, p Protocol, priority uint32) {
 		c := Candidate{
@@ -66,6 +68,18 @@ func (t *Transport) candidates(s *Session) []Candidate {
 		each(p, func(*udpSocket) uint16 { return port }, priorityTCP, priorityTCPSrflx)
 	}
 	return list
+}
+
+// stillThere leaves out the sockets of addresses that are gone.
+func (t *Transport) stillThere(list []*udpSocket) []*udpSocket {
+	now := t.current()
+	var there []*udpSocket
+	for _, s := range list {
+		if slices.ContainsFunc(now, func(o *udpSocket) bool { return o.local.Addr() == s.local.Addr() }) {
+			there = append(there, s)
+		}
+	}
+	return there
 }
 
 // apply maps a local address to its public one, if the mapping is about it.

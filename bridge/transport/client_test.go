@@ -32,6 +32,12 @@ type bench struct {
 
 func newBench(t *testing.T, change func(*transport.Config)) *bench {
 	t.Helper()
+	return newBenchWith(t, change, nil)
+}
+
+// newBenchWith lets a test change the transport before it listens.
+func newBenchWith(t *testing.T, change func(*transport.Config), prepare func(*transport.Transport)) *bench {
+	t.Helper()
 	cfg := transport.DefaultConfig()
 	cfg.Port, cfg.TCP.Port, cfg.Addresses = 0, 0, []string{"127.0.0.1"}
 	if change != nil {
@@ -40,6 +46,9 @@ func newBench(t *testing.T, change func(*transport.Config)) *bench {
 	tr, err := transport.New(cfg, logx.Discard())
 	if err != nil {
 		t.Fatal(err)
+	}
+	if prepare != nil {
+		prepare(tr)
 	}
 	if err := tr.Listen(); err != nil {
 		t.Fatal(err)

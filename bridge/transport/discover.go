@@ -76,7 +76,7 @@ func (t *Transport) look(ctx context.Context) (found []Mapping, err error) {
 	if len(t.cfg.STUNServers) == 0 {
 		return found, err
 	}
-	for _, s := range t.sockets {
+	for _, s := range t.current() {
 		local := s.local.Addr()
 		if !local.Is4() {
 			continue

@@ -71,8 +71,10 @@ func TestDiscoveredAddressIsOffered(t *testing.T) {
 	}
 	defer func() { _ = tr.Close() }()
 	require.Eventually(t, tr.Discovered, 30*time.Second, 5*time.Millisecond, "no address was found")
+	s := &Session{t: tr, lane: tr.lanes[0], opts: SessionOptions{PrivateCandidates: true}}
+	s.refresh()
 	var offered []string
-	for _, c := range tr.candidates(&Session{t: tr, lane: tr.lanes[0], opts: SessionOptions{PrivateCandidates: true}}) {
+	for _, c := range tr.candidates(s) {
 		offered = append(offered, c.Type+" "+c.Addr.Addr().String())
 		if c.Addr.Port() != tr.Addresses()[0].Port() {
 			t.Errorf("%v has another port", c.Addr)

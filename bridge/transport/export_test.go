@@ -1,6 +1,9 @@
 package transport
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // State tells how much the transport remembers of others: addresses that may send media,
 // transactions it waits for, and the connections of its sessions.
@@ -30,3 +33,18 @@ func (s *Session) Heard() int {
 	defer r.hearing.Unlock()
 	return len(r.heard)
 }
+
+// MaxAddresses is maxAddresses.
+const MaxAddresses = maxAddresses
+
+// SetAddresses makes a transport believe that the machine has other addresses, and keeps it
+// from looking by itself.
+func SetAddresses(t *Transport, list func() ([]netip.Addr, bool, error)) {
+	t.presence.list, t.presence.pause = list, time.Hour
+}
+
+// LookAround takes in what has changed.
+func LookAround(t *Transport) { t.lookAround() }
+
+// Bound is how many addresses were ever bound.
+func Bound(t *Transport) int { return len(t.presence.bound) }

@@ -27,7 +27,7 @@ const (
 func (r *round) startAgent() error {
 	s := r.s
 	options := []ice.AgentOption{
-		ice.WithNet(s.t.net),
+		ice.WithNet(s.t.net.Load()),
 		ice.WithUDPMux(udpMux{s}),
 		ice.WithLocalCredentials(r.ufrag, r.pwd),
 		ice.WithCandidateTypes([]ice.CandidateType{ice.CandidateTypeHost}),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,6 +24,9 @@ type Lane struct {
 	poll    *poller
 	inbox   inbox
 	owned   ownedSockets
+	// offered are the sockets on the addresses there are now, for new sessions. Those of
+	// addresses that came up later are watched like the sockets of single sessions.
+	offered atomic.Pointer[[]*udpSocket]
 	// filled are the sockets Send has to flush.
 	filled []*udpSocket
 

@@ -3,7 +3,6 @@ package transport
 import (
 	"errors"
 	"os"
-	"runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -87,16 +86,15 @@ func (p *poller) wait(until time.Time, read func(uintptr) bool) {
 // rest lets some time pass, in which packets wake nobody.
 //
 // Where the scheduler has another processor for everybody else (spare) it is not told: its own
-// way to sleep wakes two threads, which is what the rest is to save. Whoever waits for this
-// processor goes first. The rest is short, and a signal, the collector's way to stop a
-// goroutine, ends it.
+// way to sleep wakes two threads, which is what the rest is to save, and so does asking it to
+// let others go first. The rest is short, and a signal ends it: the collector's way to stop a
+// goroutine, and the scheduler's after ten milliseconds if others wait for this processor.
 func (p *poller) rest(d time.Duration, spare bool) {
 	p.setGate(true)
 	if !spare {
 		time.Sleep(d)
 		return
 	}
-	runtime.Gosched()
 	ts := unix.NsecToTimespec(d.Nanoseconds())
 	_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
 }

@@ -75,6 +75,7 @@ func (s *Session) Restart() (Description, error) {
 		time.AfterFunc(after, func() { s.post(func() { s.giveUp(r) }) })
 	}
 	s.t.stats.restarts.Add(1)
+	s.refresh()
 	s.t.mux.addRound(r)
 	s.t.openConns(r)
 	if err := r.start(); err != nil {

@@ -38,10 +38,12 @@ type Session struct {
 	slot *peerSlot
 	// ufrag is that of the first round and the session's name in the mux.
 	ufrag string
-	// own are the session's sockets if it has ports of its own.
-	own  []*udpSocket
-	cert *certificate
-	dtls *dtlsPath
+	// own are the session's sockets if it has ports of its own, shared those it has in common
+	// with others.
+	own    []*udpSocket
+	shared atomic.Pointer[[]*udpSocket]
+	cert   *certificate
+	dtls   *dtlsPath
 
 	// consent is when the peer last proved to be there by a check with our password: how long
 	// after the session began, in nanoseconds, so that nobody who sets the clock ends calls;
@@ -93,6 +95,7 @@ func (t *Transport) NewSession(opts SessionOptions) (*Session, error) {
 		s.cancel()
 		return nil, err
 	}
+	s.refresh()
 	if opts.UniquePort {
 		if err := s.openOwn(); err != nil {
 			s.cancel()

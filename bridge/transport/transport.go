@@ -8,7 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/pion/transport/v4"
 	"github.com/pion/transport/v4/stdnet"
 	"github.com/sirupsen/logrus"
 
@@ -34,15 +33,16 @@ type Transport struct {
 	lanes     []*Lane
 	sockets   []*udpSocket
 	listeners []*net.TCPListener
-	net       transport.Net
+	net       atomic.Pointer[stdnet.Net]
+	presence  presence
 	mux       *mux
 	tcp       tcpState
 	certs     certificates
 	// discovered are the public addresses that were found by asking, nil before.
 	discovered atomic.Pointer[[]Mapping]
-	// stopDiscovery ends the asking; nil if nobody is asked.
-	stopDiscovery context.CancelFunc
-	stats         counters
+	// stopLooking ends the asking, and the look at the machine's addresses.
+	stopLooking context.CancelFunc
+	stats       counters
 
 	// peers is read on every packet and written when sessions come and go.
 	peers [maxSessions]atomic.Pointer[peerSlot]
@@ -58,6 +58,7 @@ type Transport struct {
 	// sessionWork counts goroutines of sessions, wg those that read sockets. The former
 	// end before the sockets are closed.
 	sessionWork, wg sync.WaitGroup
+	looking         sync.WaitGroup // of watchAddresses
 	closing         sync.Once
 }
 
@@ -102,7 +103,10 @@ func New(cfg Config, log *logrus.Entry) (*Transport, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}
-	t := &Transport{cfg: cfg, log: log, net: n, mux: newMux(), sessions: map[*Session]struct{}{}}
+	t := &Transport{cfg: cfg, log: log, mux: newMux(), sessions: map[*Session]struct{}{}}
+	t.net.Store(n)
+	t.presence.pause = addressPause
+	t.presence.list = func() ([]netip.Addr, bool, error) { return localAddresses(t.cfg) }
 	for range min(max(cfg.Lanes, 1), maxLanes) {
 		t.lanes = append(t.lanes, newLane(t))
 	}
@@ -115,7 +119,7 @@ func New(cfg Config, log *logrus.Entry) (*Transport, error) {
 
 // Listen binds the sockets; the error names the address and the setting.
 func (t *Transport) Listen() (err error) {
-	addrs, fallback, err := localAddresses(t.cfg)
+	addrs, fallback, err := t.presence.list()
 	if err != nil {
 		return err
 	}
@@ -127,6 +131,7 @@ func (t *Transport) Listen() (err error) {
 	if err := t.openLanes(addrs); err != nil {
 		return err
 	}
+	t.present(addrs, fallback)
 	if fallback {
 		t.log.Warn("no address but loopback: only clients on this machine can send media")
 	}
@@ -139,10 +144,13 @@ func (t *Transport) Listen() (err error) {
 	t.listening = true
 	t.mu.Unlock()
 	t.startSockets()
+	ctx, cancel := context.WithCancel(context.Background())
+	t.stopLooking = cancel
 	if len(t.cfg.STUNServers) > 0 || t.cfg.AWS {
-		ctx, cancel := context.WithCancel(context.Background())
-		t.stopDiscovery = cancel
 		t.wg.Go(func() { t.discover(ctx) })
+	}
+	if len(t.cfg.Addresses) == 0 {
+		t.looking.Go(func() { t.watchAddresses(ctx) })
 	}
 	return nil
 }
@@ -158,10 +166,11 @@ func (t *Transport) logSocket(s *udpSocket) {
 	l.Info("media socket is open")
 }
 
-// Addresses lists the local UDP addresses, for status pages and tests.
+// Addresses lists the local UDP addresses there are now, for status pages and tests.
 func (t *Transport) Addresses() []netip.AddrPort {
-	addrs := make([]netip.AddrPort, 0, len(t.sockets))
-	for _, s := range t.sockets {
+	sockets := t.current()
+	addrs := make([]netip.AddrPort, 0, len(sockets))
+	for _, s := range sockets {
 		addrs = append(addrs, s.local)
 	}
 	return addrs
@@ -188,9 +197,10 @@ func (t *Transport) Close() error {
 func (t *Transport) closeSockets() { t.closing.Do(t.closeAll) }
 
 func (t *Transport) closeAll() {
-	if t.stopDiscovery != nil {
-		t.stopDiscovery()
+	if t.stopLooking != nil {
+		t.stopLooking()
 	}
+	t.looking.Wait()
 	for _, l := range t.listeners {
 		_ = l.Close()
 	}
@@ -198,6 +208,7 @@ func (t *Transport) closeAll() {
 	for _, l := range t.lanes {
 		l.closeSockets()
 	}
+	t.closePresence()
 	t.wg.Wait()
 	for _, l := range t.lanes {
 		if l.poll != nil {

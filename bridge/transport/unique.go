@@ -18,7 +18,7 @@ type ownRoute struct {
 // openOwn gives the session sockets on ports of its own. Two bridges share many
 // conferences, and on the shared port all of them would come from one address.
 func (s *Session) openOwn() error {
-	for _, shared := range s.t.sockets {
+	for _, shared := range s.t.current() {
 		at := netip.AddrPortFrom(shared.local.Addr(), 0)
 		sock, err := openSocket(at, min(uniqueBuffer, s.t.cfg.SocketBuffer), false)
 		if err != nil {
@@ -64,7 +64,17 @@ func (s *Session) sockets() []*udpSocket {
 	if s.opts.UniquePort {
 		return s.own
 	}
-	return s.lane.sockets
+	if list := s.shared.Load(); list != nil {
+		return *list
+	}
+	return nil
+}
+
+// refresh makes the addresses there are now those of the session. Its rounds of ICE from
+// now on use them.
+func (s *Session) refresh() {
+	list := s.lane.current()
+	s.shared.Store(&list)
 }
 
 // socketAt finds the session's socket on a local address.
