@@ -4,8 +4,8 @@ import "time"
 
 // pace decides whether the shard is woken by packets or looks for them once a millisecond.
 //
-// Being woken costs as much as forwarding ten packets. Where bursts come faster than that
-// one after the other, it is cheaper not to be woken at all: the link rests, and what has
+// Being woken costs as much as forwarding ten packets. Where bursts come in quick succession
+// it is cheaper not to be woken at all: the link rests, and what has
 // come meanwhile is found together. Nor does a shard rest that has a backlog: it finds enough
 // each time.
 type pace struct {
@@ -19,11 +19,11 @@ type pace struct {
 const (
 	holdTime = time.Millisecond
 	// holdFrom is the number of turns a second with packets from which the shard rests
-	// between them. It is above a thousand, which is what resting costs.
-	holdFrom = 1500
+	// between them. A thousand rests cost about as much as six hundred wake-ups.
+	holdFrom = 900
 	// holdShare is the share of turns that must find something, else resting ends: where
-	// bursts come by chance, that is at 700 a second.
-	holdShare = 0.5
+	// bursts come by chance, that is at 430 a second.
+	holdShare = 0.35
 )
 
 // note counts what a turn found.
