@@ -44,7 +44,9 @@ type Config struct {
 	// Conference holds the rules of every meeting.
 	Conference conference.Config `yaml:"conference"`
 	// HTTPListen, HOST:PORT, serves conference requests by HTTP
-	// (/conference-request/v1); empty means not at all.
+	// (/conference-request/v1); empty means not at all. Where people need a token to log
+	// in (xmppd.token, which then stands in the focus's settings too) a request needs
+	// it as well.
 	HTTPListen string `yaml:"http_listen"`
 }
 

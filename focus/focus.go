@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -37,6 +38,10 @@ type Options struct {
 	// StateFile is where the rooms we are in are remembered, so that a focus that
 	// was killed returns to them; empty means nowhere.
 	StateFile string
+	// Admit says whether who shows a token (or none: "") by HTTP may ask for the
+	// conference of a room, given as NODE@DOMAIN, a tenant's as [TENANT]NODE@DOMAIN. The
+	// error is shown to the asker. nil means that everybody may.
+	Admit func(ctx context.Context, client netip.Addr, token, room string) error
 }
 
 // Service is the focus. Its maps are guarded by a small lock; everything about one
@@ -53,6 +58,7 @@ type Service struct {
 	counters  *conference.Counters
 	memory    *memory
 	ready     chan struct{}
+	admit     func(ctx context.Context, client netip.Addr, token, room string) error // Options.Admit
 
 	// mu guards what follows. A conference is in the map from its first request until
 	// it is over, under its key.
@@ -73,7 +79,7 @@ func New(cfg Config, log *logrus.Entry, opts Options) (*Service, error) {
 	}
 	cfg = cfg.withNames()
 	s := &Service{
-		cfg: cfg, log: log, version: opts.Version,
+		cfg: cfg, log: log, version: opts.Version, admit: opts.Admit,
 		bridges:     selector.NewPool(cfg.Bridge.Selection),
 		features:    newFeatures(),
 		counters:    &conference.Counters{},

@@ -2,8 +2,10 @@ package focus_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -291,6 +293,42 @@ func TestHTTP(t *testing.T) {
 		if w.Code == 400 && !strings.HasPrefix(w.Body.String(), "Bad request: ") {
 			t.Errorf("%s %.20q: %s", tc.method, tc.body, w.Body.String())
 		}
+	}
+}
+
+// TestHTTPAdmission: who may not ask hears why, and nothing begins.
+func TestHTTPAdmission(t *testing.T) {
+	s := newServer(t)
+	svc := s.start(func(_ *focus.Config, o *focus.Options) {
+		o.Admit = func(_ context.Context, client netip.Addr, token, room string) error {
+			if client.String() == "192.0.2.9" && token == "good" && room == "[acme]tea@conference.meet.localhost" {
+				return nil
+			}
+			return fmt.Errorf("%s %q %s", client, token, room)
+		}
+	})
+	ask := func(token string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("POST", focus.ConferencePath, strings.NewReader(`{"room":"tea@conference.acme.meet.localhost"}`))
+		r.Header.Set("X-Forwarded-For", "198.51.100.1, 192.0.2.9")
+		if token != "" {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+		w := httptest.NewRecorder()
+		svc.HTTPHandler().ServeHTTP(w, r)
+		return w
+	}
+	for _, token := range []string{"", "bad"} {
+		w := ask(token)
+		if w.Code != 403 {
+			t.Errorf("token %q: %d %s", token, w.Code, w.Body)
+		}
+		contains(t, "answer", w.Body.String(), fmt.Sprintf(`Forbidden: 192.0.2.9 %q [acme]tea@conference.meet.localhost`, token))
+	}
+	if n := len(svc.Conferences()); n != 0 {
+		t.Errorf("%d conferences", n)
+	}
+	if w := ask("good"); w.Code != 200 {
+		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -36,8 +37,8 @@ type httpAnswer struct {
 	Properties map[string]string `json:"properties"` // always an object: clients look into it
 }
 
-// HTTPHandler serves conference requests by HTTP (/conference-request/v1). Logins are
-// the server's matter, so that a token that comes along is not looked at.
+// HTTPHandler serves conference requests by HTTP (/conference-request/v1). These do not
+// come past the server, where people log in, so Options.Admit says who may ask.
 func (s *Service) HTTPHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("OPTIONS "+ConferencePath, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
@@ -54,8 +55,17 @@ func (s *Service) serveConference(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Bad request: "+err.Error(), http.StatusBadRequest)
 		return
 	}
+	from := asker(r)
+	if s.admit != nil {
+		client, _ := netip.ParseAddr(from)
+		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if err := s.admit(r.Context(), client, strings.TrimSpace(token), s.key(q.Room)); err != nil {
+			http.Error(w, "Forbidden: "+err.Error(), http.StatusForbidden)
+			return
+		}
+	}
 	ready := make(chan bool, 1)
-	s.ask(asker(r), q.Room, wishes(q.property), func(yes bool) { ready <- yes })
+	s.ask(from, q.Room, wishes(q.property), func(yes bool) { ready <- yes })
 	select {
 	case yes := <-ready:
 		writeAnswer(w, s.answer(q.Room, yes))

@@ -247,10 +247,12 @@ func (c *Config) deriveSecrets(parts []Part, secrets func() (Secrets, error)) er
 			}))
 		}
 	}
-	if slices.Contains(parts, XMPPD) {
+	if slices.Contains(parts, XMPPD) || slices.Contains(parts, Focus) && c.Focus.HTTPListen != "" {
 		if t := c.tokens(); !t.HasPublicKey() {
 			errs = append(errs, want(&t.Secret, func(s *Secrets) string { return s.TokenSecret }))
 		}
+	}
+	if slices.Contains(parts, XMPPD) {
 		c.shareSecrets()
 	}
 	return errors.Join(errs...)

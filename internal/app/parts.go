@@ -55,10 +55,17 @@ func (in *instance) webListeners() (plain, public string) {
 }
 
 func (in *instance) buildFocus() (*service, error) {
+	while, end := context.WithCancel(context.Background())
+	admit, err := in.cfg.admission(while)
+	if err != nil {
+		end()
+		return nil, err
+	}
 	f, err := focus.New(in.cfg.Focus, in.log.WithField(logx.Part, Focus), focus.Options{
-		Dial: in.dial, Metrics: in.metrics, Version: Version, StateFile: in.focusState(),
+		Dial: in.dial, Metrics: in.metrics, Version: Version, StateFile: in.focusState(), Admit: admit,
 	})
 	if err != nil {
+		end()
 		return nil, err
 	}
 	in.checks = append(in.checks, func() error {
@@ -70,7 +77,11 @@ func (in *instance) buildFocus() (*service, error) {
 		}
 		return nil
 	})
-	return &service{run: f.Run, commands: f.Commands(), status: func() []string {
+	run := func(ctx context.Context) error {
+		defer end()
+		return f.Run(ctx)
+	}
+	return &service{run: run, discard: end, commands: f.Commands(), status: func() []string {
 		people := 0
 		conferences := f.Conferences()
 		for _, c := range conferences {
