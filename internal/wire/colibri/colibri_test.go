@@ -48,6 +48,13 @@ func TestCreate(t *testing.T) {
 	assert.Equal(t, m.MeetingID, head.MeetingID)
 }
 
+// TestRefusalOfJVB: JVB gives no reason of COLIBRI's when it has no data channels.
+func TestRefusalOfJVB(t *testing.T) {
+	e := wiretest.Decode[colibri.StanzaError](t, wiretest.Read(t, filepath.Join("testdata", "error", "no-sctp-jvb.xml")))
+	assert.False(t, e.FromBridge())
+	assert.Empty(t, e.Reason())
+}
+
 func TestError(t *testing.T) {
 	raw := wiretest.Read(t, filepath.Join("testdata", "error", "conflict.xml"))
 	e := wiretest.Decode[colibri.StanzaError](t, raw)
