@@ -54,7 +54,7 @@ export class Visit {
     });
     addEventListener('pageshow', (event) => event.persisted && location.reload());
     addEventListener('online', () => this.stay.value.conference.retryNow());
-    whenWoken(() => this.stay.value.conference.retryNow());
+    whenWoken(() => this.stay.value.conference.woken());
   }
 
   join(name: string, silent: boolean): void {

@@ -45,6 +45,9 @@ const MAX_RESTARTS = 3;
 const RESTART_PAUSE_MS = 5_500;
 /** Before this long a path that went quiet usually comes back by itself. */
 const QUIET_MS = 1_500;
+/** For this long the signalling must have worked without the media coming back, until a new session is asked for. */
+const NURSE_MS = 3_000;
+const NURSE_STEP_MS = 500;
 
 function jingleRefusal(condition: string, tag: string): StanzaError {
   return new StanzaError({ type: 'cancel', condition, text: '', tags: [tag] });
@@ -266,7 +269,7 @@ export class Call {
         this.#setState('connected');
         break;
       case 'disconnected':
-        this.#timer = setTimeout(() => this.#setState('interrupted'), QUIET_MS);
+        this.#timer = setTimeout(() => this.#nurse(NURSE_MS), QUIET_MS);
         break;
       case 'failed':
         this.#setState('interrupted');
@@ -276,6 +279,38 @@ export class Call {
       case 'connecting':
       case 'closed':
         break;
+    }
+  }
+
+  /**
+   * Waits for media that stopped. Where the signalling works meanwhile, it is the way of the media that is gone, at
+   * the bridge perhaps; browsers say so after half a minute.
+   */
+  #nurse(left: number): void {
+    this.#setState('interrupted');
+    const up = this.#options.stream.state === 'online';
+    if (up && left <= 0) {
+      this.#scheduleRestart('ICE FAILED');
+      return;
+    }
+    this.#timer = setTimeout(() => this.#nurse(up ? left - NURSE_STEP_MS : Math.min(left + NURSE_STEP_MS, NURSE_MS)), NURSE_STEP_MS);
+  }
+
+  /** After the machine slept: what does not flow now will not flow again. */
+  async probe(): Promise<void> {
+    const session = this.#session;
+    const received = async (): Promise<number> => {
+      let packets = 0;
+      (await session?.pc.getStats())?.forEach((report: Readonly<Record<string, unknown>>) => {
+        packets += report['type'] === 'inbound-rtp' ? Number(report['packetsReceived'] ?? 0) : 0;
+      });
+      return packets;
+    };
+    const before = await received();
+    await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+    if (before > 0 && this.#session === session && this.#state === 'connected' && (await received()) === before) {
+      clearTimeout(this.#timer);
+      this.#nurse(0);
     }
   }
 

@@ -199,6 +199,12 @@ export class Conference {
     }
   }
 
+  /** The machine slept: neither the session nor the media may have survived it. */
+  woken(): void {
+    this.retryNow();
+    void this.#call?.probe();
+  }
+
   /** Leaves politely; also from `pagehide`. */
   leave(): void {
     clearTimeout(this.#timer);
