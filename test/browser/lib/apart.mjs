@@ -100,6 +100,15 @@ web:
     await gone;
   }
 
+  /**
+   * Resets a part's connections to another as a router that forgot them does; neither side has asked for it. False
+   * where the kernel does not offer that.
+   */
+  async cut(part, other) {
+    const { stdout } = await this.net.exec(part, 'ss', '-H', '-K', 'dst', this.net.at(other));
+    return stdout.trim() !== '';
+  }
+
   /** Waits for a line in a part's log. */
   says(part, text, timeout = PATIENCE) {
     return until(`${part} says ${text}`, () => this.logs[part].includes(text), Boolean, timeout)

@@ -157,6 +157,20 @@ export class Participant {
     return { remotePort: remote?.port, remoteAddress: remote?.address, protocol: remote?.protocol, localType: local?.candidateType, srtp: transport?.srtpCipher };
   }
 
+  /** Remembers the media connection, to see later whether it is still the same. */
+  mark() { return this.page.evaluate(() => { window.parley.pc.seen = true; }); }
+  marked() { return this.page.evaluate(() => window.parley.pc?.seen === true); }
+
+  endpoint() { return this.page.evaluate(() => window.parley.endpointId); }
+
+  /** Waits until the person is in the room again as somebody else, with media. */
+  isBack(before, timeout = PATIENCE) {
+    return until(`${this.name} is back`, () => this.page.evaluate(() => {
+      const { endpointId, state, link, pc } = window.parley;
+      return { endpointId, state, link, media: pc?.connectionState };
+    }), (p) => p.endpointId !== before && p.state === 'joined' && p.link === 'up' && p.media === 'connected', timeout);
+  }
+
   async say(text) {
     const input = this.page.getByTestId('chat-input');
     if (!await input.isVisible()) await this.page.getByTestId('toolbar-chat').click();
