@@ -46,3 +46,28 @@ func TestProbingAfterAFall(t *testing.T) {
 		t.Fatal("nobody finds out whether the path carries more")
 	})
 }
+
+// TestDearerPicturesAreChosenAnew: what has become more than the path carries is given up
+// before the next time that everything is decided anew.
+func TestDearerPicturesAreChosenAnew(t *testing.T) {
+	meet(t, func(m *meeting) {
+		a, b := m.join("a"), m.join("b")
+		layers := threeLayers()
+		a.Track(1).SetLayers(layers...)
+		b.Say(`{"colibriClass":"ReceiverVideoConstraints","lastN":-1,"onStageSources":["a-v0"],"constraints":{"a-v0":{"maxHeight":720}}}`)
+		b.Event(endpoint.Event{Kind: rtp.EventREMB, Bitrate: 600_000})
+		m.settle()
+		time.Sleep(5 * time.Second)
+		if got := b.Gets(a.Track(1)).Target; got != media.LayerOf(1, 0, 2) {
+			t.Fatalf("b gets layer %v on a path of 600 kbit/s, want 360 lines", got)
+		}
+		layers[1].Bitrate = 1_200_000
+		a.Track(1).SetLayers(layers...)
+		changed := time.Now()
+		for b.Gets(a.Track(1)).Target != media.LayerOf(0, 0, 2) {
+			if time.Sleep(100 * time.Millisecond); time.Since(changed) > 2*time.Second {
+				t.Fatalf("b gets layer %v of twice the rate of its path", b.Gets(a.Track(1)).Target)
+			}
+		}
+	})
+}

@@ -297,3 +297,24 @@ func TestPolicer(t *testing.T) {
 		}
 	}
 }
+
+// A box that keeps seconds of packets: the queue is let go before pictures come back.
+func TestLongQueueEmpties(t *testing.T) {
+	for seed := range uint64(5) {
+		call := newCall(seed)
+		call.run(10 * time.Second)
+		call.link.rate = 500e3
+		call.link.free = call.now + 5*time.Second
+		begin := call.now
+		for call.link.free-call.now > 300*time.Millisecond && call.now-begin < time.Minute {
+			call.run(40 * time.Millisecond)
+		}
+		took := call.now - begin
+		clear(call.heights)
+		call.run(30 * time.Second)
+		t.Logf("seed %d: five seconds of packets were gone after %v; pictures of the next 30 s %v", seed, took, call.heights)
+		if took > 12*time.Second || call.heights[360]+call.heights[180] < 20*time.Second {
+			t.Errorf("seed %d: five seconds of packets were gone after %v; pictures afterwards %v", seed, took, call.heights)
+		}
+	}
+}

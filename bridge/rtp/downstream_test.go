@@ -110,6 +110,7 @@ func TestSimulcastSwitchesAreInvisible(t *testing.T) {
 	sim, pl := newSimulcaster(b, from), &player{t: t}
 	random := rand.New(rand.NewPCG(7, 7))
 	shown := 0
+	last, longest := b.shard.clock, int64(0)
 	for i := range 1500 {
 		if i%15 == 0 {
 			to.Forward(Forward{Source: video, Target: media.LayerOf(random.IntN(3), 0, random.IntN(3))})
@@ -127,6 +128,14 @@ func TestSimulcastSwitchesAreInvisible(t *testing.T) {
 			}
 			pl.take(p)
 		}
+		if now := b.shard.clock; len(packets) > 0 || pl.frames == 0 {
+			last = now
+		} else {
+			longest = max(longest, now-last)
+		}
+	}
+	if longest > 300_000 {
+		t.Errorf("nothing came for %d ms", longest/1000)
 	}
 	for done := false; !done; {
 		select {

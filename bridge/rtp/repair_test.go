@@ -47,8 +47,10 @@ type lossySender struct {
 	random  *rand.Rand
 	loss    float64
 	history map[uint16][]byte
-	rtxSeq  uint16
-	resent  int
+	// lost are the numbers that did not arrive at first.
+	lost   map[uint16]bool
+	rtxSeq uint16
+	resent int
 }
 
 func (s *lossySender) transmit(plain []byte) {
@@ -56,7 +58,11 @@ func (s *lossySender) transmit(plain []byte) {
 	if err != nil {
 		s.b.tb.Fatal(err)
 	}
-	if s.random.Float64() >= s.loss {
+	if s.random.Float64() < s.loss {
+		if s.lost != nil {
+			s.lost[binary.BigEndian.Uint16(plain[2:])] = true
+		}
+	} else {
 		s.b.link.in, s.b.link.from = append(s.b.link.in, sealed), append(s.b.link.from, s.p.peer)
 	}
 }
@@ -69,6 +75,9 @@ func (s *lossySender) answer(packets []rtcp.Packet) {
 		}
 		for _, pair := range n.Nacks {
 			for _, seq := range pair.PacketList() {
+				if s.lost != nil && !s.lost[seq] {
+					s.b.tb.Errorf("packet %d arrived, and the sender was asked for it again", seq)
+				}
 				if plain := s.history[seq]; plain != nil {
 					s.transmit(s.rtx(seq, plain))
 					s.resent++
@@ -100,7 +109,7 @@ func TestLossIsRepairedOnBothSides(t *testing.T) {
 	to.Forward(Forward{Source: video, Target: media.LayerAll})
 	b.turn()
 	random := rand.New(rand.NewPCG(1, 2))
-	sender := &lossySender{b: b, p: from, random: random, history: map[uint16][]byte{}}
+	sender := &lossySender{b: b, p: from, random: random, history: map[uint16][]byte{}, lost: map[uint16]bool{}}
 	received := map[uint16]int{}
 	var first, last uint16
 	viaRTX := 0
