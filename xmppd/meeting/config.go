@@ -52,6 +52,9 @@ type Config struct {
 	JoinsPerSecond int `yaml:"joins_per_second"`
 	// MessageLimit is how many chat messages a room takes in all; 0: any number.
 	MessageLimit int `yaml:"message_limit"`
+	// ConferencesPerAddress is how many meetings the clients of one address may have
+	// begun within a minute; further requests are answered as not ready. 0: any number.
+	ConferencesPerAddress int `yaml:"conferences_per_address"`
 	// RecordingsPerMinute is how often recordings and streams may be started and stopped
 	// in one room; 0: any number.
 	RecordingsPerMinute int `yaml:"recordings_per_minute"`
@@ -120,7 +123,8 @@ func DefaultConfig() Config {
 		Access:            AccessConfig{Timeout: 3 * time.Second},
 		HostsModerate:     true,
 
-		RecordingsPerMinute: 3, RecordingsPerAddress: 9,
+		ConferencesPerAddress: 60,
+		RecordingsPerMinute:   3, RecordingsPerAddress: 9,
 		ModeratorsLobby:  true,
 		CloseRoomTimeout: 20 * time.Second,
 		Services: ServicesConfig{Lobby: true, BreakoutRooms: true, AVModeration: true, SpeakerStats: true,
@@ -156,6 +160,8 @@ func (c Config) Validate() error {
 	switch {
 	case c.MessageLimit < 0:
 		return fmt.Errorf("message_limit: must not be negative")
+	case c.ConferencesPerAddress < 0:
+		return fmt.Errorf("conferences_per_address: must not be negative")
 	case c.RecordingsPerMinute < 0 || c.RecordingsPerAddress < 0 || c.CallsPerMinute < 0:
 		return fmt.Errorf("recordings_per_minute, recordings_per_address, calls_per_minute: must not be negative")
 	case c.JoinsPerSecond < 0:

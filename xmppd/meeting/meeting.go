@@ -43,6 +43,7 @@ type Rules struct {
 	meetings                sync.Map // address of a room → id of its meeting
 
 	recorders perAddress // who starts and stops recordings
+	beginners perAddress // who asks for meetings that are not there
 
 	tokenRefusals, focusTimeouts, focusCalls atomic.Uint64
 }

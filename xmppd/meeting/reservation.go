@@ -8,7 +8,6 @@ import (
 	"parley/internal/logx"
 	"parley/internal/wire/ns"
 	"parley/xmppd/muc"
-	"parley/xmppd/router"
 	"parley/xmppd/stanza"
 )
 
@@ -58,53 +57,6 @@ type reserved struct {
 	until   time.Time // of a refusal
 	booking booking   // when granted
 	expiry  *time.Timer
-}
-
-// FocusGate puts the rules that conference requests have to pass before the host of
-// the focus; without such rules it is that host itself.
-func (m *Rules) FocusGate(focus router.Host) router.Host {
-	if m.reservations == nil {
-		return focus
-	}
-	return &gate{Host: focus, rules: m}
-}
-
-// gate is a host whose conference requests need a reservation.
-type gate struct {
-	router.Host
-	rules *Rules
-}
-
-// Deliver implements router.Deliverer.
-func (g *gate) Deliver(to stanza.Addr, e *stanza.Encoded) bool {
-	if d, ok := g.Host.(router.Deliverer); ok {
-		return d.Deliver(to, e)
-	}
-	g.Host.HandleStanza(e.Stanza().WithTo(to), nil)
-	return true
-}
-
-// HandleStanza implements router.Host.
-func (g *gate) HandleStanza(st *stanza.Stanza, from *router.Session) {
-	m := g.rules
-	p, _ := st.Payload()
-	if st.Kind != stanza.IQ || st.Type != stanza.Set || !p.Is(ns.Focus, "conference") || m.rt.IsAdmin(st.From) {
-		g.Host.HandleStanza(st, from)
-		return
-	}
-	room, err := stanza.ParseAddr(st.ChildAttr(p, "room"))
-	node, addr, ok := m.host.Locate(room)
-	if err != nil || !ok || node == "" || isHealthNode(node) {
-		g.Host.HandleStanza(st, from) // no meeting of ours, such as a breakout room
-		return
-	}
-	m.reservations.ask(node, addr, st.From.Bare(), func(refusal *stanza.Error) {
-		if refusal != nil {
-			m.rt.Bounce(st, refusal)
-			return
-		}
-		g.Host.HandleStanza(st, from)
-	})
 }
 
 // installReservations keeps the rooms and their reservations together.

@@ -32,13 +32,18 @@ func (w *window) over(now time.Time, span time.Duration) bool {
 // maxAddresses bounds the addresses that are counted; beyond, nobody new may.
 const maxAddresses = 10000
 
-// perAddress counts per address of clients. The zero value is ready.
+// perAddress counts per address of clients, with IPv6 per /64, of which one person has at
+// least one. The zero value is ready.
 type perAddress struct {
 	mu sync.Mutex // guards m; leaf lock
 	m  map[netip.Addr]*window
 }
 
 func (p *perAddress) take(a netip.Addr, now time.Time, most int, span time.Duration) bool {
+	if a = a.Unmap().WithZone(""); a.Is6() {
+		n, _ := a.Prefix(64)
+		a = n.Addr()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.m == nil {

@@ -63,3 +63,6 @@ func (h *Host) Wire(room stanza.Addr) stanza.Addr {
 	}
 	return room.Bare()
 }
+
+// Exists says whether there is a room, or it is about to be.
+func (h *Host) Exists(room stanza.Addr) bool { return h.find(room) != nil }
