@@ -160,6 +160,13 @@ func (u *Users) change(owner, contact stanza.Addr, f func(c *Contact), first fun
 	return before, after, nil
 }
 
+// settle waits for a change that is being written: whose subscription was cancelled a
+// moment ago, by a word that came before his question, learns nothing more.
+func (u *Users) settle() {
+	u.lists.Lock()
+	defer u.lists.Unlock()
+}
+
 func (c Contact) empty() bool {
 	return !c.Listed && !c.Pending && !c.Approved && c.Subscription == SubNone
 }

@@ -130,6 +130,7 @@ func (u *Users) Contact(owner, contact stanza.Addr) (Contact, bool) {
 	if u.opts.Roster == nil {
 		return Contact{}, false
 	}
+	u.settle()
 	c, ok, err := u.opts.Roster.Contact(owner.Bare(), contact.Bare())
 	if err != nil {
 		u.r.log.WithError(err).Error("roster cannot be read")

@@ -331,3 +331,39 @@ func TestDeliver(t *testing.T) {
 		t.Error("a host was not reached")
 	}
 }
+
+// slow is a Roster that is told when a change may be written.
+type slow struct {
+	memory
+	writing, write chan struct{}
+}
+
+func (s slow) SetContact(owner stanza.Addr, c Contact) (string, error) {
+	close(s.writing)
+	<-s.write
+	return s.memory.SetContact(owner, c)
+}
+
+// TestCancelledAtOnce: who asks after a subscription was cancelled waits until that is
+// written, and learns nothing.
+func TestCancelledAtOnce(t *testing.T) {
+	ann, bob := stanza.MustAddr("ann@example.com"), stanza.MustAddr("bob@example.com")
+	list := slow{memory{{ann, bob}: {Addr: bob, Subscription: SubBoth, Listed: true}}, make(chan struct{}), make(chan struct{})}
+	u := NewUsers(New(logx.Discard()), "example.com", UsersOptions{Roster: list, Exists: func(string) bool { return true }})
+	done := make(chan error, 1)
+	go func() {
+		_, _, err := u.Change(ann, bob, func(c *Contact) { c.Subscription = SubNone })
+		done <- err
+	}()
+	<-list.writing
+	heard := make(chan bool, 2)
+	go func() { heard <- u.MayHear(ann, bob) }()
+	go func() { heard <- u.Subscribed(ann, bob) }()
+	close(list.write)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if a, b := <-heard, <-heard; a || b {
+		t.Error("heard after it was cancelled")
+	}
+}

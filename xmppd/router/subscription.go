@@ -227,6 +227,7 @@ func (u *Users) MayHear(owner, asker stanza.Addr) bool {
 	if u.opts.Roster == nil {
 		return false
 	}
+	u.settle()
 	c, ok, err := u.opts.Roster.Contact(owner, asker)
 	if err != nil {
 		u.r.log.WithError(err).Error("roster cannot be read")
