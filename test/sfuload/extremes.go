@@ -59,6 +59,10 @@ func (o *options) saturate(ctx context.Context, t *table) error {
 			return nil
 		}
 		t.add("saturated, "+saturating.name, who, best)
+		// What piled up in the last step is gone before the next figure is taken.
+		if _, err := h.at(firstRate, o.window); err != nil {
+			return err
+		}
 		f, err := h.at(kept*7/10, o.window)
 		if err == nil {
 			t.add("70 % of that", who, f)
