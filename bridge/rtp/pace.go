@@ -22,8 +22,8 @@ const (
 	// between them. A thousand rests cost about as much as six hundred wake-ups.
 	holdFrom = 900
 	// holdShare is the share of turns that must find something, else resting ends: where
-	// bursts come by chance, that is at 430 a second.
-	holdShare = 0.35
+	// bursts come by chance, that is at 650 a second.
+	holdShare = 0.5
 )
 
 // note counts what a turn found.

@@ -33,7 +33,7 @@ func TestPace(t *testing.T) {
 	for i, step := range []struct {
 		bursts int
 		want   bool
-	}{{100, false}, {800, false}, {1000, true}, {800, true}, {400, true}, {300, false}, {800, false}, {50_000, true}, {0, false}} {
+	}{{100, false}, {800, false}, {1000, true}, {800, true}, {600, true}, {400, false}, {800, false}, {50_000, true}, {0, false}} {
 		if got := second(step.bursts); got != step.want {
 			t.Errorf("step %d: after a second of %d bursts it rests: %v", i, step.bursts, got)
 		}
