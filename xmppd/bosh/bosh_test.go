@@ -294,3 +294,19 @@ func (a answering) Element(st *stanza.Stanza) {
 	runtime.Gosched()
 	a.c.Deliver(stanza.Addr{}, stanza.New(stanza.Message, "", stanza.Addr{}, stanza.Addr{}, st.ID).Encode())
 }
+
+// TestRestart: a stream begins anew on the host of before, whether the client says so or
+// not (XEP-0206 §4).
+func TestRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t)
+		for _, to := range []string{` to="example.com"`, ""} {
+			c.rid++
+			c.post(context.Background(), fmt.Sprintf(`<body rid="%d" sid="%s"%s xmpp:restart="true" xmlns:xmpp="urn:xmpp:xbosh" xmlns="%s"/>`, c.rid, c.sid, to, ns.HTTPBind))
+		}
+		c.rid++
+		c.post(context.Background(), fmt.Sprintf(`<body rid="%d" sid="%s" type="terminate" xmlns="%s"/>`, c.rid, c.sid, ns.HTTPBind))
+		synctest.Wait()
+		c.heard("header example.com", "header example.com", "header example.com", "end")
+	})
+}

@@ -30,6 +30,7 @@ type session struct {
 
 	work sync.Mutex // held while a request is worked on
 	over bool       // guarded by work: the Handler knows of the end
+	to   string     // likewise: the host of the last stream header
 
 	mu       sync.Mutex // guards the fields below
 	rid      int64      // of the last request worked on
@@ -213,7 +214,10 @@ func (x *session) process(q *request, body *stream.Body) {
 func (x *session) handle(body *stream.Body, first, terminating bool) {
 	if first || body.AttrNS(ns.XBOSH, "restart") == "true" {
 		lang := body.AttrNS(ns.XML, "lang")
-		x.handler.Header(stream.Header{To: body.Attr("to"), From: body.Attr("from"), Version: "1.0", Lang: lang, Default: ns.Client})
+		if to := body.Attr("to"); to != "" {
+			x.to = to // else a restart means the host of before, as clients may leave it out
+		}
+		x.handler.Header(stream.Header{To: x.to, From: body.Attr("from"), Version: "1.0", Lang: lang, Default: ns.Client})
 	}
 	for _, st := range body.Elements {
 		if x.isEnded() {

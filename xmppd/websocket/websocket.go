@@ -59,6 +59,9 @@ type carrier struct {
 	limit  int
 	idle   time.Duration
 	silent bool
+
+	controlsSince time.Time // see tooManyControls
+	controls      int
 }
 
 // Serve upgrades a request and starts a goroutine that runs the stream until it
@@ -224,6 +227,9 @@ func (c *carrier) frame(h stream.Handler) ([]byte, error) {
 			return nil, err
 		}
 		ws.Cipher(payload, hd.Mask, 0)
+		if hd.OpCode.IsControl() && c.tooManyControls(time.Now()) {
+			return nil, stream.Err(stream.PolicyViolation, "too many pings")
+		}
 		switch hd.OpCode {
 		case ws.OpText:
 			return payload, nil
@@ -236,6 +242,22 @@ func (c *carrier) frame(h stream.Handler) ([]byte, error) {
 			return nil, errClosed
 		}
 	}
+}
+
+// Browsers send no pings by themselves and libraries one every few seconds.
+const (
+	maxControls = 200 // control frames within controlSpan
+	controlSpan = 10 * time.Second
+)
+
+// tooManyControls counts a ping, pong or close: they are no stanzas, whose rate others
+// watch, and each ping costs an answer.
+func (c *carrier) tooManyControls(now time.Time) bool {
+	if now.Sub(c.controlsSince) >= controlSpan {
+		c.controlsSince, c.controls = now, 0
+	}
+	c.controls++
+	return c.controls > maxControls
 }
 
 // closeBody echoes the client's status code.

@@ -134,6 +134,7 @@ func TestBadFrames(t *testing.T) {
 		{"unmasked", ws.MustCompileFrame(ws.NewTextFrame([]byte("<a/>"))), 1002, ""},
 		{"two elements", text("<a/><b/>"), 1000, "not-well-formed"},
 		{"too large", huge, 1000, "stanza too large"},
+		{"a flood of pongs", bytes.Repeat(masked(ws.NewPongFrame(nil)), maxControls+1), 1000, "too many pings"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			conn, rec := dial(t, Options{Limit: 1000})
