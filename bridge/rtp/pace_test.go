@@ -1,6 +1,7 @@
 package rtp
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -65,5 +66,41 @@ func TestQuietTimers(t *testing.T) {
 	}
 	if d := wait(); d > tick {
 		t.Errorf("with a packet still missing the next turn is due in %v", d)
+	}
+}
+
+// restingLink counts rests and ends the run after some.
+type restingLink struct {
+	fakeLink
+	rests, waits int
+	enough       func()
+}
+
+func (l *restingLink) Rest(time.Duration) {
+	if l.rests++; l.rests == 3 {
+		l.enough()
+	}
+}
+
+func (l *restingLink) Receive(buffers [][]byte, sizes []int, peers []uint32, ages []int64, until time.Time) int {
+	if !until.IsZero() {
+		l.waits++
+	}
+	return l.fakeLink.Receive(buffers, sizes, peers, ages, until)
+}
+
+// TestRestingShardDoesNotWait: it looks for packets after each rest, and is woken by none.
+func TestRestingShardDoesNotWait(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	link := &restingLink{enough: cancel}
+	s := NewShard(Config{ArenaSlots: 2048}, link)
+	s.pace.hold = true
+	s.pace.looked = time.Hour.Microseconds() // it is not asked whether that pays
+	if err := s.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if link.rests < 3 || link.waits > 0 {
+		t.Errorf("rested %d times and waited %d times", link.rests, link.waits)
 	}
 }
