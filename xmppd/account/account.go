@@ -115,6 +115,9 @@ func New(ctx context.Context, db *store.Store, hosts []string, services []Servic
 	if _, err := rand.Read(a.decoy); err != nil {
 		return nil, err
 	}
+	if err := a.keepDecoy(ctx); err != nil {
+		return nil, fmt.Errorf("accounts: %w", err)
+	}
 	for _, h := range hosts {
 		a.hosts[strings.ToLower(h)] = true
 	}
@@ -122,6 +125,17 @@ func New(ctx context.Context, db *store.Store, hosts []string, services []Servic
 		a.managed[s.Name+"@"+s.Domain] = s
 	}
 	return a, nil
+}
+
+// keepDecoy takes the key of made-up salts from the database, or puts it there: salts
+// that change when the server begins anew are those of names nobody has.
+func (a *Accounts) keepDecoy(ctx context.Context) error {
+	return a.db.Write(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO account_decoy (one, key) VALUES (1, ?) ON CONFLICT DO NOTHING`, a.decoy); err != nil {
+			return err
+		}
+		return tx.QueryRowContext(ctx, `SELECT key FROM account_decoy`).Scan(&a.decoy)
+	})
 }
 
 // Ensure gives every managed account the password of the configuration.

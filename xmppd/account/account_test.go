@@ -63,10 +63,15 @@ func TestAccounts(t *testing.T) {
 	must(a.Delete(ctx, "bob", "example.com"), nil)
 	must(a.Delete(ctx, "bob", "example.com"), ErrNotFound)
 
+	made, _, err := a.Credentials(ctx, "nobody", "example.com", SHA256)
+	must(err, nil)
 	// Another process, for instance a command while the server runs.
 	b := open(t, path, Service{Name: "focus", Domain: "auth.example.com", Password: "f", Setting: "focus.password"})
 	must(b.Ensure(ctx), nil)
 	must(b.Ensure(ctx), nil)
+	if again, real, err := b.Credentials(ctx, "nobody", "example.com", SHA256); real || err != nil || again.Salt != made.Salt {
+		t.Errorf("a new process shows another salt for a name nobody has (%v)", err)
+	}
 	check("alice", "three", true)
 	if ok, _ := a.Check(ctx, "focus", "auth.example.com", "f"); !ok {
 		t.Error("the service account is not there")
