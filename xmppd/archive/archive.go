@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -256,6 +257,7 @@ func (a *Archive) run() {
 func (a *Archive) write(list []entry, since map[stanza.Addr]int) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTime)
 	defer cancel()
+	began := time.Now()
 	err := a.db.Write(ctx, func(tx *sql.Tx) error {
 		for _, e := range list {
 			if e.stanza == nil {
@@ -279,7 +281,11 @@ func (a *Archive) write(list []entry, since map[stanza.Addr]int) {
 	if err != nil {
 		a.complain(len(list), err)
 	}
-	a.late.Store(false)
+	// A disk that took too long just now will do so again: else every message that comes
+	// between two writes would be waited for in vain.
+	if slices.ContainsFunc(list, func(e entry) bool { return e.stanza != nil }) {
+		a.late.Store(time.Since(began) > a.patience)
+	}
 	for _, e := range list {
 		e.written <- err
 	}
