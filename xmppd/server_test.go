@@ -480,6 +480,8 @@ func TestPasswordsOverTCP(t *testing.T) {
 	p.expect(`id="m3"[^>]*><error type="cancel"><remote-server-not-found`)
 	p.say(`<message to='@@' id='m4'><body>x</body></message>`)
 	p.expect(`id="m4"[^>]*><error type="modify"><jid-malformed`)
+	p.say("<presence to='x@conference.meet.example.com/&#x202e;' id='m5'/>")
+	p.expect(`<presence [^>]*id="m5" from="x@conference.meet.example.com"><error type="modify"><jid-malformed`)
 	// A second log-in with the same resource replaces the first.
 	again := w.account("alice", "meet.example.com", "correct horse", "home")
 	if got := p.ended(); !strings.Contains(got, `<stream:error><conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/>`) {

@@ -254,7 +254,11 @@ func (c *conn) refuse(st *stanza.Stanza, e *stanza.Error) {
 	if st.IsReply() || st.Type == stanza.ErrorType {
 		return
 	}
-	r := stanza.New(st.Kind, stanza.ErrorType, stanza.MustAddr(c.comp.domain), st.From, st.ID).WithContent(e.XML())
+	from := st.To
+	if from.IsZero() {
+		from = stanza.MustAddr(c.comp.domain)
+	}
+	r := stanza.New(st.Kind, stanza.ErrorType, from, st.From, st.ID).WithContent(e.XML())
 	c.carrier.Deliver(st.From, r.Encode())
 }
 

@@ -2,6 +2,7 @@ package stanza
 
 import (
 	"bytes"
+	"strings"
 	"unicode/utf8"
 
 	"parley/internal/wire/ns"
@@ -211,8 +212,11 @@ func (s *Stanza) setAddrs(from, to []byte) {
 		}
 	}
 	if len(to) > 0 {
-		if s.To, err = ParseAddr(unescape(to)); err != nil {
+		text := unescape(to)
+		if s.To, err = ParseAddr(text); err != nil {
 			s.Malformed = "to"
+			bare, _, _ := strings.Cut(text, "/")
+			s.To, _ = ParseAddr(bare)
 		}
 	}
 }

@@ -61,7 +61,9 @@ type Stanza struct {
 	To    Addr
 
 	// Malformed names the address attribute ("to" or "from") that is no address, else "".
-	// c2s and component answer such stanzas; a Host never sees one.
+	// c2s and component answer such stanzas; a Host never sees one. To is then the bare
+	// address in it, if there is one: who enters a room with an impossible nick has to
+	// hear from which room the refusal comes.
 	Malformed string
 
 	attrs    []byte // other attributes, raw, each with a blank before it
