@@ -11,6 +11,7 @@ import (
 	"parley/internal/wire/ns"
 	"parley/xmppd/account"
 	"parley/xmppd/module"
+	"parley/xmppd/router"
 	"parley/xmppd/stanza"
 )
 
@@ -30,7 +31,7 @@ type registration struct {
 
 	mu    sync.Mutex // guards the fields below; leaf lock
 	since time.Time
-	made  map[netip.Addr]int // since then
+	made  map[netip.Prefix]int // since then
 }
 
 type registerQuery struct {
@@ -70,14 +71,15 @@ func (x *registration) stranger(from netip.Addr, st *stanza.Stanza) ([]byte, *st
 const maxSources = 10000
 
 // allow counts an attempt to make an account.
-func (x *registration) allow(from netip.Addr, now time.Time) bool {
+func (x *registration) allow(client netip.Addr, now time.Time) bool {
+	from := router.Network(client)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if now.Sub(x.since) > time.Hour {
-		x.since, x.made = now, make(map[netip.Addr]int)
+		x.since, x.made = now, make(map[netip.Prefix]int)
 	}
 	if _, ok := x.made[from]; !ok && len(x.made) >= maxSources {
-		from = netip.Addr{}
+		from = netip.Prefix{}
 	}
 	x.made[from]++
 	return x.made[from] <= x.cfg.Registration.PerHour

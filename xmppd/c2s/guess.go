@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"parley/xmppd/router"
 )
 
 const (
@@ -24,17 +26,6 @@ type guesses struct {
 	wrong map[netip.Prefix]int
 }
 
-// network is what belongs to one person at least: an IPv4 address, a /64 of IPv6.
-func network(from netip.Addr) netip.Prefix {
-	from = from.Unmap().WithZone("")
-	bits := from.BitLen()
-	if from.Is6() {
-		bits = 64
-	}
-	p, _ := from.Prefix(bits)
-	return p
-}
-
 // counts says whether an address is counted: those of this machine and this process, where
 // our own services log in, are not.
 func (g *guesses) counts(from netip.Addr) bool {
@@ -48,7 +39,7 @@ func (g *guesses) tooMany(from netip.Addr, now time.Time) bool {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return now.Sub(g.since) < guessSpan && g.wrong[network(from)] >= g.limit
+	return now.Sub(g.since) < guessSpan && g.wrong[router.Network(from)] >= g.limit
 }
 
 // failed counts a wrong password.
@@ -61,7 +52,7 @@ func (g *guesses) failed(from netip.Addr, now time.Time) {
 	if now.Sub(g.since) >= guessSpan {
 		g.since, g.wrong = now, make(map[netip.Prefix]int)
 	}
-	key := network(from)
+	key := router.Network(from)
 	if _, known := g.wrong[key]; known || len(g.wrong) < maxGuessers {
 		g.wrong[key]++
 	}

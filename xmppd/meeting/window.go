@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"parley/xmppd/router"
 )
 
 // window counts what happened within a span of time.
@@ -32,22 +34,18 @@ func (w *window) over(now time.Time, span time.Duration) bool {
 // maxAddresses bounds the addresses that are counted; beyond, nobody new may.
 const maxAddresses = 10000
 
-// perAddress counts per address of clients, with IPv6 per /64, of which one person has at
-// least one. The zero value is ready.
+// perAddress counts per network of clients. The zero value is ready.
 type perAddress struct {
 	mu sync.Mutex // guards m; leaf lock
-	m  map[netip.Addr]*window
+	m  map[netip.Prefix]*window
 }
 
-func (p *perAddress) take(a netip.Addr, now time.Time, most int, span time.Duration) bool {
-	if a = a.Unmap().WithZone(""); a.Is6() {
-		n, _ := a.Prefix(64)
-		a = n.Addr()
-	}
+func (p *perAddress) take(client netip.Addr, now time.Time, most int, span time.Duration) bool {
+	a := router.Network(client)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.m == nil {
-		p.m = make(map[netip.Addr]*window)
+		p.m = make(map[netip.Prefix]*window)
 	}
 	if len(p.m) >= maxAddresses {
 		for k, w := range p.m {
