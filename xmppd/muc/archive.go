@@ -28,6 +28,7 @@ func (h *Host) SetArchive(a Archive) { h.archive = a }
 // named gives a message of a plain room the id it has there (XEP-0359), and keeps it.
 func (r *Room) named(msg *stanza.Stanza) *stanza.Stanza {
 	if r.host.archive != nil && remembered(msg) {
+		r.round.End() // Append waits for the disk; what others said before does not
 		if kept := r.host.archive.Append(r.addr, msg.From, msg); kept != msg {
 			return kept
 		}

@@ -60,14 +60,15 @@ func (r *Room) handleAvatar(st *stanza.Stanza, card stanza.Child) {
 		r.host.rt.Bounce(st, errAvatar)
 		return
 	}
-	old := r.avatar.hash
+	old := r.avatar
 	r.avatar = a
 	if err := r.save(); err != nil {
+		r.avatar = old
 		r.host.rt.Bounce(st, err)
 		return
 	}
 	r.host.rt.Reply(st, nil)
-	if old != a.hash {
+	if old.hash != a.hash {
 		r.Broadcast(r.avatarPresence())
 		r.announceStatus("104")
 	}

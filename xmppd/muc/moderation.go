@@ -48,18 +48,19 @@ func (r *Room) handleModerate(st *stanza.Stanza, p stanza.Child) {
 		r.host.rt.Bounce(st, errModerateReason)
 		return
 	}
-	found := r.history.withdraw(q.ID)
+	kept := false
 	if r.host.archive != nil {
-		kept, err := r.host.archive.Rewrite(r.addr, q.ID, func(old *stanza.Stanza) *stanza.Stanza {
+		r.round.End() // this waits for the disk
+		var err error
+		kept, err = r.host.archive.Rewrite(r.addr, q.ID, func(old *stanza.Stanza) *stanza.Stanza {
 			return r.tombstone(old, at.o, q.Reason)
 		})
 		if err != nil {
 			r.host.rt.Bounce(st, errStore)
 			return
 		}
-		found = found || kept
 	}
-	if !found {
+	if !r.history.withdraw(q.ID) && !kept {
 		r.host.rt.Bounce(st, errModerateNone)
 		return
 	}

@@ -151,26 +151,35 @@ func (r *Room) save() *stanza.Error {
 	if !r.plain && !r.stored {
 		return nil // a meeting; the server made it persistent for as long as it runs
 	}
+	if r.host.db != nil {
+		data, err := json.Marshal(r.saved())
+		if err == nil {
+			err = r.write(`INSERT INTO rooms (host, node, data) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET data = excluded.data`,
+				r.host.domain, r.node, string(data))
+		}
+		if err != nil {
+			r.log.WithError(err).Error("room cannot be saved")
+			return errStore
+		}
+	}
 	if !r.stored {
 		r.stored = true
 		r.host.kept.Add(1)
 	}
-	if r.host.db == nil {
-		return nil
-	}
-	data, err := json.Marshal(r.saved())
-	if err == nil {
-		err = r.write(`INSERT INTO rooms (host, node, data) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET data = excluded.data`,
-			r.host.domain, r.node, string(data))
-	}
-	if err != nil {
-		r.log.WithError(err).Error("room cannot be saved")
-		return errStore
-	}
 	return nil
 }
 
+// saveConfig saves the room as it will be with next, which is not in force yet.
+func (r *Room) saveConfig(next roomConfig) *stanza.Error {
+	now := r.config
+	r.config = next
+	err := r.save()
+	r.config = now
+	return err
+}
+
 func (r *Room) write(query string, args ...any) error {
+	r.round.End() // what was said before does not wait for the disk
 	ctx, cancel := context.WithTimeout(context.Background(), storeTime)
 	defer cancel()
 	return r.host.db.Write(ctx, func(tx *sql.Tx) error {

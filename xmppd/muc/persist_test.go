@@ -111,6 +111,28 @@ func TestKeptRooms(t *testing.T) {
 	assert.Empty(t, w.Host.Rooms())
 }
 
+// What cannot be saved is refused, and nobody is told that it holds.
+func TestFullDisk(t *testing.T) {
+	db, err := store.Open(filepath.Join(t.TempDir(), "rooms.db"), logx.Discard())
+	require.NoError(t, err)
+	w := muctest.New(t, func(c *muc.Config) { c.AccountRooms = true }, nil)
+	defer w.Host.Close()
+	require.NoError(t, w.Host.Keep(context.Background(), db))
+	a := w.Account(crone)
+	a.Join("firstwitch")
+	a.Send(submit("persistentroom=1", "roomname=Cave"))
+	hear(t, a, `id="form"`, `type="result"`)
+	require.NoError(t, db.Close())
+	a.Send(submit("roomname=Heath"))
+	assert.NotContains(t, hear(t, a, `id="form"`, "internal-server-error"), `code="104"`)
+	a.Send(`<iq type="set" to="ROOM" id="card"><vCard xmlns="vcard-temp"><PHOTO><BINVAL>aGVsbG8=</BINVAL></PHOTO></vCard></iq>`)
+	assert.NotContains(t, hear(t, a, `id="card"`, "internal-server-error"), `code="104"`)
+	a.Send(`<iq type="get" to="ROOM" id="f"><query xmlns=muc#owner/></iq>`)
+	hear(t, a, "<value>Cave</value>")
+	a.Send(`<iq type="get" to="ROOM" id="c"><vCard xmlns="vcard-temp"/></iq>`)
+	hear(t, a, `id="c"`, "item-not-found")
+}
+
 // There is a bound, a destroyed room makes place, and what the server opens for
 // itself does not count.
 func TestKeptRoomsAreBounded(t *testing.T) {

@@ -115,10 +115,10 @@ func (r *Room) run() {
 		if !r.stopping && r.moreFollows() {
 			continue // and goes out in the same writes
 		}
-		r.round.End()
 		if r.stopping {
 			r.shut()
 		}
+		r.round.End()
 		if !r.exists && len(r.held) == 0 && r.box.closeIfEmpty() {
 			return
 		}

@@ -212,15 +212,21 @@ func (r *Room) submit(st *stanza.Stanza, form *submission, from *router.Session)
 		r.host.rt.Bounce(st, err)
 		return
 	}
+	// What is to be kept is acknowledged, and told to everybody, when it is; all else at
+	// once, as web clients expect the result before the news.
+	keeps := next.persistent && (r.plain || r.stored)
+	if keeps {
+		if err := r.saveConfig(next); err != nil {
+			r.host.rt.Bounce(st, err)
+			return
+		}
+	}
 	for _, f := range r.hooks().configure {
 		f(r, sub)
 	}
 	if r.locked {
 		r.unlock()
 	}
-	// What is to be kept is acknowledged when it is; all else at once, as web clients
-	// expect the result before the news.
-	keeps := next.persistent && (r.plain || r.stored)
 	if !keeps {
 		r.host.rt.Reply(st, nil)
 	}
@@ -229,7 +235,9 @@ func (r *Room) submit(st *stanza.Stanza, form *submission, from *router.Session)
 	for _, c := range ranks {
 		r.SetAffiliation(c.bare, c.to, actor, "")
 	}
-	err = r.save()
+	if !keeps || len(ranks) > 0 {
+		err = r.save()
+	}
 	switch {
 	case !keeps:
 	case err != nil:
