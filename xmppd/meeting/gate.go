@@ -2,6 +2,7 @@ package meeting
 
 import (
 	"net/netip"
+	"sync"
 	"time"
 
 	"parley/internal/wire/ns"
@@ -68,5 +69,46 @@ func (m *Rules) mayBegin(room stanza.Addr, client netip.Addr) bool {
 	if !client.IsValid() || client.Unmap().IsLoopback() || m.host.Exists(room) {
 		return true
 	}
-	return m.beginners.take(client, time.Now(), m.cfg.ConferencesPerAddress, time.Minute)
+	return m.beginnings.take(router.Network(client), room, time.Now(), m.cfg.ConferencesPerAddress)
+}
+
+// maxBeginnings bounds the meetings that are asked for within a minute by all together:
+// more than a server can begin.
+const maxBeginnings = 1 << 16
+
+// beginnings counts the meetings each network asks for within a minute. Who asks again for
+// the same one is not counted again: when the server has begun anew, everybody asks until
+// the focus is back. The zero value is ready.
+type beginnings struct {
+	mu    sync.Mutex // guards what follows; leaf lock
+	since time.Time
+	seen  map[beginning]bool
+	by    map[netip.Prefix]int // how many of seen
+}
+
+type beginning struct {
+	from netip.Prefix
+	room stanza.Addr
+}
+
+// take counts one, unless there were most already; 0 is any number.
+func (b *beginnings) take(from netip.Prefix, room stanza.Addr, now time.Time, most int) bool {
+	if most == 0 {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now.Sub(b.since) >= time.Minute {
+		b.since, b.seen, b.by = now, make(map[beginning]bool), make(map[netip.Prefix]int)
+	}
+	x := beginning{from, room}
+	if b.seen[x] {
+		return true
+	}
+	if b.by[from] >= most || len(b.seen) >= maxBeginnings {
+		return false
+	}
+	b.seen[x] = true
+	b.by[from]++
+	return true
 }

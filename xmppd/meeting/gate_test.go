@@ -42,6 +42,7 @@ func TestBeginners(t *testing.T) {
 		assert.True(t, ask("2001:db8::1", "one"))
 		assert.True(t, ask("2001:db8::2", "two"))
 		assert.False(t, ask("2001:db8::3", "three"))
+		assert.True(t, ask("2001:db8::3", "two"), "again, as the focus was not ready")
 		assert.True(t, ask("2001:db8:0:1::1", "three"), "somebody else")
 		s.enterFocus()
 		assert.True(t, ask("2001:db8::4", "demo"), "a meeting that is there")

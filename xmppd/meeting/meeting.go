@@ -42,8 +42,8 @@ type Rules struct {
 	families                sync.Map // name of a breakout room → *family
 	meetings                sync.Map // address of a room → id of its meeting
 
-	recorders perAddress // who starts and stops recordings
-	beginners perAddress // who asks for meetings that are not there
+	recorders  perAddress // who starts and stops recordings
+	beginnings beginnings // who asks for meetings that are not there
 
 	tokenRefusals, focusTimeouts, focusCalls atomic.Uint64
 }
