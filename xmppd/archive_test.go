@@ -169,7 +169,7 @@ func TestModeration(t *testing.T) {
 			enter(b, "bob")
 			var ids []string
 			for _, text := range []string{"good", "bad"} {
-				b.say("<message to='%s' type='groupchat' id='%s'><body>%s</body></message>", room, text, text)
+				b.say("<message to='%s' type='groupchat' id='%s'><body>%s</body><retracted xmlns='urn:xmpp:message-retract:1'/></message>", room, text, text)
 				ids = append(ids, a.expect(`<message [^>]*id="` + text + `".*?<stanza-id xmlns="urn:xmpp:sid:0" by="` + room + `" id="([^"]+)"/></message>`)[1])
 			}
 			moderate := func(id, inner string) string {

@@ -93,11 +93,12 @@ func (r *Room) handleOutsideMessage(st *stanza.Stanza) {
 	}
 }
 
-// clean takes out of a message what only the room may say.
+// cleanMessage takes out of a message what only the room may say.
 func (r *Room) cleanMessage(st *stanza.Stanza, o *Occupant) *stanza.Stanza {
 	st = st.Without(func(c stanza.Child) bool {
 		return c.Is(ns.MUCUser, "x") || c.Is(ns.OccupantID, "occupant-id") || c.Is(ns.Nick, "nick") ||
-			c.Is(ns.DisplayNames, "display-name") || c.Is(ns.StanzaID, "stanza-id") || c.Is(ns.Delay, "delay")
+			c.Is(ns.DisplayNames, "display-name") || c.Is(ns.StanzaID, "stanza-id") || c.Is(ns.Delay, "delay") ||
+			c.Is(ns.Retract, "retracted") // or nobody could withdraw it, see tombstone
 	})
 	return st.WithAddrs(o.addr, stanza.Addr{}).With(r.occupantIDElement(o))
 }
