@@ -91,11 +91,18 @@ func (s *Shard) passHeld(e *Endpoint, u *upStream, below int64) {
 		h.next++
 		if there {
 			h.count--
-			s.onward(e, u, p, s.arena.bytes(p.slot))
-			s.arena.release(p.slot)
-			p.ext = 0
+			s.release(e, u, p)
 		}
 	}
+}
+
+// release lets a packet that was held go on. Its slot is given back even if that panics.
+func (s *Shard) release(e *Endpoint, u *upStream, p *packet) {
+	defer func() {
+		s.arena.release(p.slot)
+		p.ext = 0
+	}()
+	s.onward(e, u, p, s.arena.bytes(p.slot))
 }
 
 // holdNoLonger lets go on what has waited for too long.

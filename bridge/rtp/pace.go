@@ -5,9 +5,8 @@ import "time"
 // pace decides whether the shard is woken by packets or looks for them once a millisecond.
 //
 // Being woken costs as much as forwarding ten packets. Where bursts come in quick succession
-// it is cheaper not to be woken at all: the link rests, and what has
-// come meanwhile is found together. Nor does a shard rest that has a backlog: it finds enough
-// each time.
+// it is cheaper not to be woken at all: the link rests, and what has come meanwhile is found
+// together. A shard that has a backlog does not rest: it finds enough each time.
 type pace struct {
 	hold bool
 	// last is what the last turn found; turns counts those since the last look, found the

@@ -271,8 +271,7 @@ func (s *Shard) rewrite(e *Endpoint, u *upStream, p *packet, b []byte) {
 		u.history.keep(s.arena, p.slot, p.arrival)
 	}
 	for _, d := range downs {
-		s.serving = d
-		s.forward(d, p, b)
+		s.serve(d, p, b)
 	}
 	if p.maskBits > 0 {
 		u.source.up.maskDue = slices.ContainsFunc(downs, (*downStream).untold)
@@ -289,6 +288,13 @@ func (s *Shard) layOut(e *Endpoint, u *upStream, p *packet, b []byte) bool {
 
 // untold says that the receiver believes other decode targets to be active than are.
 func (d *downStream) untold() bool { return d.only == projected && d.mask != d.told }
+
+// serve is forward, of which rescue knows whom it is for.
+func (s *Shard) serve(d *downStream, p *packet, b []byte) {
+	s.serving = d
+	s.forward(d, p, b)
+	s.serving = nil
+}
 
 // forward sends a packet to one receiver if it is for it.
 func (s *Shard) forward(d *downStream, p *packet, b []byte) {

@@ -21,8 +21,7 @@ func (s *Shard) rewriteRED(e *Endpoint, u *upStream, p *packet, b []byte) {
 	unpack := false
 	for _, d := range u.source.up.downs {
 		if d.receiver.leg.types[p.pt].Codec == media.RED {
-			s.serving = d
-			s.forward(d, p, b)
+			s.serve(d, p, b)
 		} else {
 			unpack = true
 		}
@@ -79,8 +78,7 @@ func (s *Shard) forwardPlain(e *Endpoint, u *upStream, q *packet, whole uint8, b
 	}
 	for _, d := range u.source.up.downs {
 		if d.receiver.leg.types[whole].Codec != media.RED {
-			s.serving = d
-			s.forward(d, q, b)
+			s.serve(d, q, b)
 		}
 	}
 }

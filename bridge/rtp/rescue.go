@@ -34,7 +34,6 @@ func (s *Shard) datagramsFrom(i, n int) (next int) {
 	}()
 	for ; i < n; i++ {
 		if s.sizes[i] > 0 {
-			s.serving = nil
 			s.datagram(i)
 		}
 	}
@@ -47,18 +46,23 @@ func (s *Shard) rescuePacket(i int, p any) {
 		s.arena.release(slot)
 		s.slots[i] = noSlot
 	}
-	e := s.endpoints[s.peers[i]]
-	if d := s.serving; d != nil {
-		// The sender's packet may be to blame, or what is kept of the receiver: neither shall
-		// cost the other more than this.
-		s.serving = nil
-		s.attempt(func() { d.receiver.removeDown(d) })
-		delete(d.receiver.leg.downs, downKey{d.source, d.only}) // whatever that got to
-		d.source.up.downs = slices.DeleteFunc(d.source.up.downs, func(o *downStream) bool { return o == d })
-		s.tellPanic(e, false, p, debug.Stack())
+	s.rescue(s.endpoints[s.peers[i]], p)
+}
+
+// rescue cleans up after a packet of e, or its timers, which let go on what was held.
+func (s *Shard) rescue(e *Endpoint, p any) {
+	d := s.serving
+	if d == nil {
+		s.blame(e, p)
 		return
 	}
-	s.blame(e, p)
+	// The sender's packet may be to blame, or what is kept of the receiver: neither shall
+	// cost the other more than this.
+	s.serving = nil
+	s.attempt(func() { d.receiver.removeDown(d) })
+	delete(d.receiver.leg.downs, downKey{d.source, d.only}) // whatever that got to
+	d.source.up.downs = slices.DeleteFunc(d.source.up.downs, func(o *downStream) bool { return o == d })
+	s.tellPanic(e, false, p, debug.Stack())
 }
 
 // blame counts a panic against an endpoint, and closes it if it was not the first one.
@@ -103,7 +107,7 @@ func (s *Shard) timersFrom(i int, publish bool) (next int, waiting bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			before := len(s.list)
-			s.blame(s.list[i], p)
+			s.rescue(s.list[i], p)
 			next = i + 1 - (before - len(s.list))
 		}
 	}()

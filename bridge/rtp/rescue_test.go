@@ -178,3 +178,46 @@ func TestPanicOfATurn(t *testing.T) {
 		m.turn()
 	}
 }
+
+// hold sends the next picture but one, which waits for the one in between.
+func (m *meltdown) hold(t *testing.T) {
+	t.Helper()
+	m.seq += 2
+	m.feed(m.from, vp8(2000, m.seq, 3000*uint32(m.seq), m.seq, uint8(m.seq), 0, true, true, true))
+	m.turn()
+	for _, u := range m.from.leg.order {
+		if u.held.count != 1 {
+			t.Fatalf("%d packets wait", u.held.count)
+		}
+	}
+}
+
+// TestPanicOfAHeldPacket: packets that waited are let go on by a timer. What panics then
+// costs no more than on their arrival, and no memory.
+func TestPanicOfAHeldPacket(t *testing.T) {
+	t.Run("on the way to one receiver", func(t *testing.T) {
+		m := newMeltdown(t)
+		m.hold(t)
+		for _, d := range m.to.leg.downs {
+			d.out = nil
+		}
+		m.pass(2 * heldMax * time.Microsecond)
+		if len(m.heard) != 1 || m.from.leg.broken != 0 || len(m.to.leg.downs) != 0 {
+			t.Fatalf("heard %d panics, the sender is blamed for %d", len(m.heard), m.from.leg.broken)
+		}
+		m.look(t, 0, 1)
+		m.slotsFree(t, int(m.seq)-1)
+	})
+	t.Run("of the sender", func(t *testing.T) {
+		m := newMeltdown(t)
+		m.hold(t)
+		for _, u := range m.from.leg.order {
+			u.source = nil
+		}
+		m.pass(2 * heldMax * time.Microsecond)
+		if len(m.heard) == 0 || m.from.leg.broken != len(m.heard) {
+			t.Fatalf("heard %d panics, the sender is blamed for %d", len(m.heard), m.from.leg.broken)
+		}
+		m.slotsFree(t, 1)
+	})
+}
