@@ -18,6 +18,9 @@ const (
 	handshakeQueue = 32
 	// maxFlight bounds the packets of our last flight that are kept.
 	maxFlight = 4
+	// flightPause is the least time between two repetitions of it. Clients ask again after 50
+	// milliseconds at the soonest; whoever asks more often wants to keep the sockets busy.
+	flightPause = 25 * time.Millisecond
 )
 
 // dtlsPath is a session's DTLS: first a packet connection for the library, which does the
@@ -32,9 +35,11 @@ type dtlsPath struct {
 	records *records       // nil until then
 	// flight is our last one, if it is the handshake's last, too: who asks again did not get
 	// it (RFC 6347, section 4.2.4).
-	flight [][]byte
-	sctp   *sctpConn // nil while nobody speaks SCTP
-	closed bool
+	flight   [][]byte
+	repeated time.Time // when it was sent again
+	sctp     *sctpConn // nil while nobody speaks SCTP
+	left     bool      // the peer has taken leave
+	closed   bool
 }
 
 func newDTLSPath(s *Session) *dtlsPath {
@@ -70,17 +75,39 @@ func (d *dtlsPath) take(kind protocol.ContentType, payload []byte) {
 		d.data(payload)
 	case protocol.ContentTypeAlert:
 		if len(payload) == 2 && (alert.Level(payload[0]) == alert.Fatal || alert.Description(payload[1]) == alert.CloseNotify) {
-			d.s.t.spawn(func() { d.s.fail(ErrLeft) }) // the caller must not wait
+			d.leave()
 		}
 	case protocol.ContentTypeHandshake:
 		if len(payload) > 0 && handshake.Type(payload[0]) == handshake.TypeFinished {
-			d.mu.Lock()
-			flight := d.flight
-			d.mu.Unlock()
-			for _, b := range flight {
-				d.s.t.sendSlow(b, d.s.slot.dest.Load())
-			}
+			d.repeat()
 		}
+	}
+}
+
+// leave ends the session, as the peer has.
+func (d *dtlsPath) leave() {
+	d.mu.Lock()
+	before := d.left
+	d.left = true
+	d.mu.Unlock()
+	if !before {
+		d.s.t.spawn(func() { d.s.fail(ErrLeft) }) // the caller must not wait
+	}
+}
+
+// repeat sends our last flight again.
+func (d *dtlsPath) repeat() {
+	now := time.Now()
+	d.mu.Lock()
+	flight := d.flight
+	if now.Sub(d.repeated) < flightPause {
+		flight = nil
+	} else {
+		d.repeated = now
+	}
+	d.mu.Unlock()
+	for _, b := range flight {
+		d.s.t.sendSlow(b, d.s.slot.dest.Load())
 	}
 }
 

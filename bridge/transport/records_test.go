@@ -8,12 +8,14 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/pion/datachannel"
 	"github.com/pion/dtls/v3"
 	"github.com/pion/dtls/v3/pkg/protocol"
+	"github.com/pion/dtls/v3/pkg/protocol/handshake"
 	"github.com/pion/sctp"
 
 	"parley/internal/logx"
@@ -82,23 +84,32 @@ func wait[T any](t *testing.T, what string, from <-chan T) T {
 	}
 }
 
+// until waits for something to be true of the session's DTLS.
+func (p *dtlsPeer) until(t *testing.T, what string, f func(d *dtlsPath) bool) {
+	t.Helper()
+	d := p.s.dtls
+	for end := time.Now().Add(20 * time.Second); ; runtime.Gosched() {
+		d.mu.Lock()
+		ok := f(d)
+		d.mu.Unlock()
+		switch {
+		case ok:
+			return
+		case time.Now().After(end):
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
 // newDTLSPeer makes a session whose way leads to the peer, without ICE.
 func newDTLSPeer(t *testing.T, opts SessionOptions) *dtlsPeer {
 	t.Helper()
-	cfg := DefaultConfig()
-	cfg.Port, cfg.TCP.Enabled, cfg.Addresses = 0, false, []string{"127.0.0.1"}
-	tr, err := New(cfg, logx.Discard())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := tr.Listen(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = tr.Close() })
+	tr := onLoopback(t)
 	p := &dtlsPeer{ears: &ears{
 		make(chan Keys, 1), make(chan error, 1), make(chan struct{}, 4), make(chan struct{}, 4), make(chan string, 64),
 	}}
 	opts.Handler = p.ears
+	var err error
 	if p.s, err = tr.NewSession(opts); err != nil {
 		t.Fatal(err)
 	}
@@ -152,6 +163,7 @@ func (p *dtlsPeer) connect(t *testing.T, setup Setup, suites ...dtls.CipherSuite
 		t.Fatal(err)
 	}
 	wait(t, "the bridge's keys", p.ready)
+	p.until(t, "the record layer", func(d *dtlsPath) bool { return d.records != nil })
 	return conn
 }
 
@@ -229,6 +241,40 @@ func TestLostLastFlight(t *testing.T) {
 	}
 }
 
+// TestAskingOftenDoesNotHelp: a peer with keys that asks for the end of the handshake all the
+// time does not keep the bridge busy with sending it.
+func TestAskingOftenDoesNotHelp(t *testing.T) {
+	p := newDTLSPeer(t, SessionOptions{})
+	var flights atomic.Int64
+	p.pass = func(b []byte) bool {
+		if b[0] == byte(protocol.ContentTypeChangeCipherSpec) {
+			flights.Add(1)
+		}
+		return true
+	}
+	conn := p.connect(t, SetupActive)
+	through := func() { // what was sent before has come
+		t.Helper()
+		if err := p.s.dtls.send(protocol.ContentTypeApplicationData, []byte("through")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Read(make([]byte, 100)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	through()
+	flights.Store(0)
+	began := time.Now()
+	for range 1000 {
+		p.s.dtls.take(protocol.ContentTypeHandshake, []byte{byte(handshake.TypeFinished)})
+	}
+	most := 1 + int64(time.Since(began)/flightPause)
+	through()
+	if n := flights.Load(); n > most {
+		t.Errorf("the flight was sent %d times, expected up to %d", n, most)
+	}
+}
+
 // TestRecordsAreTakenOnce: what comes twice counts once.
 func TestRecordsAreTakenOnce(t *testing.T) {
 	p := newDTLSPeer(t, SessionOptions{})
@@ -281,14 +327,7 @@ func TestAssociationBeginsAnew(t *testing.T) {
 		if err := conn.SetReadDeadline(time.Time{}); err != nil {
 			t.Fatal(err)
 		}
-		for free, end := false, time.Now().Add(20*time.Second); !free; runtime.Gosched() {
-			p.s.dtls.mu.Lock()
-			free = p.s.dtls.sctp == nil
-			p.s.dtls.mu.Unlock()
-			if time.Now().After(end) {
-				t.Fatal("the old association is still there")
-			}
-		}
+		p.until(t, "the end of the association", func(d *dtlsPath) bool { return d.sctp == nil })
 	}
 }
 

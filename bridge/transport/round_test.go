@@ -20,8 +20,8 @@ func (lonely) ChannelOpened()              {}
 func (lonely) ChannelMessage([]byte)       {}
 func (lonely) ChannelClosed()              {}
 
-// newLonely is a session that has been connected, as far as it knows.
-func newLonely(t *testing.T) (*Session, lonely) {
+// onLoopback is a transport that only this machine reaches.
+func onLoopback(t *testing.T) *Transport {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Port, cfg.Addresses, cfg.TCP.Enabled = 0, []string{"127.0.0.1"}, false
@@ -33,6 +33,13 @@ func newLonely(t *testing.T) (*Session, lonely) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = tr.Close() })
+	return tr
+}
+
+// newLonely is a session that has been connected, as far as it knows.
+func newLonely(t *testing.T) (*Session, lonely) {
+	t.Helper()
+	tr := onLoopback(t)
 	h := lonely{make(chan error, 4)}
 	s, err := tr.NewSession(SessionOptions{Controlling: true, Handler: h})
 	if err != nil {
