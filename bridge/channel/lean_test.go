@@ -67,7 +67,7 @@ func TestLargeMessageToTheClient(t *testing.T) {
 	}
 }
 
-// fragile is a handler that cannot stand one message.
+// fragile is a handler that cannot stand one message, nor the end.
 type fragile struct{ *recorder }
 
 func (f fragile) ChannelMessage(text []byte) {
@@ -75,6 +75,11 @@ func (f fragile) ChannelMessage(text []byte) {
 		panic("poison")
 	}
 	f.recorder.ChannelMessage(text)
+}
+
+func (f fragile) ChannelClosed() {
+	f.recorder.ChannelClosed()
+	panic("closed")
 }
 
 // TestPanicEndsOneChannel: the client whose message does harm is cut off, others go on.

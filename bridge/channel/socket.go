@@ -83,7 +83,7 @@ func (s *socket) serve() error {
 		return errClosed
 	}
 	s.askIn(pingAfter)
-	err := s.listen()
+	err := s.guarded(s.listen)
 	s.count(err)
 	if errors.Is(err, errPanicked) {
 		s.end(closeBroken, "internal error")
@@ -92,22 +92,27 @@ func (s *socket) serve() error {
 	s.cancel()
 	s.askNoMore()
 	s.work.Wait()
-	s.channel.detach(s)
+	_ = s.guarded(func() error { s.channel.detach(s); return nil }) // has logged it
 	return err
 }
 
 // errPanicked ends a socket whose messages do harm.
 var errPanicked = errors.New("the message could not be taken in")
 
-// listen tells the handler that the socket is there, and reads. What panics there must not
-// end the process: the client is cut off.
-func (s *socket) listen() (err error) {
+// guarded runs what calls the handler. What panics there must not end the process: the
+// client is cut off.
+func (s *socket) guarded(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.channel.log.WithField("panic", p).Error("bridge channel handler panicked; the channel is closed\n" + string(debug.Stack()))
 			err = errPanicked
 		}
 	}()
+	return f()
+}
+
+// listen tells the handler that the socket is there, and reads.
+func (s *socket) listen() error {
 	s.channel.handler.ChannelOpened(WebSocket)
 	return s.read()
 }
