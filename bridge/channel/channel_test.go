@@ -75,6 +75,17 @@ func dial(t *testing.T, url string) *websocket.Conn {
 	return c
 }
 
+// connected is a channel with its WebSocket.
+func connected(t *testing.T) (*channel.Server, *channel.Channel, *recorder, *websocket.Conn) {
+	t.Helper()
+	s, _ := start(t)
+	r := newRecorder()
+	c := s.Open("c1", "e1", r)
+	ws := dial(t, c.URLs()[0])
+	receive(t, r.opened)
+	return s, c, r, ws
+}
+
 func read(t *testing.T, c *websocket.Conn) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
@@ -191,11 +202,7 @@ func TestSecondSocketReplacesTheFirst(t *testing.T) {
 }
 
 func TestExpiryClosesWith1001(t *testing.T) {
-	s, _ := start(t)
-	r := newRecorder()
-	c := s.Open("c1", "e1", r)
-	ws := dial(t, c.URLs()[0])
-	receive(t, r.opened)
+	_, c, _, ws := connected(t)
 	c.Close()
 	if ce := closing(t, ws); ce.Code != websocket.StatusGoingAway {
 		t.Fatalf("closed with %v", ce)
@@ -203,11 +210,7 @@ func TestExpiryClosesWith1001(t *testing.T) {
 }
 
 func TestStopClosesWith1001(t *testing.T) {
-	s, _ := start(t)
-	r := newRecorder()
-	c := s.Open("c1", "e1", r)
-	ws := dial(t, c.URLs()[0])
-	receive(t, r.opened)
+	s, _, r, ws := connected(t)
 	done := make(chan struct{})
 	go func() { s.Close(t.Context()); close(done) }()
 	if ce := closing(t, ws); ce.Code != websocket.StatusGoingAway {
@@ -220,11 +223,7 @@ func TestStopClosesWith1001(t *testing.T) {
 }
 
 func TestTooLargeClosesWith1009(t *testing.T) {
-	s, _ := start(t)
-	r := newRecorder()
-	c := s.Open("c1", "e1", r)
-	ws := dial(t, c.URLs()[0])
-	receive(t, r.opened)
+	_, _, r, ws := connected(t)
 	if err := ws.Write(t.Context(), websocket.MessageText, make([]byte, channel.MaxMessage+1)); err != nil {
 		t.Fatal(err)
 	}
@@ -235,11 +234,7 @@ func TestTooLargeClosesWith1009(t *testing.T) {
 }
 
 func TestBurstIsSlowedNotLost(t *testing.T) {
-	s, _ := start(t)
-	r := newRecorder()
-	c := s.Open("c1", "e1", r)
-	ws := dial(t, c.URLs()[0])
-	receive(t, r.opened)
+	_, _, r, ws := connected(t)
 	began := time.Now()
 	for range 120 {
 		if err := ws.Write(t.Context(), websocket.MessageText, []byte("x")); err != nil {
@@ -255,11 +250,7 @@ func TestBurstIsSlowedNotLost(t *testing.T) {
 }
 
 func TestLastCarrierThatSpokeWins(t *testing.T) {
-	s, _ := start(t)
-	r := newRecorder()
-	c := s.Open("c1", "e1", r)
-	ws := dial(t, c.URLs()[0])
-	receive(t, r.opened)
+	_, c, r, ws := connected(t)
 	data := make(chan string, 16)
 	c.DataOpened(func(b []byte) error { data <- string(b); return nil })
 	if k := receive(t, r.opened); k != channel.DataChannel {

@@ -54,11 +54,7 @@ func frame(text string) string {
 }
 
 func TestLargeMessageToTheClient(t *testing.T) {
-	s, _ := start(t)
-	r := newRecorder()
-	c := s.Open("c1", "e1", r)
-	ws := dial(t, c.URLs()[0])
-	receive(t, r.opened)
+	_, c, _, ws := connected(t)
 	for _, n := range []int{1, 511, 512, 513, 20000} {
 		c.Send([]byte(strings.Repeat("y", n)))
 		if got := read(t, ws); len(got) != n {
