@@ -110,6 +110,19 @@ func (s *Server) add(x *session) bool {
 	return true
 }
 
+// begin gives a session its Handler, unless there are too many of them. Until it has one
+// nothing can tell it of an end, though the session may end at any time.
+func (s *Server) begin(x *session, m stream.Meta) bool {
+	x.work.Lock()
+	defer x.work.Unlock()
+	if !s.add(x) {
+		x.silence.Stop()
+		return false
+	}
+	x.handler = s.accept(x, m)
+	return true
+}
+
 func (s *Server) remove(x *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -179,11 +192,10 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request, body *stream.Bod
 		return
 	}
 	x := newSession(s, rid-1, min(time.Duration(wait)*time.Second, s.o.MaxWait))
-	if !s.add(x) {
+	if !s.begin(x, m) {
 		send(w, terminate("policy-violation"))
 		return
 	}
-	x.handler = s.accept(x, m)
 	x.serve(w, r, body, rid)
 }
 

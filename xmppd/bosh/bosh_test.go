@@ -98,6 +98,53 @@ func (c *client) heard(want ...string) {
 	}
 }
 
+// refusing is a server for two sessions, each with a Handler of its own, and a request
+// for one more.
+func refusing(t *testing.T, begun func(stream.Carrier)) (srv *Server, create func() string) {
+	srv = New(Options{MaxWait: time.Second, Inactivity: time.Minute, MaxSessions: 2, Limit: 10000, Queue: 5000,
+		Knows: func(string) bool { return true }},
+		func(x stream.Carrier, _ stream.Meta) stream.Handler {
+			begun(x)
+			return &recorder{c: x}
+		})
+	c := &client{t: t, srv: srv}
+	return srv, func() string {
+		return c.post(context.Background(), fmt.Sprintf(`<body rid="1" to="example.com" wait="1" hold="1" xmlns="%s"/>`, ns.HTTPBind))
+	}
+}
+
+// TestRefusedSessions: one too many ends with its answer.
+func TestRefusedSessions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, create := refusing(t, func(stream.Carrier) {})
+		create()
+		create()
+		if got := create(); !strings.Contains(got, `condition="policy-violation"`) {
+			t.Errorf("one too many hears %s", got)
+		}
+		time.Sleep(5 * time.Minute)
+		if n := srv.Len(); n != 0 {
+			t.Errorf("%d sessions after a long silence", n)
+		}
+	})
+}
+
+// TestRefusedAtOnce: the Handler may end a session while it is being made.
+func TestRefusedAtOnce(t *testing.T) {
+	for range 20 {
+		srv, create := refusing(t, func(x stream.Carrier) {
+			x.Fail(stream.Err(stream.PolicyViolation, ""))
+			for range 100 {
+				runtime.Gosched()
+			}
+		})
+		if got := create(); !strings.Contains(got, "policy-violation") {
+			t.Errorf("heard %s", got)
+		}
+		srv.Close()
+	}
+}
+
 func TestWaitAndInactivity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t)
