@@ -45,10 +45,24 @@ func (d *disorder) fade() { *d -= *d / 32 }
 // heldPackets are the packets of a stream that wait, by their extended numbers; where none
 // waits the number is 0.
 type heldPackets struct {
-	packets *[maxHeld]packet // made with the first gap
+	packets *heldRoom // lent by the shard while any wait
 	// next is the number that all of them wait for.
 	next  int64
 	count int
+}
+
+// heldRoom is room for the packets of one stream.
+type heldRoom [maxHeld]packet
+
+// lend gives a stream room for packets that wait. It is large, and gaps are short.
+func (s *Shard) lend() *heldRoom {
+	n := len(s.heldSpare)
+	if n == 0 {
+		return new(heldRoom)
+	}
+	r := s.heldSpare[n-1]
+	s.heldSpare = s.heldSpare[:n-1]
+	return r
 }
 
 // inOrder says whether a packet may go on now. Else it is held.
@@ -69,7 +83,7 @@ func (s *Shard) inOrder(e *Endpoint, u *upStream, p *packet, skipped int) bool {
 		h.next = p.ext - int64(skipped)
 	}
 	if h.packets == nil {
-		h.packets = new([maxHeld]packet)
+		h.packets = s.lend()
 	}
 	s.arena.hold(p.slot)
 	h.packets[p.ext%maxHeld] = *p
@@ -93,6 +107,10 @@ func (s *Shard) passHeld(e *Endpoint, u *upStream, below int64) {
 			h.count--
 			s.release(e, u, p)
 		}
+	}
+	if h.packets != nil {
+		s.heldSpare = append(s.heldSpare, h.packets)
+		h.packets = nil
 	}
 }
 

@@ -288,6 +288,25 @@ func TestHoldingAllocatesNothing(t *testing.T) {
 	}
 }
 
+// TestRoomForWaitingPacketsIsShared: streams that wait one after the other need the memory of
+// one.
+func TestRoomForWaitingPacketsIsShared(t *testing.T) {
+	b := newBench(t)
+	for range 3 {
+		from, to, _ := viewed(b)
+		for _, seq := range []uint16{1, 3, 2} {
+			b.feed(from, vp8(2000, seq, uint32(seq)*3000, seq, uint8(seq), 0, seq == 1, true, true))
+		}
+		b.turn()
+		if got := numbers(b, to); len(got) != 3 {
+			t.Errorf("%d packets went on", len(got))
+		}
+	}
+	if n := len(b.shard.heldSpare); n != 1 {
+		t.Errorf("there is room for %d streams", n)
+	}
+}
+
 func TestMissingList(t *testing.T) {
 	var m missingList
 	rule := askRule{wait: 30_000, repeat: 50_000, limit: 1_000_000}

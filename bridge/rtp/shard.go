@@ -46,6 +46,10 @@ type Shard struct {
 	epoch time.Time
 	clock int64
 
+	// heldSpare is room for packets that wait for others, as many as streams have waited at one
+	// time.
+	heldSpare []*heldRoom
+
 	// What receiving fills.
 	slots   [receiveBatch]uint32
 	buffers [receiveBatch][]byte
