@@ -271,8 +271,11 @@ func TestMuteTypesAndRemoval(t *testing.T) {
 	if x, y := count(20, 10); x != 10 || y != 0 {
 		t.Errorf("got %d and %d packets, want 10 and 0", x, y)
 	}
-	if x, _ := count(127, 10); x != silentPackets {
-		t.Errorf("%d of ten silent packets passed", x)
+	if x, _ := count(127, silentPackets); x != silentPackets {
+		t.Errorf("%d of %d silent packets of a pause passed", x, silentPackets)
+	}
+	if x, _ := count(127, 10); x != 0 {
+		t.Errorf("%d packets of a long silence passed", x)
 	}
 	from.ForceMute(true, false)
 	b.turn()

@@ -23,8 +23,10 @@ const (
 	// it will cost.
 	joinHold = 1_000_000
 	flowStep = 100_000
-	// silentPackets is how many silent audio packets in a row pass; the rest is left out.
-	silentPackets = 3
+	// silentPackets is how many silent audio packets in a row pass, a second of them; the rest
+	// is left out. A receiver without packets makes sound up: after a second of silence that
+	// is silence, in the pauses of somebody who talks it would be heard.
+	silentPackets = 50
 	// gapReset is the jump of sequence numbers that means a new beginning, not a loss.
 	gapReset = 3000
 )
