@@ -234,8 +234,8 @@ export class PeerSession {
     if (parameters.encodings.length === 0) {
       return;
     }
-    const height = this.#tracks[slot]?.getSettings().height ?? 720;
-    const wanted = encodingsFor(parameters.encodings.length, height, this.#limits.get(slot) ?? -1, slot === 'v1');
+    const { width = 1280, height = 720 } = this.#tracks[slot]?.getSettings() ?? {};
+    const wanted = encodingsFor(parameters.encodings.length, { width, height }, this.#limits.get(slot) ?? -1, slot === 'v1');
     // Setting what is set already would make the encoder begin anew.
     if (parameters.encodings.every((encoding, index) => settled(encoding, wanted[index]))) {
       return;

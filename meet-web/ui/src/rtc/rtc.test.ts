@@ -52,25 +52,48 @@ describe('channelAddress', () => {
 });
 
 describe('encodingsFor', () => {
+  const hd = { width: 1280, height: 720 };
+
   it('scales one encoding to the wish', () => {
-    expect(encodingsFor(1, 720, 360, false)).toEqual([{ active: true, scaleResolutionDownBy: 2, maxBitrate: 600_000 }]);
-    expect(encodingsFor(1, 720, -1, false)[0]).toMatchObject({ active: true, scaleResolutionDownBy: 1 });
-    expect(encodingsFor(1, 360, 720, false)[0]).toMatchObject({ active: true, scaleResolutionDownBy: 1 });
-    expect(encodingsFor(1, 720, 0, false)[0]).toMatchObject({ active: false });
+    expect(encodingsFor(1, hd, 360, false)).toEqual([{ active: true, scaleResolutionDownBy: 2, maxBitrate: 600_000 }]);
+    expect(encodingsFor(1, hd, -1, false)[0]).toMatchObject({ active: true, scaleResolutionDownBy: 1 });
+    expect(encodingsFor(1, { width: 640, height: 360 }, 720, false)[0]).toMatchObject({ active: true, scaleResolutionDownBy: 1 });
+    expect(encodingsFor(1, hd, 0, false)[0]).toMatchObject({ active: false });
   });
 
   it('switches layers above the wish off', () => {
-    const active = (limit: number): boolean[] => encodingsFor(3, 720, limit, false).map((e) => e.active);
+    const active = (limit: number): boolean[] => encodingsFor(3, hd, limit, false).map((e) => e.active);
     expect(active(720)).toEqual([true, true, true]);
     expect(active(360)).toEqual([true, true, false]);
     expect(active(180)).toEqual([true, false, false]);
     expect(active(0)).toEqual([false, false, false]);
     expect(active(-1)).toEqual([true, true, true]);
-    expect(encodingsFor(3, 720, -1, false).map((e) => e.scaleResolutionDownBy)).toEqual([4, 2, 1]);
+    expect(encodingsFor(3, hd, -1, false).map((e) => e.scaleResolutionDownBy)).toEqual([4, 2, 1]);
+  });
+
+  it.each([
+    [1920, 1080, [270, 540, 1080]],
+    [720, 1280, [320, 640, 1280]],
+    [960, 540, [135, 270, 540]],
+    [640, 480, [240, 480]],
+    [640, 360, [180, 360]],
+    [320, 240, [240]],
+    [320, 180, [180]],
+  ])('makes of %dx%d only layers Chromium makes, the last of them whole', (width, height, lines) => {
+    const encodings = encodingsFor(3, { width, height }, -1, false);
+    expect(encodings.filter((e) => e.active).map((e) => height / e.scaleResolutionDownBy)).toEqual(lines);
+    expect(encodings.findLastIndex((e) => e.active)).toBe(lines.length - 1);
+  });
+
+  it('lets a small picture be wanted smaller', () => {
+    const active = (limit: number): boolean[] => encodingsFor(3, { width: 640, height: 360 }, limit, false).map((e) => e.active);
+    expect(active(360)).toEqual([true, true, false]);
+    expect(active(180)).toEqual([true, false, false]);
+    expect(active(0)).toEqual([false, false, false]);
   });
 
   it('keeps a screen whole', () => {
-    expect(encodingsFor(1, 1080, 360, true)[0]).toMatchObject({ active: true, scaleResolutionDownBy: 1 });
+    expect(encodingsFor(1, { width: 1920, height: 1080 }, 360, true)[0]).toMatchObject({ active: true, scaleResolutionDownBy: 1 });
   });
 });
 
