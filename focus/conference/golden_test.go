@@ -120,7 +120,8 @@ func TestOfferByFeatures(t *testing.T) {
 		{"no data", without(ns.FeatureSCTP), []string{"web-socket"}, []string{`name="data"`, "sctpmap"}},
 		{"no json", without(ns.FeatureJSONSources), []string{"ssrc-info", "mixedmslabel"}, []string{"json-message"}},
 		{"audio only", without(ns.FeatureVideo), []string{`media="audio"`}, []string{`media="video"`, "jvb-v0"}},
-		{"red is off", append(without(), ns.FeatureOpusRED), nil, []string{`name="red"`}},
+		{"no red", without(ns.FeatureOpusRED), []string{"useinbandfec"}, []string{`name="red"`}},
+		{"red", append(without(), ns.FeatureOpusRED), []string{`name="red"`, "111/111"}, []string{"useinbandfec"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			play(t, func(w *world) {
@@ -145,6 +146,17 @@ func TestOfferByFeatures(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestRedundantAudioIsSwitchedOff(t *testing.T) {
+	play(t, func(w *world) {
+		w.bridge("jvb")
+		c := w.enter("kim", 10, func(c *client) { c.features = append([]string{ns.FeatureOpusRED}, headFeatures...) })
+		w.enter("ada", 100)
+		if offer := c.raw[0]; strings.Contains(offer, `name="red"`) || !strings.Contains(offer, "useinbandfec") {
+			t.Errorf("not the offer of plain Opus:\n%s", offer)
+		}
+	}, func(c *conference.Config) { c.Codec.OpusRED = false })
 }
 
 func TestRewritingClient(t *testing.T) {

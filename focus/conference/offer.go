@@ -59,7 +59,8 @@ func fullOffer(cfg *Config) offer {
 
 func audioOffer(cfg *CodecConfig, has func(string) bool, tcc bool) *jingle.Description {
 	d := &jingle.Description{Media: "audio", MaxPtime: "60", ExtmapAllowMixed: &jingle.Empty{}}
-	if cfg.OpusRED && has(ns.FeatureOpusRED) {
+	red := cfg.OpusRED && has(ns.FeatureOpusRED)
+	if red {
 		// RED has one parameter without a name: the types it may carry.
 		d.PayloadTypes = append(d.PayloadTypes, jingle.PayloadType{
 			ID: ptOpusRED, Name: "red", Clockrate: 48000, Channels: 2,
@@ -70,7 +71,7 @@ func audioOffer(cfg *CodecConfig, has func(string) bool, tcc bool) *jingle.Descr
 		ID: ptOpus, Name: "opus", Clockrate: 48000, Channels: 2,
 		Parameters: []jingle.Parameter{{Name: "minptime", Value: "10"}},
 	}
-	if !cfg.OpusRED { // the two repair the same losses
+	if !red { // the two repair the same losses
 		opus.Parameters = append(opus.Parameters, jingle.Parameter{Name: "useinbandfec", Value: "1"})
 	}
 	if tcc {

@@ -5,14 +5,14 @@ import type { XmlElement } from './xml';
 /** Where our capabilities say they come from; peers use it only as a cache key. */
 export const CAPS_NODE = 'https://jitsi.org/jitsi-meet';
 
-/**
- * What we can do, in the order XEP-0115 hashes it. The focus builds its offer
- * from this list (codecs, header extensions, how sources are written).
- */
-export const FEATURES: readonly string[] = [
+const OPUS_RED = 'http://jitsi.org/opus-red';
+
+/** Everything we may do, in the order XEP-0115 hashes it. */
+const ALL_FEATURES: readonly string[] = [
   'http://jabber.org/protocol/caps',
   'http://jabber.org/protocol/disco#info',
   'http://jitsi.org/json-encoded-sources',
+  OPUS_RED,
   'http://jitsi.org/receive-multiple-video-streams',
   'http://jitsi.org/remb',
   'http://jitsi.org/source-name',
@@ -30,17 +30,38 @@ export const FEATURES: readonly string[] = [
 
 const IDENTITY = { category: 'client', type: 'web', name: 'Parley' };
 
-/** What XEP-0115 hashes for the list above. */
-export const CAPS_STRING = `${IDENTITY.category}/${IDENTITY.type}//${IDENTITY.name}<${FEATURES.join('<')}<`;
+/** What we say of ourselves. */
+export interface Capabilities {
+  /** The focus builds its offer from this list (codecs, header extensions, how sources are written). */
+  readonly features: readonly string[];
+  /**
+   * What XEP-0115 makes of the list: SHA-1 in base64. Written down rather than computed: the
+   * browser gives no digest on plain http pages, and a test recomputes it.
+   */
+  readonly ver: string;
+}
 
-/**
- * SHA-1 of CAPS_STRING in base64. Written down rather than computed: the browser
- * gives no digest on plain http pages, and a test recomputes it.
- */
-export const CAPS_VER = 'f6KkYrucK+ttmHXG253gXqfjRDI=';
+/** `red`: whether the browser sends and understands audio that repeats itself (RFC 2198). */
+export function capabilities(red: boolean): Capabilities {
+  return red
+    ? { features: ALL_FEATURES, ver: '6tKSifTuuLaCKLyj1ge0Dq7P76o=' }
+    : { features: ALL_FEATURES.filter((feature) => feature !== OPUS_RED), ver: 'f6KkYrucK+ttmHXG253gXqfjRDI=' };
+}
+
+/** The string whose hash is `ver`. */
+export function capsString(features: readonly string[]): string {
+  return `${IDENTITY.category}/${IDENTITY.type}//${IDENTITY.name}<${features.join('<')}<`;
+}
+
+function sendsAndHearsRed(): boolean {
+  const ends = [globalThis.RTCRtpSender, globalThis.RTCRtpReceiver] as readonly (typeof RTCRtpSender | typeof RTCRtpReceiver | undefined)[];
+  return ends.every((end) => end?.getCapabilities('audio')?.codecs.some((codec) => codec.mimeType.toLowerCase() === 'audio/red') === true);
+}
+
+const OURS = capabilities(sendsAndHearsRed());
 
 export function capsElement(): XmlElement {
-  return el(NS.CAPS, 'c', { hash: 'sha-1', node: CAPS_NODE, ver: CAPS_VER });
+  return el(NS.CAPS, 'c', { hash: 'sha-1', node: CAPS_NODE, ver: OURS.ver });
 }
 
 /** Answers disco#info, for any node: we have one face. */
@@ -50,6 +71,6 @@ export function discoInfoAnswer(node: string | undefined): XmlElement {
     'query',
     { node },
     el(NS.DISCO_INFO, 'identity', IDENTITY),
-    ...FEATURES.map((feature) => el(NS.DISCO_INFO, 'feature', { var: feature })),
+    ...OURS.features.map((feature) => el(NS.DISCO_INFO, 'feature', { var: feature })),
   );
 }
