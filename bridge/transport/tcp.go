@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -25,6 +24,12 @@ const (
 	// tcpQueue bounds the bytes waiting for a slow connection: about a quarter of a second
 	// of good video. What comes on top is dropped, whole packets only.
 	tcpQueue = 128 << 10
+	// tcpPatience is how long media may wait for a slow connection. Older packets are dropped:
+	// late pictures are of no use, and the estimate of the bandwidth needs to see the loss.
+	tcpPatience = 500 * time.Millisecond
+	// tcpUnsent bounds, in bytes, what the system holds of a connection without having sent
+	// it: what it has can be dropped no more, and it would take megabytes.
+	tcpUnsent = 16 << 10
 	// tcpPerSession bounds the connections of one session.
 	tcpPerSession = 8
 )
@@ -227,64 +232,6 @@ func (t *Transport) acceptTCP(l net.Listener) {
 	}
 }
 
-// tcpConn is one TCP connection of an endpoint. read runs on its own goroutine, as does
-// write; send may be called from anywhere and never blocks.
-type tcpConn struct {
-	t       *Transport
-	conn    *net.TCPConn
-	key     tcpKey
-	session atomic.Pointer[Session]
-
-	// mu guards pending and closed, and the closing of wake.
-	mu      sync.Mutex
-	pending []byte
-	closed  bool
-	wake    chan struct{}
-}
-
-func newTCPConn(t *Transport, conn *net.TCPConn) *tcpConn {
-	local, remote := conn.LocalAddr().(*net.TCPAddr).AddrPort(), conn.RemoteAddr().(*net.TCPAddr).AddrPort()
-	return &tcpConn{
-		t: t, conn: conn, wake: make(chan struct{}, 1),
-		key: tcpKey{
-			local:  local.Addr().Unmap().WithZone(""),
-			remote: netip.AddrPortFrom(remote.Addr().Unmap().WithZone(""), remote.Port()),
-		},
-	}
-}
-
-// send queues a packet. It says no when the connection is closed or too slow.
-func (c *tcpConn) send(b []byte) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed || len(c.pending)+2+len(b) > tcpQueue || len(b) > 0xFFFF {
-		return false
-	}
-	c.pending = appendFrame(c.pending, b)
-	// Under the lock, or close could close the channel before.
-	select {
-	case c.wake <- struct{}{}:
-	default:
-	}
-	return true
-}
-
-func (c *tcpConn) write() {
-	var out []byte
-	for range c.wake {
-		c.mu.Lock()
-		out, c.pending = c.pending, out[:0]
-		c.mu.Unlock()
-		if len(out) == 0 {
-			continue
-		}
-		_ = c.conn.SetWriteDeadline(time.Now().Add(tcpIdle))
-		if _, err := c.conn.Write(out); err != nil {
-			_ = c.conn.Close()
-		}
-	}
-}
-
 func (c *tcpConn) read() {
 	defer c.close()
 	defer func() {
@@ -356,17 +303,6 @@ func (c *tcpConn) handle(s *Session, b []byte) {
 		c.t.stats.garbage.Add(1)
 	default:
 		c.t.stats.garbage.Add(1)
-	}
-}
-
-func (c *tcpConn) close() {
-	_ = c.conn.Close()
-	c.t.tcp.remove(c)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.closed {
-		c.closed = true
-		close(c.wake)
 	}
 }
 

@@ -1,9 +1,14 @@
 package transport
 
 import (
+	"bufio"
+	"encoding/binary"
 	"fmt"
+	"net"
 	"net/netip"
+	"slices"
 	"testing"
+	"time"
 )
 
 // Whoever holds connections open in silence loses those; others come in.
@@ -40,5 +45,95 @@ func TestSilentStrangersMakeRoom(t *testing.T) {
 	st.closed = true
 	if _, ok := st.addUnidentified(quiet, limit); ok {
 		t.Error("taken in after the end")
+	}
+}
+
+// What a slow connection takes is of now: media does not wait in it for seconds, and
+// nothing else is lost.
+func TestSlowConnectionTakesFreshMedia(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	reader, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	_ = reader.(*net.TCPConn).SetReadBuffer(16 << 10)
+	accepted, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := &Transport{}
+	c := newTCPConn(tr, accepted.(*net.TCPConn))
+	written := make(chan struct{})
+	go func() { defer close(written); c.write() }()
+	defer func() { c.close(); <-written }()
+
+	began := time.Now()
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go offer(c, began, stop, stopped)
+	defer func() { close(stop); <-stopped }()
+
+	// A quarter of what is offered is read.
+	frames := &frameReader{r: bufio.NewReader(reader)}
+	var ages []time.Duration
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	notMedia, want := 0, uint32(0)
+	for time.Since(began) < 5*time.Second {
+		<-tick.C
+		for range 3 {
+			p, err := frames.next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p[0] < 4 {
+				if seq := binary.BigEndian.Uint32(p[4:]); seq != want {
+					t.Fatalf("check %d came, not %d", seq, want)
+				}
+				notMedia, want = notMedia+1, want+1
+				continue
+			}
+			age := time.Since(began) - time.Duration(binary.BigEndian.Uint64(p[4:]))
+			ages = append(ages, age)
+		}
+	}
+	ages = ages[len(ages)/2:]
+	slices.Sort(ages)
+	median := ages[len(ages)/2]
+	t.Logf("media was %v old, %v at the most (wanted: 0.7 s); %d checks came, %d packets were dropped",
+		median, ages[len(ages)-1], notMedia, tr.stats.sendDropped.Load())
+	if median > 2100*time.Millisecond {
+		t.Errorf("media was %v old", median)
+	}
+	if notMedia == 0 {
+		t.Error("no check came through")
+	}
+}
+
+// offer sends media, about a megabyte a second, and a check now and then.
+func offer(c *tcpConn, began time.Time, stop, stopped chan struct{}) {
+	defer close(stopped)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	media, check := make([]byte, 1000), make([]byte, 100)
+	media[0] = 0x80
+	for n := uint32(0); ; {
+		for range 10 {
+			binary.BigEndian.PutUint64(media[4:], uint64(time.Since(began)))
+			c.send(media)
+		}
+		binary.BigEndian.PutUint32(check[4:], n)
+		if c.send(check) {
+			n++
+		}
+		select {
+		case <-tick.C:
+		case <-stop:
+			return
+		}
 	}
 }
