@@ -15,7 +15,13 @@ const peers: { handlers: PeerHandlers; packets: number; closed: boolean }[] = []
 vi.mock('../rtc/peer', () => ({
   PeerSession: class {
     readonly me: (typeof peers)[number];
-    readonly pc = { getStats: () => Promise.resolve([{ type: 'inbound-rtp', kind: 'audio', packetsReceived: this.me.packets }]) };
+    readonly pc = {
+      getStats: () =>
+        Promise.resolve([
+          { type: 'inbound-rtp', kind: 'audio', packetsReceived: this.me.packets },
+          { type: 'candidate-pair', bytesReceived: 100 * this.me.packets },
+        ]),
+    };
     constructor(options: { handlers: PeerHandlers }) {
       this.me = { handlers: options.handlers, packets: 10, closed: false };
       peers.push(this.me);
@@ -40,7 +46,7 @@ vi.mock('../rtc/channel', () => ({
 
 interface Scene {
   readonly call: Call;
-  readonly stream: { state: StreamState };
+  readonly stream: { state: StreamState; resumedAt: number; probes: number };
   readonly asked: XmlElement[];
   readonly states: MediaState[];
   connection(state: RTCPeerConnectionState): void;
@@ -52,6 +58,9 @@ function scene(): Scene {
   const asked: XmlElement[] = [];
   const stream = {
     state: 'online' as StreamState,
+    resumedAt: 0,
+    probes: 0,
+    retryNow: () => void stream.probes++,
     jid: 'me@m/r',
     handleIq: (_ns: string, _name: string, h: (iq: XmlElement) => unknown) => (handle = h),
     iq: (_type: string, _to: string, payload: XmlElement) => {
@@ -125,6 +134,51 @@ describe('media that stops', () => {
     peers.forEach((p) => (p.packets += 50));
     await vi.advanceTimersByTimeAsync(10_000);
     expect([s.states.at(-1), restarts(s)]).toEqual(['connected', 0]);
+  });
+});
+
+describe('a network that is another one now', () => {
+  async function flow(ms: number): Promise<void> {
+    for (let t = 0; t < ms; t += 250) {
+      peers.forEach((p) => (p.packets += 5));
+      await vi.advanceTimersByTimeAsync(250);
+    }
+  }
+
+  /** Media flows and stops, and the signalling finds that it has to begin anew. */
+  async function moved(): Promise<Scene> {
+    const s = scene();
+    await flow(5_000);
+    expect(s.stream.probes).toBe(0);
+    await vi.advanceTimersByTimeAsync(1_500);
+    expect(s.stream.probes).toBe(1);
+    s.stream.state = 'reconnecting';
+    await vi.advanceTimersByTimeAsync(2_000);
+    s.stream.state = 'online';
+    s.stream.resumedAt = performance.now();
+    return s;
+  }
+
+  it('is found by the signalling, and the media is asked for anew', async () => {
+    const s = await moved();
+    expect(restarts(s)).toBe(0);
+    await vi.advanceTimersByTimeAsync(1_100);
+    expect([s.states.at(-1), restarts(s)]).toEqual(['interrupted', 1]);
+    await vi.advanceTimersByTimeAsync(4_000);
+    expect(restarts(s)).toBe(1);
+  });
+
+  it('is none where the media comes back with the signalling', async () => {
+    const s = await moved();
+    await flow(5_000);
+    expect([s.states.at(-1), restarts(s)]).toEqual(['connected', 0]);
+  });
+
+  it('is none where the signalling goes on', async () => {
+    const s = scene();
+    await flow(5_000);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect([s.stream.probes, restarts(s)]).toEqual([1, 0]);
   });
 });
 

@@ -11,6 +11,7 @@ import { NS } from '../xmpp/ns';
 import type { Stream } from '../xmpp/stream';
 import type { LocalMedia, MediaSlot } from './localmedia';
 import type { Participants } from './participants';
+import { Pulse } from './pulse';
 
 /**
  * Where the media stands. `waiting`: nobody to talk to, or not invited yet.
@@ -48,6 +49,8 @@ const QUIET_MS = 1_500;
 /** For this long the signalling must have worked without the media coming back, until a new session is asked for. */
 const NURSE_MS = 3_000;
 const NURSE_STEP_MS = 500;
+/** After an outage of everything, media comes back as soon as the signalling, or not at all. */
+const SETTLE_MS = 500;
 
 function jingleRefusal(condition: string, tag: string): StanzaError {
   return new StanzaError({ type: 'cancel', condition, text: '', tags: [tag] });
@@ -68,6 +71,7 @@ export class Call {
   #lastRestart = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #detached = false;
+  #pulse: Pulse | undefined;
 
   constructor(options: CallOptions) {
     this.#options = options;
@@ -109,6 +113,7 @@ export class Call {
    */
   detach(): void {
     clearTimeout(this.#timer);
+    this.#pulse?.stop();
     this.#detached = true;
   }
 
@@ -249,6 +254,7 @@ export class Call {
 
   #drop(): void {
     clearTimeout(this.#timer);
+    this.#pulse?.stop();
     this.#channel?.close();
     this.#channel = undefined;
     this.channelOpen.value = false;
@@ -267,6 +273,7 @@ export class Call {
       case 'connected':
         this.#restarts = 0;
         this.#setState('connected');
+        this.#watch();
         break;
       case 'disconnected':
         this.#timer = setTimeout(() => this.#nurse(NURSE_MS), QUIET_MS);
@@ -294,6 +301,31 @@ export class Call {
       return;
     }
     this.#timer = setTimeout(() => this.#nurse(up ? left - NURSE_STEP_MS : Math.min(left + NURSE_STEP_MS, NURSE_MS)), NURSE_STEP_MS);
+  }
+
+  #watch(): void {
+    this.#pulse?.stop();
+    const session = this.#session;
+    if (session !== undefined && !this.#detached) {
+      this.#pulse = new Pulse(session.pc, (since, first) => this.#silent(since, first));
+    }
+  }
+
+  /**
+   * Nothing comes in. Perhaps our network is another one now, which browsers do not always say and do not move a
+   * call to. The signalling tells: where it had to begin anew since, and the media is silent still, a new session
+   * will find the way from here.
+   */
+  #silent(since: number, first: boolean): void {
+    const { stream } = this.#options;
+    if (first) {
+      stream.retryNow();
+    }
+    if (stream.state === 'online' && stream.resumedAt > since && performance.now() - stream.resumedAt >= SETTLE_MS) {
+      this.#pulse?.stop();
+      this.#setState('interrupted');
+      this.#scheduleRestart('ICE FAILED');
+    }
   }
 
   /** After the machine slept: what does not flow now will not flow again. */

@@ -50,7 +50,9 @@ const PING_EVERY_MS = 10_000;
 const PING_TIMEOUT_MS = 5_000;
 const PING_TRIES = 2;
 /** Of a network that is new, or a machine that slept: resuming a session that is well costs little. */
-const PROBE_TIMEOUT_MS = 2_500;
+const PROBE_TIMEOUT_MS = 1_500;
+/** A try that has heard nothing for so long may have begun on a network that is gone. */
+const STALE_TRY_MS = 1_000;
 const RETRY_MS = [300, 700, 1_200, 2_000];
 
 export class Stream {
@@ -69,6 +71,8 @@ export class Stream {
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #pingTimer: ReturnType<typeof setInterval> | undefined;
   #lastHeard = 0;
+  #dialedAt = 0;
+  #resumedAt = 0;
 
   constructor(options: StreamOptions) {
     this.#options = options;
@@ -76,6 +80,11 @@ export class Stream {
 
   get state(): StreamState {
     return this.#state;
+  }
+
+  /** When the session last went on over a new connection (`performance.now`); 0 if it never had to. */
+  get resumedAt(): number {
+    return this.#resumedAt;
   }
 
   /** Our full address; empty until online. */
@@ -133,6 +142,9 @@ export class Stream {
       this.#attempt = 0;
       clearTimeout(this.#retryTimer);
       this.#dial();
+    } else if (this.#state === 'reconnecting' && this.#lastHeard < this.#dialedAt && Date.now() - this.#dialedAt >= STALE_TRY_MS) {
+      this.#attempt = 0;
+      this.#transport?.abort('tried anew');
     } else if (this.#state === 'online') {
       void this.#ping(PROBE_TIMEOUT_MS, 1);
     }
@@ -163,6 +175,7 @@ export class Stream {
       return;
     }
     this.#authenticated = false;
+    this.#dialedAt = Date.now();
     const transport = make(this.#sm.id);
     this.#transport = transport;
     transport.connect({
@@ -331,6 +344,7 @@ export class Stream {
       this.#close({ kind: 'lost', detail: 'the counts do not fit after a resume' });
       return;
     }
+    this.#resumedAt = performance.now();
     this.#setState('online');
     for (const stanza of this.#sm.unacked) {
       transport.send(stanza);
