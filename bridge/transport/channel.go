@@ -234,11 +234,10 @@ func (s *Session) serveChannel(channel *datachannel.DataChannel) {
 		})
 	})
 	s.post(s.opts.Handler.ChannelOpened)
-	if err := readChannel(channel, func(text []byte) {
+	err := readChannel(channel, func(text []byte) {
 		s.post(func() { s.opts.Handler.ChannelMessage(text) })
-	}); err != nil {
-		s.log.WithError(err).Debug("data channel ended")
-	}
+	})
+	s.log.WithError(err).Debug("data channel ended")
 	set(nil)
 	out.End(nil)
 	_ = channel.Close()
