@@ -42,9 +42,11 @@ type Shard struct {
 	endpoints map[uint32]*Endpoint
 	list      []*Endpoint
 
-	// clock is the time since epoch in microseconds, read once per loop.
+	// clock is the time since epoch in microseconds, read once per loop by since, which is
+	// time.Since but in tests.
 	epoch time.Time
 	clock int64
+	since func(time.Time) time.Duration
 
 	// heldSpare is room for packets that wait for others, as many as streams have waited at one
 	// time.
@@ -96,6 +98,7 @@ func NewShard(cfg Config, link Link) *Shard {
 		arena:     newArena(cfg.ArenaSlots),
 		endpoints: map[uint32]*Endpoint{},
 		epoch:     time.Now(),
+		since:     time.Since,
 		out:       newSendQueue(),
 		rtcpIn:    make([]byte, slotSize),
 		rtcpOut:   make([]byte, slotSize),
@@ -162,7 +165,7 @@ func (s *Shard) step(until time.Time) {
 
 func (s *Shard) turn(until time.Time) {
 	n := s.receive(until)
-	s.clock = time.Since(s.epoch).Microseconds()
+	s.clock = s.since(s.epoch).Microseconds()
 	t := turn{began: s.clock, first: n}
 	t.took(n, s.clock)
 	s.runCommands()
@@ -171,7 +174,7 @@ func (s *Shard) turn(until time.Time) {
 	// for one receiver then leave together.
 	for more := n; more > 0 && n < receiveBatch; n += more {
 		more = s.receive(time.Time{})
-		s.clock = time.Since(s.epoch).Microseconds()
+		s.clock = s.since(s.epoch).Microseconds()
 		t.took(more, s.clock)
 		s.datagrams(more)
 	}
@@ -183,7 +186,7 @@ func (s *Shard) turn(until time.Time) {
 		s.exact = s.runTimers()
 	}
 	s.flush()
-	t.ended = time.Since(s.epoch).Microseconds()
+	t.ended = s.since(s.epoch).Microseconds()
 	s.work.turn(s, t)
 }
 
