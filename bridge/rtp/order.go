@@ -12,6 +12,8 @@ import "parley/bridge/media"
 const (
 	// maxHeld bounds the packets of a stream that wait for one before them.
 	maxHeld = 160
+	// maxSpare is for how many streams room is kept that have no use for it now.
+	maxSpare = 64
 	// A packet waits for the ones before it for some round trips of the sender, between these
 	// bounds in microseconds; heldUnknown where the round trip is not known. After that it is
 	// the receivers' business, who can do without some.
@@ -95,7 +97,7 @@ func (s *Shard) inOrder(e *Endpoint, u *upStream, p *packet, skipped int) bool {
 // passHeld lets go on what waits for numbers below one that is not waited for any more, and
 // what follows in order.
 func (s *Shard) passHeld(e *Endpoint, u *upStream, below int64) {
-	h := &u.held
+	h := &u.held // holds something
 	for h.count > 0 {
 		p := &h.packets[h.next%maxHeld]
 		there := p.ext == h.next
@@ -108,10 +110,10 @@ func (s *Shard) passHeld(e *Endpoint, u *upStream, below int64) {
 			s.release(e, u, p)
 		}
 	}
-	if h.packets != nil {
+	if len(s.heldSpare) < maxSpare {
 		s.heldSpare = append(s.heldSpare, h.packets)
-		h.packets = nil
 	}
+	h.packets = nil
 }
 
 // release lets a packet that was held go on. Its slot is given back even if that panics.

@@ -48,8 +48,7 @@ type Shard struct {
 	clock int64
 	since func(time.Time) time.Duration
 
-	// heldSpare is room for packets that wait for others, as many as streams have waited at one
-	// time.
+	// heldSpare is room for packets that wait for others, while none do.
 	heldSpare []*heldRoom
 
 	// What receiving fills.
