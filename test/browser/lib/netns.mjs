@@ -79,8 +79,35 @@ export class Namespace {
     else await run('tc', ['qdisc', 'del', 'dev', this.link, 'root']);
   }
 
+  /** A second way out of the namespace opens, and then the first one is gone, with its address: from cable to Wi-Fi. */
+  async unplug() {
+    const [, n, id] = this.host.split('.').map(Number);
+    const link = `${this.link}b`;
+    await run('ip', ['link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth1', 'netns', this.name]);
+    await run('ip', ['addr', 'add', `10.${n}.${id + 128}.1/24`, 'dev', link]);
+    await run('ip', ['link', 'set', link, 'addrgenmode', 'none']);
+    await run('ip', ['link', 'set', link, 'up']);
+    await this.exec('ip', 'addr', 'add', `10.${n}.${id + 128}.2/24`, 'dev', 'eth1');
+    await this.exec('ip', 'link', 'set', 'eth1', 'addrgenmode', 'none');
+    await this.exec('ip', 'link', 'set', 'eth1', 'up');
+    await this.exec('ip', 'addr', 'del', `${this.address}/24`, 'dev', 'eth0');
+    await this.exec('ip', 'link', 'set', 'eth0', 'down');
+    await this.exec('ip', 'route', 'replace', 'default', 'via', `10.${n}.${id + 128}.1`);
+    this.second = { link, address: `10.${n}.${id + 128}` };
+  }
+
+  /** The second way's address goes, and a moment later there is another one: from one Wi-Fi to the next. */
+  async roam() {
+    const { address } = this.second;
+    await this.exec('ip', 'addr', 'del', `${address}.2/24`, 'dev', 'eth1');
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await this.exec('ip', 'addr', 'add', `${address}.3/24`, 'dev', 'eth1');
+    await this.exec('ip', 'route', 'replace', 'default', 'via', `${address}.1`);
+  }
+
   async destroy() {
     await run('ip', ['netns', 'del', this.name]).catch(() => {});
     await run('ip', ['link', 'del', this.link]).catch(() => {});
+    if (this.second) await run('ip', ['link', 'del', this.second.link]).catch(() => {});
   }
 }
