@@ -254,6 +254,22 @@ describe('a lost carrier', () => {
     expect(s.states).toEqual(['online', 'reconnecting']);
   });
 
+  it('does not wait for a try that began on the network of before', async () => {
+    const s = scene((t) => (t.resumedH = 0));
+    const t = await online(s);
+    t.abort('cut');
+    await vi.advanceTimersByTimeAsync(3_000); // the second try hears nothing
+    expect(s.made.length).toBe(2);
+    s.stream.retryNow();
+    await vi.advanceTimersByTimeAsync(500);
+    expect(s.made.length).toBe(3);
+    s.stream.retryNow(); // this one has only just begun
+    await vi.advanceTimersByTimeAsync(500);
+    expect([s.made.length, s.stream.resumedAt]).toEqual([3, 0]);
+    await online(s);
+    expect([s.states.at(-1), s.stream.resumedAt]).toEqual(['online', performance.now()]);
+  });
+
   it('is noticed within seconds after the machine slept', async () => {
     const s = scene();
     await online(s);
