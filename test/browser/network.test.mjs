@@ -58,7 +58,10 @@ test('10 % loss, 50 ms of jitter and packets out of order', { skip }, async (t) 
   await bob.page.waitForTimeout(5_000);
   const [viewer, sender] = await Promise.all([bob.watch(['Ann'], 20_000), ann.watch(['Bob'], 20_000)]);
   for (const person of [bob, ann]) {
-    const video = (await person.reports()).find((r) => r.type === 'inbound-rtp' && r.kind === 'video' && r.framesDecoded > 0);
+    const reports = await person.reports();
+    const sound = reports.find((r) => r.type === 'inbound-rtp' && r.kind === 'audio' && r.packetsReceived > 0);
+    t.diagnostic(`${person.name} hears ${(100 * sound.concealedSamples / sound.totalSamplesReceived).toFixed(1)} % made up, since joining`);
+    const video = reports.find((r) => r.type === 'inbound-rtp' && r.kind === 'video' && r.framesDecoded > 0);
     t.diagnostic(`${person.name} sees ${video.frameHeight} lines; decoded ${video.framesDecoded} frames, ${video.keyFramesDecoded} keyframes, dropped ${video.framesDropped}; `
       + `lost ${video.packetsLost}, asked ${video.nackCount} times, repaired by RTX ${video.retransmittedPacketsReceived}, froze ${video.freezeCount} times for ${video.totalFreezesDuration} s`);
   }
