@@ -28,7 +28,11 @@ export async function detour(space, port, bad) {
       if (said.includes('\n')) done(said.split('\n')[0]);
     });
   });
-  await space.exec('nft', `table ip parleyrelay { chain output { type nat hook output priority -100; udp dport ${port} dnat to ${address}; }; }`);
+  // The bridge's own checks would open a way past the relay, for answers to them are not led astray.
+  await space.exec('nft', `table ip parleyrelay {
+    chain output { type nat hook output priority -100; udp dport ${port} dnat to ${address}; };
+    chain straight { type filter hook prerouting priority -300; udp sport ${port} drop; };
+  }`);
   return async () => {
     const ended = new Promise((done) => { child.once('close', done); });
     child.kill('SIGTERM');
