@@ -180,6 +180,45 @@ func TestHeavyLossLowers(t *testing.T) {
 	}
 }
 
+// An outage says nothing about what the path carries, wherever in an observation it falls.
+func TestOutageDoesNotSinkTheEstimate(t *testing.T) {
+	for before := 2 * time.Second; before < 3*time.Second; before += 90 * time.Millisecond {
+		p := newPath(10_000_000)
+		want := func(estimate int64) float64 { return min(float64(estimate), 400_000) }
+		p.run(before, want)
+		had := p.e.Bitrate()
+		p.loss = 1
+		p.run(3*time.Second, want)
+		p.loss = 0
+		p.run(500*time.Millisecond, want)
+		if have := p.e.Bitrate(); float64(have) < 0.8*float64(had) {
+			t.Errorf("after %v and an outage the estimate is %d, it was %d: %+v", before, have, had, p.e.Snapshot())
+		}
+	}
+}
+
+// Where nothing is sent that the receiver tells about, and probes are not heard of either, the
+// loss-based estimate must not keep the picture away for good.
+func TestSilenceIsNoReasonToStayLow(t *testing.T) {
+	p := newPath(10_000_000)
+	p.run(2*time.Second, func(int64) float64 { return 400_000 })
+	p.loss = 0.6
+	p.run(3*time.Second, func(estimate int64) float64 { return min(float64(estimate), 400_000) })
+	low := p.e.Bitrate()
+	if low > 250_000 {
+		t.Fatalf("six lost of ten leave %d", low)
+	}
+	var took time.Duration
+	for ; p.e.Bitrate() < 270_000 && took < time.Minute; took += 100 * time.Millisecond {
+		p.now = p.now.Add(100 * time.Millisecond)
+		p.e.Try(270_000, p.now)
+	}
+	t.Logf("from %d to %d without feedback in %v", low, p.e.Bitrate(), took)
+	if took >= time.Minute {
+		t.Errorf("without feedback the estimate stays at %d", p.e.Bitrate())
+	}
+}
+
 func TestWithoutFeedbackREMBRules(t *testing.T) {
 	e := estimate.New(estimate.Config{Initial: 2_500_000, Min: 30_000, Max: 20_000_000})
 	if e.Known() {

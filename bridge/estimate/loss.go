@@ -18,6 +18,11 @@ const (
 	// lossMargin is how much likelier (as a logarithm) a limit must make what was seen than
 	// no limit does.
 	lossMargin = 3.0
+
+	// An outage is when nothing at all arrives for so long, of at least so many packets: a
+	// path that is too narrow would let some through.
+	outageSpan    = 150 * time.Millisecond
+	outagePackets = 10
 )
 
 // lossModel asks what explains the losses better: that the path drops what exceeds some
@@ -29,6 +34,11 @@ type lossModel struct {
 
 	now   lossSample
 	first time.Time // sending of the first packet of now
+
+	// gap is the losses since the last packet that arrived, from gapFrom on. Only the next
+	// one to arrive tells whether they count.
+	gap     lossSample
+	gapFrom time.Time
 }
 
 // lossSample is what became of the packets of one span.
@@ -38,30 +48,30 @@ type lossSample struct {
 	got, lost float64
 }
 
+func (s *lossSample) packets() float64 { return s.got + s.lost }
+
 // add takes in a packet's fate; true when that completes an observation.
 func (m *lossModel) add(p Packet) bool {
-	s := &m.now
-	if p.Late {
-		// It was counted as lost, maybe in the observation before.
-		if s.lost < 1 && m.count > 0 {
-			s = m.at(0)
+	switch {
+	case p.Late:
+		m.correct()
+		return false
+	case p.Lost:
+		if m.gap.packets() == 0 {
+			m.gapFrom = p.Sent
 		}
-		if s.lost >= 1 {
-			s.lost--
-			s.got++
-		}
+		m.gap.lost++
+		m.gap.bytes += p.Size
 		return false
 	}
-	if s.got+s.lost == 0 {
+	m.closeGap(p.Sent)
+	s := &m.now
+	if s.packets() == 0 {
 		m.first = p.Sent
 	}
-	if p.Lost {
-		s.lost++
-	} else {
-		s.got++
-	}
+	s.got++
 	span := p.Sent.Sub(m.first)
-	if span < lossSpan || s.got+s.lost < lossPackets {
+	if span < lossSpan || s.packets() < lossPackets {
 		s.bytes += p.Size
 		return false
 	}
@@ -70,6 +80,42 @@ func (m *lossModel) add(p Packet) bool {
 	m.count++
 	m.now = lossSample{}
 	return true
+}
+
+// correct takes back one loss, of a packet that arrived after all. It was counted last, or in
+// the observation before.
+func (m *lossModel) correct() {
+	s := &m.now
+	switch {
+	case m.gap.lost >= 1:
+		s = &m.gap
+	case s.lost < 1 && m.count > 0:
+		s = m.at(0)
+	}
+	if s.lost >= 1 {
+		s.lost--
+		s.got++
+	}
+}
+
+// closeGap counts the losses before a packet that arrived, or begins anew after an outage,
+// which says nothing about how much the path carries.
+func (m *lossModel) closeGap(sent time.Time) {
+	g := m.gap
+	if g.packets() == 0 {
+		return
+	}
+	m.gap = lossSample{}
+	if g.got == 0 && g.lost >= outagePackets && sent.Sub(m.gapFrom) >= outageSpan {
+		m.now = lossSample{}
+		return
+	}
+	if m.now.packets() == 0 {
+		m.first = m.gapFrom
+	}
+	m.now.got += g.got
+	m.now.lost += g.lost
+	m.now.bytes += g.bytes
 }
 
 // at is the observation age steps back.

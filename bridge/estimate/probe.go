@@ -70,7 +70,10 @@ func (e *Estimator) Try(wanted int64, now time.Time) (probe Probe, ok bool) {
 		if e.lastTold.Before(now.Add(-probePatient)) {
 			// Nothing is sent that the receiver tells about, and it does not know the padding
 			// either: only media will show what the path carries.
-			e.byDelay = min(e.byDelay*probeBlind, float64(max(wanted, have)))
+			dare := func(rate float64) float64 {
+				return max(rate, min(rate*probeBlind, float64(max(wanted, have))))
+			}
+			e.byDelay, e.byLoss = dare(e.byDelay), dare(e.byLoss)
 			p.pause, p.next = 0, now.Add(probeFirst)
 		}
 	}
