@@ -301,6 +301,7 @@ func (c *Conference) handleReport(e *endpoint.Endpoint, ev endpoint.Event) {
 		c.bandwidthMoved(e, before)
 	case rtp.EventReport:
 		e.Estimator.Report(ev.Loss, ev.RTT, ev.At)
+		e.Receive.Redundancy.Report(ev.Loss)
 	}
 }
 

@@ -149,6 +149,7 @@ type EndpointView struct {
 	Settings     allocate.Settings     `json:"allocation_settings"`
 	Allocation   allocate.Result       `json:"allocation"`
 	Bandwidth    estimate.Snapshot     `json:"bandwidth"`
+	RED          bool                  `json:"gets_redundant_audio"`
 	Stats        rtp.EndpointStats     `json:"stats"`
 }
 
@@ -196,7 +197,7 @@ func (c *Conference) viewEndpoint(e *endpoint.Endpoint) EndpointView {
 		ID: e.ID, StatsID: e.StatsID, Visitor: e.Visitor, Capabilities: e.Capabilities, Created: e.Created,
 		Connected: !e.Connected.IsZero(), Active: e.Active, Channel: c.channels[e].Active().String(),
 		ForceMuted: [2]bool{e.MuteAudio, e.MuteVideo}, Settings: e.Receive.Settings,
-		Allocation: e.Receive.Result, Bandwidth: e.Estimator.Snapshot(), Stats: e.Leg.Stats(),
+		Allocation: e.Receive.Result, Bandwidth: e.Estimator.Snapshot(), RED: e.Receive.Redundancy.On(), Stats: e.Leg.Stats(),
 	}
 	v.Sources = viewSources(e)
 	return v

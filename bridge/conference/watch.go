@@ -17,6 +17,10 @@ func (c *Conference) watch(now time.Time) {
 	if c.expired {
 		return
 	}
+	talkers := 0
+	for e := range c.senders() {
+		talkers += len(e.Audio)
+	}
 	for _, e := range c.endpoints {
 		stats := e.Leg.Stats()
 		last := e.LastHeard(stats)
@@ -28,6 +32,7 @@ func (c *Conference) watch(now time.Time) {
 		c.connectivity(e, last, now)
 		c.channelMissing(e, now)
 		c.probe(e, now)
+		e.ListenTo(talkers-len(e.Audio), now)
 	}
 	c.watchCosts()
 	c.watchRelays(now)

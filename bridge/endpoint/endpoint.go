@@ -56,6 +56,7 @@ type Endpoint struct {
 	// What it can take, from its payload types.
 	AcceptAudio, AcceptVideo bool
 	RTX, TransportCC, REMB   bool
+	RED                      bool // redundant audio
 	MuteAudio, MuteVideo     bool
 
 	// What it sends.
@@ -106,6 +107,9 @@ func NewRemote(id, statsID string, leg Leg, now time.Time) *Endpoint {
 func (e *Endpoint) AddPayloadTypes(types []media.PayloadType) {
 	for _, t := range types {
 		switch {
+		case t.Codec == media.RED && !e.RED:
+			e.RED = true
+			e.Leg.PlainAudio(true) // until its path is known
 		case t.Codec == media.RTX:
 			e.RTX = true
 		case t.Kind == media.Audio && t.Codec != media.CodecUnknown:
@@ -134,6 +138,22 @@ func (e *Endpoint) Bandwidth(trust bool) int64 {
 		return allocate.Unlimited
 	}
 	return e.Estimator.Bitrate()
+}
+
+// ListenTo decides whether the endpoint gets redundant audio as it is sent, when it may hear so
+// many people.
+func (e *Endpoint) ListenTo(talkers int, now time.Time) {
+	if !e.RED {
+		return
+	}
+	p := allocate.Path{Bitrate: allocate.Unlimited, Target: e.Receive.Result.Target, Ideal: e.Receive.Result.Ideal, Talkers: talkers}
+	if e.Estimator.Known() {
+		p.Bitrate = e.Estimator.Bitrate()
+	}
+	before := e.Receive.Redundancy.On()
+	if on := e.Receive.Redundancy.Decide(p, now); on != before {
+		e.Leg.PlainAudio(!on)
+	}
 }
 
 // Feedback takes in transport-wide feedback.

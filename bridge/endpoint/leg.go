@@ -61,6 +61,8 @@ type Leg interface {
 	AddTrack(rtp.SourceConfig) Track
 	Forward(Track, Forward)
 	ForceMute(audio, video bool)
+	// PlainAudio unpacks redundant audio also if the endpoint knows it.
+	PlainAudio(bool)
 	// Rank makes the endpoint's audio compete with that of others.
 	Rank(*rtp.Loudest)
 	// Probe sends that much padding (bit/s) for a time.

@@ -19,6 +19,9 @@ type Receive struct {
 	// Forwarded is what the client was last told to get.
 	Forwarded []string
 
+	// Redundancy decides whether it gets sound that repeats itself, if it knows the format.
+	Redundancy allocate.Redundancy
+
 	// Video and Sound map sources to the receiver's own SSRCs; nil without rewriting.
 	Video, Sound *Slots
 

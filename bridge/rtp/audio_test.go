@@ -329,3 +329,45 @@ func TestREDAndLoudestAllocateNothing(t *testing.T) {
 		t.Errorf("%v allocations for five packets", n)
 	}
 }
+
+// TestREDIsUnpackedWhereItIsTooMuch: whoever knows RED gets it or what is in it, as is said,
+// and its stream has no hole where that changes.
+func TestREDIsUnpackedWhereItIsTooMuch(t *testing.T) {
+	b := newBench(t)
+	to := b.join()
+	to.AddPayloadTypes(redTypes...)
+	from, _ := b.talker(1000, to)
+	from.AddPayloadTypes(redTypes...)
+	b.turn()
+	for seq := uint16(100); seq < 180; seq++ {
+		if seq%10 == 0 {
+			to.PlainAudio(seq%20 == 0)
+		}
+		b.turn()
+		if seq%7 != 3 {
+			b.feed(from, redPacket(1000, seq, 30))
+			b.turn()
+		}
+	}
+	packets, _ := b.got(to)
+	frames := map[uint32]bool{}
+	types := map[uint8]int{}
+	for i, p := range packets {
+		types[p.PayloadType]++
+		if p.PayloadType == 112 { // it has the two before it, too
+			frames[p.Timestamp-960], frames[p.Timestamp-1920] = true, true
+		}
+		frames[p.Timestamp] = true
+		if d := p.SequenceNumber - packets[0].SequenceNumber; i > 0 && p.Timestamp-packets[0].Timestamp != uint32(d)*960 {
+			t.Errorf("packet %d has number %d and timestamp %d", i, p.SequenceNumber, p.Timestamp)
+		}
+	}
+	for seq := uint32(100); seq < 180; seq++ {
+		if !frames[seq*960] {
+			t.Errorf("frame %d is missing", seq)
+		}
+	}
+	if types[111] < 30 || types[112] < 30 || len(types) != 2 {
+		t.Errorf("payload types %v", types)
+	}
+}

@@ -79,6 +79,12 @@ func (e *Endpoint) ForceMute(audio, video bool) {
 	e.shard.post(func() { e.leg.muted[media.Audio], e.leg.muted[media.Video] = audio, video })
 }
 
+// PlainAudio gives the endpoint what is in redundant audio (RED) in place of that, also if it
+// knows the format. A sender's stream goes on without a hole when this changes.
+func (e *Endpoint) PlainAudio(on bool) {
+	e.shard.post(func() { e.leg.plainAudio = on })
+}
+
 // Rank makes the endpoint's audio compete with that of all others that share the ranking:
 // only the loudest is forwarded. They must be endpoints of one shard.
 func (e *Endpoint) Rank(l *Loudest) {

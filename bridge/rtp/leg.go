@@ -19,6 +19,8 @@ type leg struct {
 	ids        extensionMap
 	extensions extensionIDs
 	muted      [3]bool
+	// plainAudio: the endpoint gets redundant audio unpacked, also if it knows the format.
+	plainAudio bool
 
 	sources []*Source
 	// streams finds what arrives by SSRC, outs what is sent.

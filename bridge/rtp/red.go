@@ -6,7 +6,7 @@ import (
 )
 
 // rewriteRED forwards a packet of redundant audio (RFC 2198): as it is to receivers that
-// know the format, to others what is in it. What the sender's network lost is taken from
+// know the format and are to have it, to others what is in it. What the sender's network lost is taken from
 // what the packet repeats.
 //
 // Every header is written right before the data it belongs to, and so over what was sent
@@ -20,7 +20,7 @@ func (s *Shard) rewriteRED(e *Endpoint, u *upStream, p *packet, b []byte) {
 	}
 	unpack := false
 	for _, d := range u.source.up.downs {
-		if d.receiver.leg.types[p.pt].Codec == media.RED {
+		if d.receiver.leg.takesRED(p.pt) {
 			s.serve(d, p, b)
 		} else {
 			unpack = true
@@ -44,6 +44,10 @@ func (s *Shard) rewriteRED(e *Endpoint, u *upStream, p *packet, b []byte) {
 	q := block(p, &blocks[n-1])
 	s.forwardPlain(e, u, &q, p.pt, b)
 }
+
+// takesRED says that packets of the payload type, which is redundant audio to its sender, go
+// to the receiver as they are.
+func (l *leg) takesRED(pt uint8) bool { return !l.plainAudio && l.types[pt].Codec == media.RED }
 
 // restore forwards a lost packet from a block that repeats it.
 func (s *Shard) restore(e *Endpoint, u *upStream, p *packet, b []byte, k *codec.REDBlock, at int64) {
@@ -69,7 +73,7 @@ func block(p *packet, k *codec.REDBlock) packet {
 }
 
 // forwardPlain sends what was in a packet of the payload type whole to those who do not
-// know that.
+// get that.
 func (s *Shard) forwardPlain(e *Endpoint, u *upStream, q *packet, whole uint8, b []byte) {
 	q.codec = e.leg.types[q.pt].Codec
 	if e.leg.types[q.pt].Kind != media.Audio || q.codec == media.RED || q.payload == q.end || !q.normalise(b, &e.leg.extensions) {
@@ -77,7 +81,7 @@ func (s *Shard) forwardPlain(e *Endpoint, u *upStream, q *packet, whole uint8, b
 		return
 	}
 	for _, d := range u.source.up.downs {
-		if d.receiver.leg.types[whole].Codec != media.RED {
+		if !d.receiver.leg.takesRED(whole) {
 			s.serve(d, q, b)
 		}
 	}

@@ -75,6 +75,7 @@ type Leg struct {
 	history  []endpoint.Forward
 	muted    [2]bool
 	probe    int
+	plain    bool
 	loudest  *rtp.Loudest
 	stats    rtp.EndpointStats
 	remotes  []transport.Description
@@ -174,6 +175,20 @@ func (l *Leg) Ranked() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.loudest != nil
+}
+
+// PlainAudio implements endpoint.Leg.
+func (l *Leg) PlainAudio(on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.plain = on
+}
+
+// GetsPlainAudio tells whether redundant audio is unpacked for the endpoint.
+func (l *Leg) GetsPlainAudio() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.plain
 }
 
 // Probe implements endpoint.Leg.
