@@ -42,26 +42,13 @@ func (c *conn) bind(st *stanza.Stanza) {
 		c.reply(st, stanza.Err(stanza.Modify, stanza.BadRequest, ""))
 		return
 	}
-	if req.Resource == "" {
-		req.Resource = router.NewID()[:12]
-	}
-	addr, err := stanza.NewAddr(c.id.Name, c.host.Domain, req.Resource)
-	if err != nil {
-		c.reply(st, stanza.Err(stanza.Modify, stanza.BadRequest, "This resource is not allowed"))
-		return
-	}
-	if len(c.host.Users.Sessions(addr.Local())) >= c.srv.cfg.SessionsPerAccount {
-		c.reply(st, stanza.Err(stanza.Wait, stanza.ResourceConstraint, "Too many sessions of this account"))
+	addr, e := c.address(req.Resource)
+	if e != nil {
+		c.reply(st, e)
 		return
 	}
 	s := newSession(c, addr)
-	for holder := c.host.Users.Bind(s.rs); holder != nil; holder = c.host.Users.Bind(s.rs) {
-		holder.Kick(stream.Conflict, "Replaced by new connection")
-		c.host.Users.Unbind(holder, "Replaced by new connection")
-	}
-	if !c.srv.add(s) {
-		c.host.Users.Unbind(s.rs, "")
-		c.fail(stream.SystemShutdown, "")
+	if !c.open(s) {
 		return
 	}
 	c.attach(s)
@@ -75,6 +62,38 @@ func (c *conn) bind(st *stanza.Stanza) {
 	res := stanza.New(stanza.IQ, stanza.ResultType, stanza.Addr{}, stanza.Addr{}, st.ID).WithContent(b.Bytes())
 	c.carrier.Deliver(stanza.Addr{}, res.Encode())
 	c.log.WithField("transport", c.meta.Transport).Info("session opened")
+}
+
+// address is the full address of a new session; without a wish it gets a resource of
+// its own.
+func (c *conn) address(resource string) (stanza.Addr, *stanza.Error) {
+	if resource == "" {
+		resource = router.NewID()[:12]
+	}
+	addr, err := stanza.NewAddr(c.id.Name, c.host.Domain, resource)
+	if err != nil {
+		return addr, stanza.Err(stanza.Modify, stanza.BadRequest, "This resource is not allowed")
+	}
+	if len(c.host.Users.Sessions(addr.Local())) >= c.srv.cfg.SessionsPerAccount {
+		return addr, stanza.Err(stanza.Wait, stanza.ResourceConstraint, "Too many sessions of this account")
+	}
+	return addr, nil
+}
+
+// open lets stanzas reach a session; one that has its address ends. It is false when
+// the server stops.
+func (c *conn) open(s *session) bool {
+	for holder := c.host.Users.Bind(s.rs); holder != nil; holder = c.host.Users.Bind(s.rs) {
+		holder.Kick(stream.Conflict, "Replaced by new connection")
+		c.host.Users.Unbind(holder, "Replaced by new connection")
+	}
+	if !c.srv.add(s) {
+		c.srv.remove(s, s.sm.token, 0)
+		c.host.Users.Unbind(s.rs, "")
+		c.fail(stream.SystemShutdown, "")
+		return false
+	}
+	return true
 }
 
 // attach makes c the stream of a session.

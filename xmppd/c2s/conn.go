@@ -20,7 +20,8 @@ import (
 //	fresh → opened → proved → ready → bound → over
 //	  (header) (success) (header) (bind, resume)
 //
-// STARTTLS leads from opened back to fresh. Every state may lead to over.
+// STARTTLS leads from opened back to fresh, a log-in by SASL2 from opened to ready or to
+// bound. Every state may lead to over.
 type state uint8
 
 const (
@@ -49,6 +50,7 @@ type conn struct {
 	attempts int
 	exchange sasl.Exchange
 	mech     string
+	inline   *inline // what is asked for with a log-in by SASL2; nil in the older one
 	id       sasl.Identity
 
 	triedBound bool // a mechanism bound to TLS
@@ -179,6 +181,10 @@ func (c *conn) loginFeatures() []byte {
 		}
 		b.End()
 	}
+	if !c.web() {
+		// Web clients of meetings would only read more.
+		c.offerSASL2(&b)
+	}
 	if c.host.Register != nil && !c.web() {
 		b.Empty(ns.RegisterFeature, "register")
 	}
@@ -192,9 +198,17 @@ func (c *conn) boundFeatures() []byte {
 		// Web clients would spend a round trip on it (strophejs, core.js).
 		b.Start(ns.Session, "session").Empty("", "optional").End()
 	}
-	if c.meta.Transport != stream.BOSH {
+	c.sessionFeatures(&b, true)
+	return b.Bytes()
+}
+
+// sessionFeatures are what a session has, managed or with management still to be had.
+func (c *conn) sessionFeatures(b *stanza.Builder, manageable bool) {
+	if c.meta.Transport != stream.BOSH && manageable {
 		b.Start(ns.SM2, "sm").Empty("", "optional").End()
 		b.Start(ns.SM3, "sm").Empty("", "optional").End()
+	}
+	if c.meta.Transport != stream.BOSH {
 		b.Empty(ns.CSI, "csi")
 	}
 	if c.host.Accounts != nil && !c.id.Anonymous {
@@ -204,7 +218,6 @@ func (c *conn) boundFeatures() []byte {
 	if c.host.Features != nil {
 		b.Raw(c.host.Features())
 	}
-	return b.Bytes()
 }
 
 // Element is stream.Handler.Element.

@@ -13,5 +13,6 @@
 // another recipient. What a client that says it is inactive need not hear at once
 // waits (XEP-0352), and a session that sends more than it may is read more slowly.
 //
-// SASL2 and bind2 are left out. Where a stanza goes is decided in xmppd/router.
+// A client may log in, bind or resume, and turn features on in one request and one answer
+// (XEP-0388, XEP-0386); a change of password hash on that way is left out. Where a stanza goes is decided in xmppd/router.
 package c2s

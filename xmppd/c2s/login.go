@@ -23,14 +23,17 @@ func (c *conn) login(st *stanza.Stanza) {
 	case st.Space == ns.StartTLS && st.Name == "starttls":
 		c.startTLS()
 	case st.Space == ns.SASL && st.Name == "auth":
-		c.auth(st)
-	case st.Space == ns.SASL && st.Name == "response":
-		if c.exchange == nil {
+		c.inline = nil
+		c.auth(st.Attr("mechanism"), st.Text())
+	case st.Space == ns.SASL2 && st.Name == "authenticate" && !c.web():
+		c.authenticate(st)
+	case (st.Space == ns.SASL || st.Space == ns.SASL2) && st.Name == "response":
+		if c.exchange == nil || st.Space != c.saslSpace() {
 			c.refuse(&sasl.Failure{Condition: sasl.MalformedRequest})
 			return
 		}
-		c.step(st)
-	case st.Space == ns.SASL && st.Name == "abort":
+		c.step(st.Text())
+	case (st.Space == ns.SASL || st.Space == ns.SASL2) && st.Name == "abort":
 		c.refuse(&sasl.Failure{Condition: sasl.Aborted})
 	case (st.Space == ns.SM3 || st.Space == ns.SM2) && (st.Name == "enable" || st.Name == "resume"):
 		// XEP-0198 §3: after the log-in only.
@@ -109,9 +112,18 @@ func (c *conn) startTLS() {
 	t.StartTLS()
 }
 
-func (c *conn) auth(st *stanza.Stanza) {
+// saslSpace is the namespace of the attempt under way.
+func (c *conn) saslSpace() string {
+	if c.inline != nil {
+		return ns.SASL2
+	}
+	return ns.SASL
+}
+
+// auth begins an attempt. What the client already says is in Base64; empty is nothing.
+func (c *conn) auth(mechanism, initial string) {
 	c.exchange = nil
-	c.mech = st.Attr("mechanism")
+	c.mech = mechanism
 	if c.mustStartTLS() || c.mech == sasl.Plain && !c.encrypted() {
 		c.refuse(&sasl.Failure{Condition: sasl.EncryptionRequired})
 		return
@@ -124,13 +136,25 @@ func (c *conn) auth(st *stanza.Stanza) {
 		c.exchange = sasl.NewAnonymous(c.anonymous())
 	} else {
 		c.exchange = sasl.NewPassword(c.mech, c.host.Domain, c.host.Accounts, c.bindingsFor(c.mech))
-		if st.Text() == "" {
+		if initial == "" {
 			// No initial response: an empty challenge asks for it (RFC 6120 §6.4.2).
-			c.carrier.Element([]byte(`<challenge xmlns="` + ns.SASL + `"/>`))
+			c.carrier.Element(c.saslElement("challenge", nil))
 			return
 		}
 	}
-	c.step(st)
+	c.step(initial)
+}
+
+// saslElement is an element of RFC 6120 §6.4, or of its successor, with what the
+// mechanism says.
+func (c *conn) saslElement(name string, content []byte) []byte {
+	b := stanza.AppendAttr([]byte("<"+name), "xmlns", c.saslSpace())
+	if len(content) == 0 {
+		return append(b, "/>"...)
+	}
+	b = append(b, '>')
+	b = base64.StdEncoding.AppendEncode(b, content)
+	return append(b, "</"+name+">"...)
 }
 
 // anonymous finds the rules for this stream. With the resumption token of a living
@@ -144,8 +168,7 @@ func (c *conn) anonymous() sasl.AnonymousOptions {
 	return o
 }
 
-func (c *conn) step(st *stanza.Stanza) {
-	text := st.Text()
+func (c *conn) step(text string) {
 	var response []byte
 	if text != "" && text != "=" {
 		var err error
@@ -160,30 +183,20 @@ func (c *conn) step(st *stanza.Stanza) {
 		return
 	}
 	answer, done, err := c.exchange.Next(context.Background(), response)
-	if err != nil {
+	switch {
+	case err != nil:
 		c.refuse(err)
-		return
-	}
-	b := []byte("<challenge")
-	if done {
-		b = []byte("<success")
-	}
-	name := string(b[1:])
-	b = stanza.AppendAttr(b, "xmlns", ns.SASL)
-	if len(answer) == 0 {
-		b = append(b, "/>"...)
-	} else {
-		b = append(b, '>')
-		b = base64.StdEncoding.AppendEncode(b, answer)
-		b = append(b, "</"+name+">"...)
-	}
-	if done {
-		c.id = c.exchange.Identity()
-		c.exchange = nil
+	case !done:
+		c.carrier.Element(c.saslElement("challenge", answer))
+	case c.inline != nil:
+		c.id, c.exchange = c.exchange.Identity(), nil
+		c.succeed(answer)
+	default:
+		c.id, c.exchange = c.exchange.Identity(), nil
 		c.state = proved
 		c.carrier.Restart()
+		c.carrier.Element(c.saslElement("success", answer))
 	}
-	c.carrier.Element(b)
 }
 
 // refuse answers a failed attempt; the client may try again. Web clients find the
@@ -212,7 +225,11 @@ func (c *conn) refuse(err error) {
 	default:
 		log.Info("log-in refused")
 	}
-	b := []byte(`<failure xmlns="` + ns.SASL + `"><` + f.Condition + `/>`)
+	b := []byte(`<failure xmlns="` + c.saslSpace() + `"><` + f.Condition)
+	if c.inline != nil { // the conditions stay where they were (XEP-0388 §2.6.2)
+		b = stanza.AppendAttr(b, "xmlns", ns.SASL)
+	}
+	b = append(b, "/>"...)
 	if f.Text != "" {
 		b = append(b, "<text>"...)
 		b = appendPlain(b, f.Text)

@@ -230,8 +230,8 @@ func (s *session) request(c *conn) bool {
 }
 
 // resumeOn moves the session to another stream, if h is a number it can have
-// handled. The old stream, if it still seems alive, is closed.
-func (s *session) resumeOn(c *conn, space string, h uint32) (ok bool, problem *stream.Error) {
+// handled; say tells the client. The old stream, if it still seems alive, is closed.
+func (s *session) resumeOn(c *conn, space string, h uint32, say func(resumed []byte)) (ok bool, problem *stream.Error) {
 	s.mu.Lock()
 	if s.ended || s.sm.gap() && s.sm.behindGap(h) {
 		s.mu.Unlock()
@@ -252,7 +252,7 @@ func (s *session) resumeOn(c *conn, space string, h uint32) (ok bool, problem *s
 	}
 	var b stanza.Builder
 	b.Empty(space, "resumed", "h", itoa(s.sm.in), "previd", s.sm.token)
-	c.carrier.Element(b.Bytes())
+	say(b.Bytes())
 	for _, u := range s.sm.unacked {
 		c.carrier.Deliver(u.to, u.e)
 	}

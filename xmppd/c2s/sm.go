@@ -144,55 +144,68 @@ func (c *conn) enable(st *stanza.Stanza) {
 		c.carrier.Element(smFailed(st.Space, stanza.UnexpectedRequest, nil))
 		return
 	}
-	s.sm = management{on: true, space: st.Space}
+	c.carrier.Element(s.manageLocked(st.Space, resume, st.Attr("max")))
+}
+
+// manageLocked begins to count, and says on which terms.
+func (s *session) manageLocked(space, resume, most string) []byte {
+	s.sm = management{on: true, space: space}
 	var b stanza.Builder
-	if resume == "true" || resume == "1" {
-		s.sm.token = router.NewID()
-		s.sm.stay = s.host.Hibernate
-		if n, err := strconv.ParseUint(st.Attr("max"), 10, 31); err == nil && n > 0 {
-			s.sm.stay = min(s.sm.stay, time.Duration(n)*time.Second)
-		}
-		b.Empty(st.Space, "enabled", "id", s.sm.token, "resume", "true", "max", strconv.Itoa(int(s.sm.stay.Seconds())))
-		// The server's lock is a leaf, so it may be taken here.
-		s.srv.remember(s.sm.token, s)
-	} else {
-		b.Empty(st.Space, "enabled")
+	if resume != "true" && resume != "1" {
+		return b.Empty(space, "enabled").Bytes()
 	}
-	c.carrier.Element(b.Bytes())
+	s.sm.token = router.NewID()
+	s.sm.stay = s.host.Hibernate
+	if n, err := strconv.ParseUint(most, 10, 31); err == nil && n > 0 {
+		s.sm.stay = min(s.sm.stay, time.Duration(n)*time.Second)
+	}
+	// The server's lock is a leaf, so it may be taken here.
+	s.srv.remember(s.sm.token, s)
+	return b.Empty(space, "enabled", "id", s.sm.token, "resume", "true", "max", strconv.Itoa(int(s.sm.stay.Seconds()))).Bytes()
 }
 
 // resume takes over a session whose stream was lost, or seems alive to us.
 func (c *conn) resume(st *stanza.Stanza) {
-	token := st.Attr("previd")
-	h, err := strconv.ParseUint(st.Attr("h"), 10, 32)
+	failed, problem := c.takeOver(st.Space, st.Attr("previd"), st.Attr("h"), c.carrier.Element)
+	switch {
+	case problem != nil:
+		c.carrier.Fail(problem)
+	case failed != nil:
+		c.carrier.Element(failed)
+	}
+}
+
+// takeOver makes c the stream of the session of a token, of which the client has
+// handled h stanzas. The answer goes to say, before anything that waited. Otherwise it
+// returns what to answer, or why the stream has to end.
+func (c *conn) takeOver(space, token, h string, say func(resumed []byte)) (failed []byte, problem *stream.Error) {
+	n, err := strconv.ParseUint(h, 10, 32)
 	if err != nil || token == "" {
-		c.carrier.Element(smFailed(st.Space, stanza.BadRequest, nil))
-		return
+		return smFailed(space, stanza.BadRequest, nil), nil
 	}
 	bare, err := stanza.NewAddr(c.id.Name, c.host.Domain, "")
 	s := c.srv.find(token)
 	if err != nil || s == nil || s.rs.Addr().Bare() != bare {
-		c.cannotResume(st.Space, token, bare)
-		return
+		return c.cannotResume(space, token, bare), nil
 	}
-	ok, problem := s.resumeOn(c, st.Space, uint32(h))
+	ok, problem := s.resumeOn(c, space, uint32(n), say)
 	switch {
 	case problem != nil:
 		s.end("Disconnected: "+problem.Condition, problem)
-		c.carrier.Fail(problem)
+		return nil, problem
 	case !ok:
-		c.cannotResume(st.Space, token, bare)
-	default:
-		c.attach(s)
-		c.log.WithField("transport", c.meta.Transport).Info("session resumed")
+		return c.cannotResume(space, token, bare), nil
 	}
+	c.attach(s)
+	c.log.WithField("transport", c.meta.Transport).Info("session resumed")
+	return nil, nil
 }
 
-func (c *conn) cannotResume(space, token string, bare stanza.Addr) {
+func (c *conn) cannotResume(space, token string, bare stanza.Addr) []byte {
 	var handled *uint32
 	if h, ok := c.srv.handledOf(token, bare); ok {
 		handled = &h
 	}
 	c.log.WithField(logx.Address, logx.JID(bare.String())).Info("session could not be resumed")
-	c.carrier.Element(smFailed(space, stanza.ItemNotFound, handled))
+	return smFailed(space, stanza.ItemNotFound, handled)
 }

@@ -15,7 +15,9 @@ const (
 	Stanzas   = "urn:ietf:params:xml:ns:xmpp-stanzas" // stanza error conditions
 	StartTLS  = "urn:ietf:params:xml:ns:xmpp-tls"
 	SASL      = "urn:ietf:params:xml:ns:xmpp-sasl"
+	SASL2     = "urn:xmpp:sasl:2"
 	Bind      = "urn:ietf:params:xml:ns:xmpp-bind"
+	Bind2     = "urn:xmpp:bind:0"
 	Session   = "urn:ietf:params:xml:ns:xmpp-session"
 	Framing   = "urn:ietf:params:xml:ns:xmpp-framing"
 	HTTPBind  = "http://jabber.org/protocol/httpbind"
