@@ -159,7 +159,7 @@ func TestChannelComesBack(t *testing.T) {
 
 	// The bridge says goodbye with 1001 when the endpoint is gone.
 	h.ask(`<endpoint id="aa" expire="true"/>`)
-	deadline := time.After(15 * time.Second)
+	deadline := time.After(calltest.Patience)
 	for {
 		select {
 		case <-deadline:

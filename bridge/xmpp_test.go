@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"parley/internal/calltest"
 	"parley/internal/logx"
 	"parley/internal/wire/colibri"
 	"parley/internal/xmppclient"
@@ -58,7 +59,7 @@ func newPeers(t *testing.T) (dial func(context.Context, string, string) (net.Con
 
 func (p *peer) write(format string, args ...any) {
 	p.t.Helper()
-	_ = p.conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = p.conn.SetDeadline(time.Now().Add(calltest.Patience))
 	if _, err := fmt.Fprintf(p.conn, format, args...); err != nil {
 		p.t.Fatal(err)
 	}
@@ -75,7 +76,7 @@ func (p *peer) open(space, features string) {
 // start reads up to the next start tag.
 func (p *peer) start() xml.StartElement {
 	p.t.Helper()
-	_ = p.conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = p.conn.SetDeadline(time.Now().Add(calltest.Patience))
 	for {
 		tok, err := p.in.Token()
 		if err != nil {

@@ -33,12 +33,15 @@ func (r *recorder) ChannelOpened(k channel.Kind) { r.opened <- k }
 func (r *recorder) ChannelMessage(text []byte)   { r.messages <- string(text) }
 func (r *recorder) ChannelClosed()               { r.closed <- struct{}{} }
 
+// patience is how long anything may take on the slowest of machines.
+const patience = 45 * time.Second
+
 func receive[T any](t *testing.T, from chan T) T {
 	t.Helper()
 	select {
 	case v := <-from:
 		return v
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("nothing came")
 		panic("unreachable")
 	}
@@ -52,7 +55,7 @@ func start(t *testing.T) (*channel.Server, *httptest.Server) {
 	web.Config.Handler = s
 	web.Start()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second) // for goodbyes; what then is open is cut
 		defer cancel()
 		s.Close(ctx)
 		web.Close()
@@ -62,7 +65,7 @@ func start(t *testing.T) (*channel.Server, *httptest.Server) {
 
 func dial(t *testing.T, url string) *websocket.Conn {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	c, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{CompressionMode: websocket.CompressionContextTakeover})
 	if err != nil {
@@ -88,7 +91,7 @@ func connected(t *testing.T) (*channel.Server, *channel.Channel, *recorder, *web
 
 func read(t *testing.T, c *websocket.Conn) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	_, b, err := c.Read(ctx)
 	if err != nil {
@@ -100,7 +103,7 @@ func read(t *testing.T, c *websocket.Conn) string {
 // closing reads until the server closes, and returns how.
 func closing(t *testing.T, c *websocket.Conn) websocket.CloseError {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for {
 		if _, _, err := c.Read(ctx); err != nil {
@@ -308,7 +311,7 @@ func TestSlowClientIsCutOff(t *testing.T) {
 	_ = dial(t, c.URLs()[0]) // and never reads
 	receive(t, r.opened)
 	big := make([]byte, 60<<10)
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(patience)
 	for c.Active() != 0 && time.Now().Before(deadline) {
 		c.Send(big)
 		select {

@@ -69,7 +69,7 @@ func (b *bench) ask(typ, content string) (*colibri.Modified, *xmppclient.StanzaE
 	select {
 	case a := <-got:
 		return a.m, a.err
-	case <-time.After(5 * time.Second):
+	case <-time.After(45 * time.Second):
 		b.t.Fatalf("no answer to %s", content)
 		return nil, nil
 	}

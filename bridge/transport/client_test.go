@@ -3,6 +3,7 @@ package transport_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -326,6 +327,11 @@ func TestCallOverUDP(t *testing.T) {
 		}, "AEAD_AES_128_GCM"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if probe, err := net.ListenPacket("udp", net.JoinHostPort(c.address, "0")); err == nil {
+				_ = probe.Close()
+			} else {
+				t.Skipf("this machine has no %s", c.address)
+			}
 			b := newBench(t, func(cfg *transport.Config) { cfg.Addresses = []string{c.address} })
 			x, y := call(t, b, c.change)
 			for _, k := range []*client{x, y} {

@@ -51,7 +51,7 @@ func TestRunsAreCut(t *testing.T) {
 		buffers[i] = make([]byte, 1952)
 	}
 	next := 0
-	for deadline := time.Now().Add(10 * time.Second); next < len(want) && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(45 * time.Second); next < len(want) && time.Now().Before(deadline); {
 		n := in.receive(buffers, sizes, ages)
 		for i := range n {
 			if sizes[i] != len(want[next]) || buffers[i][0] != byte(next) || in.from(i) != out.local || ages[i] < 0 {
@@ -83,7 +83,7 @@ func TestSinglesEndTheRuns(t *testing.T) {
 		if !out.sendOne(make([]byte, size), to) {
 			t.Fatal("not sent")
 		}
-		for deadline := time.Now().Add(10 * time.Second); ; {
+		for deadline := time.Now().Add(45 * time.Second); ; {
 			if n := in.receive(buffers, sizes, ages); n == 1 {
 				break
 			}

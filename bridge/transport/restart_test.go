@@ -67,7 +67,7 @@ func TestRestartInPlace(t *testing.T) {
 		}
 		pause := max(x.hears(100), y.hears(100))
 		t.Logf("longest pause around restart %d: %v", generation, pause)
-		if pause > 10*time.Second {
+		if pause > 30*time.Second {
 			t.Errorf("media paused for %v", pause)
 		}
 		// The client checks anew, so it is heard only when the new way carries.
@@ -88,7 +88,7 @@ func TestRestartThatFindsNoWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	x.drain()
-	if pause := x.hears(100); pause > 10*time.Second {
+	if pause := x.hears(100); pause > 30*time.Second {
 		t.Errorf("media paused for %v", pause)
 	}
 	d, err := x.session.Restart()
@@ -103,7 +103,7 @@ func TestRestartThatFindsNoWay(t *testing.T) {
 	x.hears(100)
 	y.hears(100)
 	x.session.Close()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(45 * time.Second)
 	for {
 		if _, err := x.session.Restart(); err != nil {
 			break

@@ -62,7 +62,7 @@ func TestDataChannel(t *testing.T) {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline, ticker := time.After(15*time.Second), time.NewTicker(5*time.Millisecond)
+	deadline, ticker := time.After(45*time.Second), time.NewTicker(5*time.Millisecond)
 	defer ticker.Stop()
 	for !ok() {
 		select {
@@ -181,7 +181,7 @@ func TestSameSourcePortNewSession(t *testing.T) {
 		if err := s.SetRemote(transport.Description{Ufrag: "peer", Pwd: "a password of the peer"}); err != nil {
 			t.Fatal(err)
 		}
-		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetReadDeadline(time.Now().Add(45 * time.Second))
 		answerTo(t, m, conn.Read)
 		_ = i
 	}

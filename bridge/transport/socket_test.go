@@ -29,7 +29,7 @@ func TestArrivalTimes(t *testing.T) {
 	}
 	buffers, sizes, ages := [][]byte{make([]byte, 2000), make([]byte, 2000)}, make([]int, 2), make([]int64, 2)
 	n := 0
-	p.wait(start.Add(10*time.Second), func(uintptr) bool { n = s.receive(buffers, sizes, ages); return n > 0 })
+	p.wait(start.Add(45*time.Second), func(uintptr) bool { n = s.receive(buffers, sizes, ages); return n > 0 })
 	if n != 1 || sizes[0] != 100 || s.from(0) != s.local {
 		t.Fatalf("received %d, size %d, from %v", n, sizes[0], s.from(0))
 	}
@@ -64,7 +64,7 @@ func drained(t *testing.T, s *udpSocket, want int) (sizes []int) {
 	for i := range buffers {
 		buffers[i] = make([]byte, slotSize)
 	}
-	for deadline := time.Now().Add(10 * time.Second); len(sizes) < want && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(45 * time.Second); len(sizes) < want && time.Now().Before(deadline); {
 		p.wait(deadline, func(uintptr) bool {
 			got := s.receive(buffers, n, ages)
 			for i := range got {

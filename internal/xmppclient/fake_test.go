@@ -33,6 +33,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const password = "pencil"
 
+// patience is how long anything may take on the slowest of machines.
+const patience = 45 * time.Second
+
 // fakeServer accepts connections by its dial function and speaks the server's side of
 // the log-in; after that the test holds the connection.
 type fakeServer struct {
@@ -100,7 +103,7 @@ func (f *fakeServer) accept() *peer {
 	case c := <-f.dials:
 		f.t.Cleanup(func() { c.Close() })
 		return &peer{t: f.t, conn: c}
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		f.t.Fatal("nobody connects")
 		return nil
 	}
@@ -108,14 +111,14 @@ func (f *fakeServer) accept() *peer {
 
 func (p *peer) write(format string, args ...any) {
 	p.t.Helper()
-	_ = p.conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = p.conn.SetDeadline(time.Now().Add(patience))
 	_, err := fmt.Fprintf(p.conn, format, args...)
 	require.NoError(p.t, err)
 }
 
 func (p *peer) open(space, features string) {
 	p.t.Helper()
-	_ = p.conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = p.conn.SetDeadline(time.Now().Add(patience))
 	p.in = newStanzaReader(p.conn, 1<<20, 64)
 	_, err := p.in.open()
 	require.NoError(p.t, err)
@@ -124,7 +127,7 @@ func (p *peer) open(space, features string) {
 
 func (p *peer) next() *Stanza {
 	p.t.Helper()
-	_ = p.conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = p.conn.SetDeadline(time.Now().Add(patience))
 	st, err := p.in.next()
 	require.NoError(p.t, err)
 	return st
@@ -280,7 +283,7 @@ func runClient(t *testing.T, c *Client) context.CancelFunc {
 		cancel()
 		select {
 		case <-done:
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Error("Run does not end")
 		}
 	}

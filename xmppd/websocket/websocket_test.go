@@ -36,6 +36,9 @@ func (r *recorder) End()                      { r.told <- "end"; r.c.End() }
 func (r *recorder) Lost(error)                { r.told <- "lost" }
 func (r *recorder) Idle() bool                { return false }
 
+// patience is how long anything may take on the slowest of machines.
+const patience = 45 * time.Second
+
 // dial runs a carrier and returns the raw client side of its socket.
 func dial(t *testing.T, o Options) (net.Conn, *recorder) {
 	t.Helper()
@@ -47,13 +50,13 @@ func dial(t *testing.T, o Options) (net.Conn, *recorder) {
 		}, func() {})
 	}))
 	d := ws.Dialer{Protocols: []string{"xmpp"}}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	conn, _, _, err := d.Dial(ctx, "ws"+strings.TrimPrefix(srv.URL, "http"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	t.Cleanup(func() { _ = conn.Close(); srv.Close() })
 	return conn, rec
 }
