@@ -1,5 +1,5 @@
 // A person in a meeting, driven through the page as a person would, and what their browser says of the media.
-import { launch, open, visit } from './browser.mjs';
+import { launch, open, reload, visit } from './browser.mjs';
 import { until, PATIENCE } from './wait.mjs';
 
 // Runs in the page before its own scripts: remembers every peer connection and samples the decoded frames of every
@@ -135,18 +135,22 @@ export class Participant {
     }));
   }
 
-  /** Waits until the named person's video goes on: frames beyond what was decoded at the call, or of a new track. */
+  /**
+   * Waits until the named person's video goes on: frames beyond what was decoded at the call, or of a new track or a new
+   * connection. A track of the same name in a new connection counts its frames from the beginning.
+   */
   async resumes(name, timeout) {
     const before = (await this.tiles()).find((t) => t.name === name)?.track;
-    const start = (await this.media()).video[name]?.frames ?? 0;
+    let start = (await this.media()).video[name]?.frames ?? 0;
     return until(`${this.name} gets ${name} back`, async () => {
       const track = (await this.tiles()).find((t) => t.name === name)?.track;
       const frames = (await this.media()).video[name]?.frames ?? 0;
-      return track !== before ? frames : frames - start;
+      if (track !== before || (frames > 0 && frames < start)) start = 0;
+      return frames - start;
     }, (frames) => frames > 10, timeout);
   }
 
-  /** The selected candidate pair: { remotePort, remoteProtocol, localType, remoteAddress }. */
+  /** The selected candidate pair: { remotePort, remoteAddress, protocol, localType, srtp }. */
   async pair() {
     const reports = await this.reports();
     const byId = new Map(reports.map((r) => [r.id, r]));
@@ -156,6 +160,16 @@ export class Participant {
     const local = byId.get(pair?.localCandidateId);
     return { remotePort: remote?.port, remoteAddress: remote?.address, protocol: remote?.protocol, localType: local?.candidateType, srtp: transport?.srtpCipher };
   }
+
+  /**
+   * Waits until media takes this way ('udp' or 'tcp'), and returns the pair. Where a machine or a network is slow, TCP
+   * may be the first that works; the session moves to UDP when that is proved to work.
+   */
+  way(protocol) { return until(`media of ${this.name} goes over ${protocol}`, () => this.pair(), (pair) => pair.protocol === protocol); }
+
+  /** Goes to another link, or to the same one anew. */
+  visit(url) { return visit(this.page, url); }
+  reload() { return reload(this.page); }
 
   /** Remembers the media connection, to see later whether it is still the same. */
   mark() { return this.page.evaluate(() => { window.parley.pc.seen = true; }); }
