@@ -32,6 +32,7 @@ type whois struct {
 // keepBrewery stays in the brewery, across reconnects.
 func (s *Service) keepBrewery() error {
 	if s.cfg.Bridge.Brewery == noBrewery {
+		s.gathered = true
 		return nil
 	}
 	b := &brewery{s: s, self: s.cfg.Bridge.Brewery + "/" + s.cfg.Client.Username, seen: make(map[string]string)}
@@ -111,6 +112,10 @@ func (b *brewery) handleJoined(ctx context.Context, r *xmppclient.Room) {
 			b.s.bridgeGone(st.Addr)
 		}
 	}
+	b.s.mu.Lock()
+	b.s.gathered = true
+	b.s.mu.Unlock()
+	b.s.returnToRooms()
 }
 
 // bridgeReport folds a bridge's statistics in and tells the conferences what changed.

@@ -35,9 +35,9 @@ type Options struct {
 	Metrics *metrics.Set
 	// Version is shown in the room and in answers to version requests.
 	Version string
-	// StateFile is where the rooms we are in are remembered, so that a focus that
-	// was killed returns to them; empty means nowhere.
-	StateFile string
+	// StateDir is where the rooms we are in and their conferences are remembered, so that
+	// a focus that was killed returns to them and goes on; empty means nowhere.
+	StateDir string
 	// Admit says whether who shows a token (or none: "") by HTTP may ask for the
 	// conference of a room, given as NODE@DOMAIN, a tenant's as [TENANT]NODE@DOMAIN. The
 	// error is shown to the asker. nil means that everybody may.
@@ -68,6 +68,8 @@ type Service struct {
 	services    map[string]string // disco identity type to address, of the room services
 	running     context.Context   // of the conferences; nil while no new ones may begin
 	rejoin      bool              // we were connected before
+	gathered    bool              // we were in the brewery, or there is none
+	returned    bool              // to the rooms of the last life
 
 	done sync.WaitGroup // conferences
 }
@@ -83,7 +85,7 @@ func New(cfg Config, log *logrus.Entry, opts Options) (*Service, error) {
 		bridges:     selector.NewPool(cfg.Bridge.Selection),
 		features:    newFeatures(),
 		counters:    &conference.Counters{},
-		memory:      newMemory(opts.StateFile, log),
+		memory:      newMemory(opts.StateDir, log),
 		ready:       make(chan struct{}),
 		conferences: make(map[string]*conference.Conference),
 		begun:       quota{max: cfg.MaxBegun},
@@ -234,7 +236,20 @@ func (s *Service) userUp(ctx context.Context) {
 		}
 		return
 	}
-	for _, room := range s.memory.rooms() {
+	s.returnToRooms()
+}
+
+// returnToRooms begins the conferences of the last life, once we are logged in and know the
+// bridges they are on.
+func (s *Service) returnToRooms() {
+	s.mu.Lock()
+	due := s.rejoin && s.gathered && !s.returned
+	s.returned = s.returned || due
+	s.mu.Unlock()
+	if !due {
+		return
+	}
+	for _, room := range s.memory.rooms(s.key) {
 		s.log.WithField(logx.Room, room).Info("Returning to a room of before.")
 		s.ask("", room, conference.Request{StartAudioMuted: -1, StartVideoMuted: -1, RTCStats: true}, func(bool) {})
 	}

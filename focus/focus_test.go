@@ -246,15 +246,19 @@ func TestModerationMessages(t *testing.T) {
 }
 
 func TestReturnsToItsRooms(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "state", "rooms.json")
-	state := func(_ *focus.Config, o *focus.Options) { o.StateFile = file }
+	dir := filepath.Join(t.TempDir(), "state")
+	state := func(_ *focus.Config, o *focus.Options) { o.StateDir = dir }
 	t.Run("first life", func(t *testing.T) {
 		s := newServer(t)
 		s.start(state)
 		s.ask("component", ann, request(roomAddr))
 		s.enter(roomAddr + "/a1")
 		s.eventually("remembered", func() bool {
-			text, _ := os.ReadFile(file)
+			files, _ := filepath.Glob(filepath.Join(dir, "*.room.json"))
+			if len(files) != 1 {
+				return false
+			}
+			text, _ := os.ReadFile(files[0])
 			return strings.Contains(string(text), roomAddr)
 		})
 	})

@@ -1,12 +1,17 @@
 package focus
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/sirupsen/logrus"
@@ -14,19 +19,31 @@ import (
 	"parley/internal/logx"
 )
 
-// maxRemembered bounds the rooms a new focus returns to.
-const maxRemembered = 10000
+const (
+	// maxRemembered bounds the rooms a new focus returns to.
+	maxRemembered = 10000
+	// maxRoomFile bounds what is read of one room: a conference of 500 people that send
+	// sound, camera and screen takes a fifth of it.
+	maxRoomFile = 8 << 20
+)
 
-// memory keeps the names of the rooms we are in, in a file, so that a focus that was
-// killed returns to them by itself. A writer goroutine saves the newest state; states
-// in between are skipped.
+// remembered is the file of a room.
+type remembered struct {
+	Room       string          `json:"room"`
+	Conference json.RawMessage `json:"conference,omitempty"` // what conference.Deps.Keep was told last
+}
+
+// memory keeps the rooms we are in and their conferences, a file each in one directory, so
+// that a focus that was killed returns to them by itself and goes on. Rooms are named by
+// their key. A writer goroutine saves the newest state; states in between are skipped.
 type memory struct {
-	path string
-	log  *logrus.Entry
+	dir string
+	log *logrus.Entry
 
-	mu     sync.Mutex // guards what follows; nothing is sent on wake after closed is set
-	now    map[string]bool
-	dirty  bool
+	mu     sync.Mutex                 // guards what follows; nothing is sent on wake after closed is set
+	kept   map[string]json.RawMessage // conferences of the last life that nobody took yet
+	dirty  map[string]*remembered     // to be written; nil: to be removed
+	faulty bool                       // the last write failed
 	closed bool
 
 	wake chan struct{} // capacity 1
@@ -34,41 +51,97 @@ type memory struct {
 	once sync.Once
 }
 
-func newMemory(path string, log *logrus.Entry) *memory {
-	return &memory{path: path, log: log, now: make(map[string]bool), wake: make(chan struct{}, 1), done: make(chan struct{})}
+func newMemory(dir string, log *logrus.Entry) *memory {
+	return &memory{
+		dir: dir, log: log, kept: make(map[string]json.RawMessage), dirty: make(map[string]*remembered),
+		wake: make(chan struct{}, 1), done: make(chan struct{}),
+	}
 }
 
-// rooms reads the rooms of the last life and starts to keep those of this one.
-func (m *memory) rooms() []string {
-	if m.path == "" {
+// rooms reads the rooms of the last life and starts to keep those of this one. key names
+// them.
+func (m *memory) rooms(key func(room string) string) []string {
+	if m.dir == "" {
 		return nil
 	}
-	var list []string
-	text, err := os.ReadFile(m.path)
-	if err == nil {
-		err = json.Unmarshal(text, &list)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		m.log.WithError(err).WithField(logx.Path, m.path).Warn("The rooms of before are not known.")
-	}
 	m.once.Do(func() { go m.write() })
-	return list[:min(len(list), maxRemembered)]
+	files, err := os.ReadDir(m.dir)
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			m.log.WithError(err).WithField(logx.Path, m.dir).Warn("The rooms of before are not known.")
+		}
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var list []string
+	for _, f := range files {
+		if !strings.HasSuffix(f.Name(), roomFile) || len(list) >= maxRemembered {
+			continue
+		}
+		r, err := readRoom(filepath.Join(m.dir, f.Name()))
+		if err != nil {
+			m.log.WithError(err).WithField(logx.Path, f.Name()).Warn("A room of before is not known.")
+			continue
+		}
+		m.kept[key(r.Room)] = r.Conference
+		list = append(list, r.Room)
+	}
+	slices.Sort(list)
+	return list
 }
 
-func (m *memory) add(room string)    { m.change(func() { m.now[room] = true }) }
-func (m *memory) remove(room string) { m.change(func() { delete(m.now, room) }) }
+// readRoom reads a file of the last life.
+func readRoom(path string) (*remembered, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxRoomFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > maxRoomFile {
+		return nil, fmt.Errorf("more than %d bytes", maxRoomFile)
+	}
+	r := new(remembered)
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, err
+	}
+	if r.Room == "" {
+		return nil, errors.New("no room in it")
+	}
+	return r, nil
+}
 
-func (m *memory) change(f func()) {
-	if m.path == "" {
+// take returns what is known of the room's conference of the last life, once.
+func (m *memory) take(key string) []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	text := m.kept[key]
+	delete(m.kept, key)
+	return text
+}
+
+// put remembers the room, and its conference unless that is nil.
+func (m *memory) put(key, room string, conference []byte) {
+	m.change(key, &remembered{Room: room, Conference: conference})
+}
+
+// remove forgets the room.
+func (m *memory) remove(key string) { m.change(key, nil) }
+
+func (m *memory) change(key string, to *remembered) {
+	if m.dir == "" {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	f()
-	m.dirty = true
 	if m.closed {
 		return
 	}
+	m.dirty[key] = to
 	select {
 	case m.wake <- struct{}{}:
 	default: // the writer will see it
@@ -77,7 +150,7 @@ func (m *memory) change(f func()) {
 
 // close saves what is left to save.
 func (m *memory) close() {
-	if m.path == "" {
+	if m.dir == "" {
 		return
 	}
 	started := true
@@ -100,30 +173,51 @@ func (m *memory) write() {
 	m.save()
 }
 
-// save replaces the file as a whole.
+// save writes what changed.
 func (m *memory) save() {
 	m.mu.Lock()
-	if !m.dirty {
-		m.mu.Unlock()
-		return
-	}
-	m.dirty = false
-	list := make([]string, 0, len(m.now))
-	for room := range m.now {
-		list = append(list, room)
-	}
+	dirty := m.dirty
+	m.dirty = make(map[string]*remembered)
 	m.mu.Unlock()
-	slices.Sort(list)
-	text, _ := json.Marshal(list) // strings always encode
-	tmp := m.path + ".new"
-	err := os.MkdirAll(filepath.Dir(m.path), 0o700)
+	var failed error
+	for key, r := range dirty {
+		if err := m.saveRoom(key, r); err != nil {
+			failed = err
+		}
+	}
+	m.mu.Lock()
+	tell := failed != nil && !m.faulty
+	m.faulty = failed != nil
+	m.mu.Unlock()
+	if tell { // once, not for each change
+		m.log.WithError(failed).WithField(logx.Path, m.dir).Warn("The rooms could not be remembered.")
+	}
+}
+
+// roomFile is how the names of the files end.
+const roomFile = ".room.json"
+
+// saveRoom replaces a room's file as a whole.
+func (m *memory) saveRoom(key string, r *remembered) error {
+	sum := sha256.Sum256([]byte(key))
+	path := filepath.Join(m.dir, hex.EncodeToString(sum[:16])+roomFile)
+	if r == nil {
+		err := os.Remove(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return err
+	}
+	text, err := json.Marshal(r)
+	if err == nil {
+		err = os.MkdirAll(m.dir, 0o700)
+	}
+	tmp := path + ".new"
 	if err == nil {
 		err = os.WriteFile(tmp, text, 0o600)
 	}
 	if err == nil {
-		err = os.Rename(tmp, m.path)
+		err = os.Rename(tmp, path)
 	}
-	if err != nil {
-		m.log.WithError(err).WithField(logx.Path, m.path).Warn("The rooms could not be remembered.")
-	}
+	return err
 }

@@ -171,19 +171,30 @@ func (s *Service) beginLocked(room string, q conference.Request) *conference.Con
 	if s.running == nil || len(s.conferences) >= s.cfg.MaxConferences {
 		return nil
 	}
-	l := link{s}
+	l, key := link{s}, s.key(room)
+	before := s.memory.take(key)
 	c := conference.New(room, &s.cfg.Conference, q, conference.Deps{
 		Link: l, Bridges: s.bridges,
 		Features: func(occupant, capsNode string, done func([]string)) { s.features.learn(l, occupant, capsNode, done) },
 		Trusted:  func(domain string) bool { return slices.Contains(s.cfg.TrustedDomains, domain) },
 		Nick:     s.cfg.Client.Username, Version: s.version, Caps: s.user.Caps(),
 		Counters: s.counters, Ended: s.conferenceEnded,
+		Keep: s.keeper(key, room, before), Kept: before,
 	}, s.log)
-	s.conferences[s.key(room)] = c
-	s.memory.add(room)
+	s.conferences[key] = c
 	ctx := s.running
 	s.done.Go(func() { c.Run(ctx) })
 	return c
+}
+
+// keeper remembers the room, its conference as it was before, and returns what remembers
+// changes of that; nil if nothing is remembered.
+func (s *Service) keeper(key, room string, before []byte) func([]byte) {
+	if s.memory.dir == "" {
+		return nil
+	}
+	s.memory.put(key, room, before)
+	return func(state []byte) { s.memory.put(key, room, state) }
 }
 
 // conferenceEnded forgets a conference, unless another has taken its place.
@@ -193,7 +204,7 @@ func (s *Service) conferenceEnded(c *conference.Conference) {
 	if key := s.key(c.Addr()); s.conferences[key] == c {
 		delete(s.conferences, key)
 		if s.running != nil { // a focus that is stopped returns to its rooms too
-			s.memory.remove(c.Addr())
+			s.memory.remove(key)
 		}
 	}
 }

@@ -15,6 +15,7 @@ const meshID = "0"
 // relay is the session's end of a link to another bridge.
 type relay struct {
 	initiator bool
+	connected bool            // Connect was asked for
 	remote    map[string]bool // endpoints the bridge was told to be behind it
 }
 
@@ -105,6 +106,7 @@ func (s *Session) Connect(relayID string, t *jingle.Transport, sctp bool) *colib
 	if r == nil {
 		return nil
 	}
+	r.connected = true
 	t = t.Clone()
 	setup := "passive"
 	if r.initiator {

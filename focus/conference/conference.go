@@ -72,7 +72,9 @@ type Conference struct {
 	faults     int       // bridge sessions that failed in a row
 	pauseUntil time.Time // no bridge is asked before, because of them
 
-	initial, single, retry, entering, leaving timer
+	restored bool // from what an earlier focus kept, and not made sure of yet
+
+	initial, single, retry, entering, leaving, keeping timer
 }
 
 // phase of a conference:
@@ -105,7 +107,7 @@ func New(addr string, cfg *Config, req Request, deps Deps, log *logrus.Entry) *C
 	}
 	c.log = c.root
 	c.box = loop.New(mailbox, c.panicked)
-	for _, t := range []*timer{&c.initial, &c.single, &c.retry, &c.entering, &c.leaving} {
+	for _, t := range c.timers() {
 		t.c = c
 	}
 	c.room = chatroom.New(addr, deps.Nick, roomLink{c}, deps.Trusted, log)
@@ -119,7 +121,12 @@ func New(addr string, cfg *Config, req Request, deps Deps, log *logrus.Entry) *C
 func (c *Conference) Run(ctx context.Context) {
 	c.deps.Counters.Created.Inc()
 	c.root.Info("Created new conference.")
-	c.post(c.join)
+	c.post(func() {
+		if c.deps.Kept != nil {
+			c.takeUp(c.deps.Kept)
+		}
+		c.join()
+	})
 	select {
 	case <-c.over:
 	case <-ctx.Done():
@@ -131,6 +138,10 @@ func (c *Conference) Run(ctx context.Context) {
 	c.box.Stop()
 	c.end("") // unless the loop did so; nothing else runs any more
 	c.deps.Ended(c)
+}
+
+func (c *Conference) timers() []*timer {
+	return []*timer{&c.initial, &c.single, &c.retry, &c.entering, &c.leaving, &c.keeping}
 }
 
 // finish makes Run return.
@@ -267,6 +278,7 @@ func (c *Conference) send(o xmppclient.Outgoing) { c.deps.Link.Send(o) }
 
 // request sends an IQ; done runs in the loop, unless the conference is over by then.
 func (c *Conference) request(iq xmppclient.IQ, done func(*xmppclient.Stanza, error)) {
+	c.touch()
 	c.deps.Link.Request(iq, func(st *xmppclient.Stanza, err error) {
 		c.post(func() { done(st, err) })
 	})

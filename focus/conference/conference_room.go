@@ -103,6 +103,8 @@ func (c *Conference) rejoin() {
 // that left meanwhile, or whose nick somebody else has now, are dropped; what may have
 // been lost on the way is said again.
 func (c *Conference) resume() {
+	c.settle()
+	c.relink() // before anything is said over the links
 	var unsure []*participant
 	for _, p := range c.sorted() {
 		m := c.room.Member(p.id())
@@ -118,7 +120,6 @@ func (c *Conference) resume() {
 	if len(unsure) > 0 {
 		c.move(unsure)
 	}
-	c.relink()
 }
 
 // expect counts people who were told to come in. Should the last member leave at
@@ -280,7 +281,7 @@ func (c *Conference) end(reason string) {
 		answer(false)
 	}
 	c.waiting = nil
-	for _, t := range []*timer{&c.initial, &c.single, &c.retry, &c.entering, &c.leaving} {
+	for _, t := range c.timers() {
 		t.stop()
 	}
 	for _, p := range c.sorted() {
@@ -306,6 +307,9 @@ func (c *Conference) end(reason string) {
 // room the bridge is not told: endpoints nobody uses expire there by themselves.
 func (c *Conference) abandon() {
 	if c.room.Len() > 0 {
+		if c.keeping.running() {
+			c.keep()
+		}
 		clear(c.bridges)
 		c.left = nil
 	}

@@ -42,6 +42,11 @@ type Deps struct {
 	Caps any
 	// Counters are shared by all conferences.
 	Counters *Counters
+	// Keep is told, from the conference's loop, what a later focus needs to go on with the
+	// conference, again whenever that changes; nil if there is none. It does not block.
+	Keep func(state []byte)
+	// Kept is what an earlier focus's Keep was told last, nil if nothing.
+	Kept []byte
 	// Ended is called once, in the conference's goroutine, when it is over.
 	Ended func(*Conference)
 }

@@ -46,6 +46,8 @@ type world struct {
 	lost      bool // our connection is broken
 	nextID    int
 	ended     bool
+	keep      []byte // what the conference wants to be kept
+	kept      []byte // what it is given to go on with
 }
 
 // play runs f in a bubble of time with a world whose conference is joined.
@@ -86,6 +88,12 @@ func (w *world) begin(ctx context.Context, done chan struct{}) {
 		Link: w, Bridges: w.pool, Nick: "focus", Version: "1", Counters: &w.count,
 		Trusted:  func(domain string) bool { return domain == "recorder.example" },
 		Features: w.features,
+		Keep: func(state []byte) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.keep = state
+		},
+		Kept: w.kept,
 		Ended: func(*conference.Conference) {
 			w.mu.Lock()
 			defer w.mu.Unlock()

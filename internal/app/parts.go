@@ -62,7 +62,7 @@ func (in *instance) buildFocus() (*service, error) {
 		return nil, err
 	}
 	f, err := focus.New(in.cfg.Focus, in.log.WithField(logx.Part, Focus), focus.Options{
-		Dial: in.dial, Metrics: in.metrics, Version: Version, StateFile: in.focusState(), Admit: admit,
+		Dial: in.dial, Metrics: in.metrics, Version: Version, StateDir: in.focusState(), Admit: admit,
 	})
 	if err != nil {
 		end()
@@ -150,5 +150,5 @@ func (in *instance) focusState() string {
 	if len(in.opts.Parts) > 1 {
 		return ""
 	}
-	return in.data.path("focus-rooms.json")
+	return in.data.path("focus-rooms")
 }

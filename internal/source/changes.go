@@ -58,6 +58,9 @@ func join(to map[string]Set, owner string, s Set) map[string]Set {
 // Empty says whether there is nothing to tell.
 func (c *Changes) Empty() bool { return len(c.added) == 0 && len(c.removed) == 0 }
 
+// Peek returns what Take would, and keeps it. The tables must not be changed.
+func (c *Changes) Peek() (removed, added map[string]Set) { return c.removed, c.added }
+
 // Take returns what to tell, by owner, removals to be told first, and forgets it.
 func (c *Changes) Take() (removed, added map[string]Set) {
 	removed, added = c.removed, c.added
