@@ -28,7 +28,7 @@ test('every part on a machine of its own', { skip: await noNamespaces() }, async
     const ann = await arrive('Ann');
     const bob = await arrive('Bob');
     await Promise.all([ann.receives(['Bob']), bob.receives(['Ann'])]);
-    const pair = await bob.pair();
+    const pair = await bob.way('udp');
     assert.deepEqual([pair.remoteAddress, pair.remotePort], [apart.net.at('bridge'), 10_000]);
     await ann.say('over four machines');
     await bob.hears('over four machines');

@@ -47,7 +47,7 @@ test('from the click on join to the first decoded remote frame', async (t) => {
   const bob = await arrive('swift', 'Bob');
   const waits = [];
   for (let i = 0; i < 10; i++) {
-    if (i > 0) await bob.page.goto(server.link('swift', { name: 'Bob' }));
+    if (i > 0) await bob.visit(server.link('swift', { name: 'Bob' }));
     await bob.page.getByTestId('prejoin-join').waitFor();
     await bob.page.waitForFunction(() => [...document.querySelectorAll('video')].some((v) => v.videoWidth > 0));
     // A person looks at the page before clicking; meanwhile both browsers are done with loading it.

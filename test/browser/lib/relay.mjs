@@ -34,7 +34,7 @@ export async function detour(space, ports, bad) {
   await space.exec('nft', `table ip parleyrelay {
     chain output { type nat hook output priority -100; udp dport ${ports.udp} dnat to ${address}; };
     chain straight { type filter hook prerouting priority -300; udp sport ${ports.udp} drop; };
-    chain stream { type filter hook output priority 0; tcp dport ${ports.tcp} reject with tcp reset; };
+    chain stream { type filter hook output priority 0; tcp dport ${ports.tcp} drop; };
   }`);
   return async () => {
     const ended = new Promise((done) => { child.once('close', done); });

@@ -7,30 +7,20 @@ stdout: {"event": "online"|"joined"|"occupant"|"left"|"message"|"refused"|"faile
 stdin:  a line is sent to the room; the line "/quit" leaves.
 """
 import asyncio
-import json
-import ssl
 import sys
 import xml.etree.ElementTree as ET
 
-import slixmpp
+from person import Person, tell
 
 MUC = "{http://jabber.org/protocol/muc"
 
 
-def tell(event, **fields):
-    print(json.dumps({"event": event, **fields}), flush=True)
-
-
-class Alice(slixmpp.ClientXMPP):
-    def __init__(self, jid, password, room, nick):
-        super().__init__(jid, password)
-        self.room, self.nick = room, nick
+class Alice(Person):
+    def __init__(self, *args):
+        super().__init__(*args)
         for plugin in ("xep_0030", "xep_0045", "xep_0199"):
             self.register_plugin(plugin)
-        self.ssl_context.check_hostname = False
-        self.ssl_context.verify_mode = ssl.CERT_NONE
         self.add_event_handler("session_start", self.start)
-        self.add_event_handler("failed_all_auth", lambda _: tell("failed", why="auth"))
         self.add_event_handler("groupchat_message", self.message)
         self.add_event_handler("presence", self.presence)
 
@@ -70,17 +60,10 @@ class Alice(slixmpp.ClientXMPP):
 async def main():
     jid, password, host, port, room, nick = sys.argv[1:7]
     client = Alice(jid, password, room, nick)
-    client.connect((host, int(port)))
-    reader = asyncio.StreamReader()
-    loop = asyncio.get_event_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while True:
-        line = (await reader.readline()).decode().rstrip("\n")
-        if line in ("", "/quit"):
-            break
+    client.dial(host, int(port))
+    async for line in client.lines():
         client.send_message(mto=room, mbody=line, mtype="groupchat")
-    client.disconnect()
-    await asyncio.wait({client.disconnected}, timeout=5)
+    await client.leave()
 
 
-asyncio.get_event_loop_policy().get_event_loop().run_until_complete(main())
+asyncio.run(main())

@@ -14,17 +14,16 @@ stdin:  the line "/quit" leaves.
 import asyncio
 import json
 import math
-import ssl
 import sys
 import xml.etree.ElementTree as ET
 from fractions import Fraction
 
 import av
 import numpy
-import slixmpp
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 from aiortc.sdp import SessionDescription
+from person import Person, tell
 from slixmpp.xmlstream.handler import CoroutineCallback
 from slixmpp.xmlstream.matcher import MatchXPath
 
@@ -40,10 +39,6 @@ GROUPING = "urn:xmpp:jingle:apps:grouping:0"
 CODECS = ("opus", "VP8", "rtx")
 FEATURES = (JINGLE, RTP, RTP + ":audio", RTP + ":video", ICE, DTLS, SCTP, GROUPING, SOURCES,
             "urn:xmpp:jingle:apps:rtp:audio", "urn:xmpp:jingle:apps:rtp:video", "urn:ietf:rfc:4588", "http://jitsi.org/remb")
-
-
-def tell(event, **fields):
-    print(json.dumps({"event": event, **fields}), flush=True)
 
 
 class Tone(AudioStreamTrack):
@@ -164,17 +159,14 @@ def accept_of(sdp, name):
     return contents
 
 
-class Endpoint(slixmpp.ClientXMPP):
-    def __init__(self, jid, password, room, nick):
-        super().__init__(jid, password)
-        self.room, self.nick, self.pc = room, nick, None
+class Endpoint(Person):
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.pc = None
         self.frames, self.lines, self.loud = 0, 0, 0
         for plugin in ("xep_0030", "xep_0115", "xep_0199"):
             self.register_plugin(plugin)
-        self.ssl_context.check_hostname = False
-        self.ssl_context.verify_mode = ssl.CERT_NONE
         self.add_event_handler("session_start", self.start)
-        self.add_event_handler("failed_auth", lambda _: tell("failed", why="auth"))
         self.add_event_handler("presence", self.presence)
         self.register_handler(CoroutineCallback("jingle", MatchXPath(f"{{jabber:client}}iq/{{{JINGLE}}}jingle"), self.jingle))
 
@@ -251,18 +243,15 @@ class Endpoint(slixmpp.ClientXMPP):
 async def main():
     jid, password, host, port, room, nick = sys.argv[1:7]
     client = Endpoint(jid, password, room, nick)
-    client.connect((host, int(port)))
+    client.dial(host, int(port))
     reporter = asyncio.ensure_future(client.report())
-    words = asyncio.StreamReader()
-    await asyncio.get_event_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(words), sys.stdin)
-    while (await words.readline()).decode().strip() not in ("", "/quit"):
+    async for _ in client.lines():
         pass
     reporter.cancel()
     if client.pc:
         await client.pc.close()
-    client.disconnect()
-    await asyncio.wait({client.disconnected}, timeout=5)
+    await client.leave()
 
 
 if __name__ == "__main__":
-    asyncio.get_event_loop_policy().get_event_loop().run_until_complete(main())
+    asyncio.run(main())
