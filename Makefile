@@ -119,7 +119,7 @@ bench-bridge: binary ## put load on the bridge, beside a floor
 	go run ./test/sfuload -parley $(BIN) $(LOADFLAGS)
 
 # What reads first what strangers send. A count, not a time: the same on a slow machine.
-FUZZ_SHORT := xmppd/stream:FuzzReader xmppd/stream:FuzzReadBody xmppd/stanza:FuzzParse xmppd/websocket:FuzzFrames \
+FUZZ_SHORT := xmppd/stream:FuzzReader xmppd/stream:FuzzProxyHeader xmppd/stream:FuzzReadBody xmppd/stanza:FuzzParse xmppd/websocket:FuzzFrames \
   xmppd/sasl:FuzzScram xmppd/sasl:FuzzPlain jwtauth:FuzzVerify xmppd/muc:FuzzRoom xmppd/dataform:FuzzForm
 .PHONY: fuzz-short
 fuzz-short: ## fuzz the parsers strangers reach first, a few thousand inputs each

@@ -62,14 +62,21 @@ type Config struct {
 	// Token says which tokens are good.
 	Token jwtauth.Config `yaml:"token"`
 	// RequireTLS refuses log-ins and new accounts on unencrypted TCP streams from other
-	// machines. Those behind a TCP proxy on this machine seem to be on it: let the proxy
-	// pass TLS on.
+	// machines. Those behind a TCP proxy on this machine seem to be on it, unless it says
+	// who they are (proxy_protocol): let the proxy pass TLS on.
 	RequireTLS bool `yaml:"require_tls"`
 	// TrustLoopback treats connections from this machine as if they were encrypted.
 	TrustLoopback bool `yaml:"trust_loopback"`
 	// TrustedProxies are addresses and networks of proxies whose X-Forwarded-For and
 	// X-Forwarded-Proto are believed.
 	TrustedProxies []string `yaml:"trusted_proxies"`
+
+	// ProxyProtocol are addresses and networks of TCP proxies before c2s_listen and
+	// direct_tls_listen (HAProxy's send-proxy or send-proxy-v2). Each connection from there
+	// has to begin with a header of the PROXY protocol, version 1 or 2, that says who the
+	// client is, and is closed otherwise; nobody else is asked. So list no machine whose
+	// own services connect without.
+	ProxyProtocol []string `yaml:"proxy_protocol"`
 
 	// Components are external services: their domain, and the secret they prove.
 	Components map[string]string `yaml:"components"`
@@ -315,20 +322,24 @@ func (c *Config) validateListeners() error {
 			return fmt.Errorf("%s: %q is not an address and a port", l[0], l[1])
 		}
 	}
-	_, err := c.proxies()
+	if _, err := networks("trusted_proxies", c.TrustedProxies); err != nil {
+		return err
+	}
+	_, err := networks("proxy_protocol", c.ProxyProtocol)
 	return err
 }
 
-func (c *Config) proxies() ([]netip.Prefix, error) {
+// networks reads a list of addresses and networks; key is its name.
+func networks(key string, list []string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
-	for _, s := range c.TrustedProxies {
+	for _, s := range list {
 		if a, err := netip.ParseAddr(s); err == nil {
 			out = append(out, netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()))
 			continue
 		}
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
-			return nil, fmt.Errorf("trusted_proxies: %q is neither an address nor a network", s)
+			return nil, fmt.Errorf("%s: %q is neither an address nor a network", key, s)
 		}
 		out = append(out, p)
 	}

@@ -24,6 +24,7 @@ func TestConfigValidate(t *testing.T) {
 		{"proxy", func(c *Config) { c.ClientProxies = map[string]string{"x.example.com": "y"} }, `client_proxies: "y" is not an account`},
 		{"listener", func(c *Config) { c.HTTPListen = "5280" }, `http_listen: "5280" is not an address and a port`},
 		{"proxies", func(c *Config) { c.TrustedProxies = []string{"here"} }, "trusted_proxies:"},
+		{"proxy protocol", func(c *Config) { c.ProxyProtocol = []string{"here"} }, "proxy_protocol:"},
 		{"authentication", func(c *Config) { c.Authentication = "magic" }, `authentication: "magic"`},
 		{"token", func(c *Config) { c.Token.Secret = "" }, "token."},
 		{"database", func(c *Config) { c.Database = "" }, "database: must be set"},

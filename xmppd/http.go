@@ -3,6 +3,7 @@ package xmppd
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -183,11 +184,8 @@ func (s *Server) client(r *http.Request) netip.Addr {
 	return addr
 }
 
-func (s *Server) trusted(a netip.Addr) bool {
-	for _, p := range s.proxies {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
+func (s *Server) trusted(a netip.Addr) bool { return contains(s.proxies, a) }
+
+func contains(list []netip.Prefix, a netip.Addr) bool {
+	return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(a) })
 }

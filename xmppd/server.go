@@ -57,7 +57,8 @@ type Server struct {
 	rules      *meeting.Rules
 	services   *services
 	users      map[string]*router.Users
-	proxies    []netip.Prefix
+	proxies    []netip.Prefix // whose X-Forwarded-For is believed
+	proxied    []netip.Prefix // that begin with a PROXY header
 	tls        *tls.Config
 
 	panics  atomic.Uint64
@@ -68,7 +69,8 @@ type Server struct {
 	ready  chan struct{}
 	conns  sync.WaitGroup
 
-	websFull logx.Seldom
+	websFull   logx.Seldom
+	proxyFault logx.Seldom
 
 	mu     sync.Mutex // guards the fields below; leaf lock
 	webs   int        // WebSockets open
@@ -112,9 +114,8 @@ func New(cfg Config, log *logrus.Entry, opts Options) (*Server, error) {
 	ctx, cancel := context.WithTimeout(s.base, 30*time.Second)
 	defer cancel()
 	var err error
-	if s.proxies, err = cfg.proxies(); err != nil {
-		return nil, err
-	}
+	s.proxies, _ = networks("trusted_proxies", cfg.TrustedProxies) // validated
+	s.proxied, _ = networks("proxy_protocol", cfg.ProxyProtocol)
 	if s.accounts, s.db, err = OpenAccounts(ctx, cfg, log); err != nil {
 		return nil, err
 	}
@@ -283,6 +284,15 @@ func (s *Server) clientOptions(direct bool) stream.TCPOptions {
 	}
 	if s.cfg.TrustLoopback && !direct {
 		o.Trusted = func(a netip.Addr) bool { return a.IsLoopback() }
+	}
+	if len(s.proxied) > 0 {
+		o.Proxy = func(a netip.Addr) bool { return contains(s.proxied, a) }
+		o.ProxyFault = func(proxy netip.Addr, err error) {
+			if s.proxyFault.Due() {
+				s.log.WithField(logx.Remote, proxy).WithError(err).
+					Warn("a connection was closed: an address of proxy_protocol has to begin each with a PROXY header")
+			}
+		}
 	}
 	return o
 }

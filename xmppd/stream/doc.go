@@ -1,7 +1,7 @@
 // Package stream is an open XML stream, whatever carries it: headers, stream
 // errors, the reader that cuts elements out of bytes still arriving, the writer
 // that joins many small elements into few writes, and the TCP carrier with
-// STARTTLS (RFC 6120 §4, §5).
+// STARTTLS (RFC 6120 §4, §5) and, behind a proxy, its PROXY header.
 //
 // A carrier (TCP here, xmppd/websocket, xmppd/bosh) reads and calls a Handler; the
 // Handler (xmppd/c2s, xmppd/component) answers through the Carrier. All calls to

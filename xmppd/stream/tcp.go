@@ -25,6 +25,11 @@ type TCPOptions struct {
 	Direct bool
 	// Trusted says that plain connections from this address count as secure; may be nil.
 	Trusted func(netip.Addr) bool
+	// Proxy says that connections from this address come from a proxy that begins them
+	// with a header of the PROXY protocol; may be nil.
+	Proxy func(netip.Addr) bool
+	// ProxyFault hears why a proxy's connection was closed; may be nil.
+	ProxyFault func(proxy netip.Addr, err error)
 	// Limit is the largest element before SetLimits is called, in bytes.
 	Limit int
 	// Queue is how many bytes may wait for a slow reader.
@@ -33,8 +38,15 @@ type TCPOptions struct {
 	Idle time.Duration
 	// Recovered hears of panics, see Guard.
 	Recovered func(v any, stack []byte)
-	// Handshake is how long TLS may take.
+	// Handshake is how long TLS may take, and a proxy's header; 0 is ten seconds.
 	Handshake time.Duration
+}
+
+func (o *TCPOptions) handshake() time.Duration {
+	if o.Handshake <= 0 {
+		return 10 * time.Second
+	}
+	return o.Handshake
 }
 
 // SecureConn is a connection that says itself whether it is trusted, for instance
@@ -84,8 +96,15 @@ func ServeTCP(ctx context.Context, conn net.Conn, o TCPOptions, accept Acceptor)
 	if o.Space == "" {
 		o.Space = ns.Client
 	}
+	client, err := o.clientAddr(ctx, conn)
+	if err != nil {
+		if o.ProxyFault != nil && ctx.Err() == nil {
+			o.ProxyFault(RemoteAddr(conn), err)
+		}
+		return
+	}
 	t := &tcp{o: o, conn: conn}
-	m := Meta{Transport: TCP, Client: RemoteAddr(conn)}
+	m := Meta{Transport: TCP, Client: client}
 	if s, ok := conn.(SecureConn); ok && s.Secure() {
 		t.inner = true
 	}
@@ -238,11 +257,7 @@ func (t *tcp) handshake(ctx context.Context) error {
 		t.Fail(Err(PolicyViolation, "Nothing may be sent before the TLS handshake"))
 		return errors.New("bytes before the TLS handshake")
 	}
-	timeout := t.o.Handshake
-	if timeout <= 0 {
-		timeout = 10 * time.Second
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, t.o.handshake())
 	defer cancel()
 	t.Drain()
 	_ = t.conn.SetDeadline(time.Time{})
