@@ -53,7 +53,7 @@ type ExternalService struct {
 	TTL time.Duration `yaml:"ttl"`
 	// Username and Password are for servers with fixed credentials.
 	Username string `yaml:"username"`
-	// Password see Username.
+	// Password goes with Username.
 	Password string `yaml:"password"`
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -48,18 +49,35 @@ func main() {
 	}
 }
 
+// wrongWords is an error in how parley was called, and where to read how it is.
+func wrongWords(cmd *cobra.Command, err error) error {
+	return fmt.Errorf("%w; `%s --help` says what can be said", err, cmd.CommandPath())
+}
+
 func root() *cobra.Command {
 	var s settings
 	r := &cobra.Command{
-		Use:           "parley",
-		Short:         "Video meetings: XMPP server, focus, bridge and web client in one binary",
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		Use:     "parley",
+		Short:   "Video meetings: XMPP server, focus, bridge and web client in one binary",
+		Version: app.About(),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return wrongWords(cmd, fmt.Errorf("there is no command %q", args[0]))
+			}
+			return nil
+		},
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
+	r.SetVersionTemplate("{{.Version}}\n")
+	r.SetFlagErrorFunc(wrongWords)
+	cobra.EnableCommandSorting = false // the table begins with what most people want
 	r.PersistentFlags().StringVar(&s.config, "config", os.Getenv("PARLEY_CONFIG"), "settings `FILE` over the defaults (or PARLEY_CONFIG)")
 	r.PersistentFlags().StringVar(&s.data, "data", os.Getenv("PARLEY_DATA"), "`DIR` that holds all state (or PARLEY_DATA; default /var/lib/parley for root, else $XDG_STATE_HOME/parley)")
 	for _, c := range commands {
-		sub := &cobra.Command{Use: c.name + " " + c.usage, Short: c.help, Long: c.long, Args: cobra.NoArgs,
+		sub := &cobra.Command{Use: strings.TrimSpace(c.name + " " + c.usage), Short: c.help, Long: c.long, Args: noWords,
 			RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd.Context(), s, args) }}
 		if c.words {
 			sub.Args = cobra.ArbitraryArgs
@@ -68,6 +86,14 @@ func root() *cobra.Command {
 		r.AddCommand(sub)
 	}
 	return r
+}
+
+// noWords is for subcommands that take flags only.
+func noWords(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return wrongWords(cmd, fmt.Errorf("%s takes no words, but there is %q", cmd.Name(), args[0]))
+	}
+	return nil
 }
 
 // interruptible is done at the first Ctrl-C or SIGTERM; a second one ends the

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -34,6 +35,9 @@ type Command struct {
 	Name  string // one or more words: "rooms", "token new"
 	Usage string // what follows the name: "USER HOST [SECRET]"
 	Help  string // one line for the list; further lines are shown by `help NAME`
+	// Hidden leaves it out of the list: a word that is understood only to say what to do
+	// instead.
+	Hidden bool
 
 	// Run does the work. args are the words after the name; in is what the
 	// operator typed or piped in (often a secret), bounded and complete; what is
@@ -165,7 +169,7 @@ func (t *Table) help(words []string, out io.Writer) error {
 		_, err := fmt.Fprintf(out, "%s %s\n%s\n", c.Name, c.Usage, c.Help)
 		return err
 	}
-	return list(t.Commands(), out)
+	return list(slices.DeleteFunc(t.Commands(), func(c Command) bool { return c.Hidden }), out)
 }
 
 // list writes a line or two about each command.

@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"net/http"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -266,16 +264,13 @@ func (in *instance) openCertificate() error {
 	}
 	in.certs = &certificates{certFile: in.cfg.TLS.CertFile, keyFile: in.cfg.TLS.KeyFile}
 	if in.cfg.TLS.CertFile == "" {
-		made, err := in.data.selfSigned(certificateNames(in.cfg.Domain), time.Now())
-		if err != nil {
-			return err
-		}
-		if made {
-			in.log.WithField(logx.Path, in.data.certificate()).Info("self-signed certificate made")
-		}
 		in.certs.certFile, in.certs.keyFile = in.data.certificate(), in.data.key()
 	}
-	return in.certs.reload()
+	if err := in.renewCertificate(time.Now()); err != nil {
+		return err
+	}
+	in.warnOfCertificate(time.Now())
+	return nil
 }
 
 // serve starts everything, waits, and stops everything.
@@ -296,6 +291,9 @@ func (in *instance) serve(ctx context.Context) error {
 	control, err := in.control()
 	if err != nil {
 		return err
+	}
+	if in.certs != nil {
+		side.Go(func() { in.watchCertificate(background) })
 	}
 	side.Go(func() {
 		if err := control.Serve(background); err != nil {
@@ -400,22 +398,6 @@ func lastIfWeb(s *service) int {
 		return 1
 	}
 	return 0
-}
-
-// explainPort adds what to do about a port that is taken or forbidden.
-func explainPort(err error) error {
-	if file := (*fs.PathError)(nil); errors.As(err, &file) {
-		return err // no port's
-	}
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%w; stop what listens there, or set another address in the settings", err)
-	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("%w; ports below 1024 need root or CAP_NET_BIND_SERVICE", err)
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Errorf("%w; this machine has no such address", err)
-	}
-	return err
 }
 
 // serveHTTP serves h on a link until ctx is done.

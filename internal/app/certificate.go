@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -8,7 +9,9 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/big"
 	"net"
 	"net/netip"
@@ -16,6 +19,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"parley/internal/logx"
 )
 
 const (
@@ -33,7 +38,7 @@ type certificates struct {
 func (c *certificates) reload() error {
 	cert, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err != nil {
-		return fmt.Errorf("tls.cert_file, tls.key_file: %w", err)
+		return fmt.Errorf("tls.cert_file, tls.key_file: %w", explainPair(err, c.certFile, c.keyFile))
 	}
 	c.current.Store(&cert)
 	return nil
@@ -145,11 +150,66 @@ func machineAddresses() []netip.Addr {
 	return slices.Compact(list)
 }
 
+// warnOfCertificate tells the operator of a certificate that does not hold now, or not for
+// long.
+func (in *instance) warnOfCertificate(now time.Time) {
+	leaf := in.certs.current.Load().Leaf
+	log := in.log.WithField(logx.Path, in.certs.certFile)
+	switch left := leaf.NotAfter.Sub(now); {
+	case now.Before(leaf.NotBefore):
+		log.Error("the certificate is not valid yet, so browsers and XMPP clients refuse it; is the clock right?")
+	case left <= 0:
+		log.Error("the certificate has expired, so browsers and XMPP clients refuse it; put a new one in its place, then `parley ctl reload`")
+	case left < soon:
+		log.WithField(logx.Count, int(left.Hours()/24)).Warn("the certificate ends in so many days; put a new one in its place, then `parley ctl reload`")
+	}
+}
+
+// watchCertificate looks at the certificate once a day: a server runs longer than one is
+// valid. Our own is made anew in time; of another one only its owner can do so.
+func (in *instance) watchCertificate(ctx context.Context) {
+	tick := time.NewTicker(24 * time.Hour)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := in.renewCertificate(time.Now()); err != nil {
+			in.log.WithError(err).Error("the certificate cannot be taken up; the one before goes on")
+		}
+		in.warnOfCertificate(time.Now())
+	}
+}
+
+// renewCertificate makes our own anew if that is due, and takes up what the files hold.
+func (in *instance) renewCertificate(now time.Time) error {
+	if in.cfg.TLS.CertFile == "" {
+		made, err := in.data.selfSigned(certificateNames(in.cfg.Domain), now)
+		if err != nil {
+			return err
+		}
+		if made {
+			in.log.WithField(logx.Path, in.data.certificate()).Info("self-signed certificate made")
+		}
+	}
+	return in.certs.reload()
+}
+
+// explainPair adds to what is wrong with a pair of files what to do about it.
+func explainPair(err error, certFile, keyFile string) error {
+	if file := (*fs.PathError)(nil); errors.As(err, &file) {
+		return explainFile(err)
+	}
+	return fmt.Errorf("%s and %s: %w; both are PEM files, the first with the certificate and its chain, the second with the key it was made for", certFile, keyFile, err)
+}
+
 // describeCertificate is what `ctl check` says about a certificate file.
 func describeCertificate(file string, now time.Time) (string, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return "", err
+		return "", explainFile(err)
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {
@@ -161,7 +221,7 @@ func describeCertificate(file string, now time.Time) (string, error) {
 	}
 	switch {
 	case now.After(cert.NotAfter):
-		return "", fmt.Errorf("%s expired at %s", file, cert.NotAfter.Format(time.DateOnly))
+		return "", fmt.Errorf("%s expired on %s; get a new one from who signed it, then `parley ctl reload`", file, cert.NotAfter.Format(time.DateOnly))
 	case now.Before(cert.NotBefore):
 		return "", fmt.Errorf("%s is valid from %s on; is the clock right?", file, cert.NotBefore.Format(time.DateOnly))
 	}

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -87,8 +86,7 @@ func (c *checker) run(ctx context.Context, o Options, want []string) error {
 	for _, what := range want {
 		switch what {
 		case checkConfig:
-			text, err := checkData(d)
-			c.say("data", text, err)
+			c.data(d)
 		case checkCerts:
 			c.certificate(&cfg, d)
 		case checkPort:
@@ -102,26 +100,6 @@ func (c *checker) run(ctx context.Context, o Options, want []string) error {
 	}
 	fmt.Fprintln(c.out, "All checks passed.")
 	return nil
-}
-
-// checkData looks at modes: what others can read is no secret.
-func checkData(d data) (string, error) {
-	info, err := os.Stat(string(d))
-	if errors.Is(err, fs.ErrNotExist) {
-		return string(d) + " does not exist yet; the first start makes it", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return "", fmt.Errorf("%s is open to others (mode %#o); chmod 700 closes it", d, info.Mode().Perm())
-	}
-	for _, file := range []string{d.secrets(), d.key(), d.database()} {
-		if info, err := os.Stat(file); err == nil && info.Mode().Perm()&0o077 != 0 {
-			return "", fmt.Errorf("%s can be read by others (mode %#o); chmod 600 closes it", file, info.Mode().Perm())
-		}
-	}
-	return string(d), nil
 }
 
 // soon is how long before its end a certificate is worth a word.
@@ -140,7 +118,9 @@ func (c *checker) certificate(cfg *Config, d data) {
 	}
 	var pair tls.Certificate
 	if err == nil {
-		pair, err = tls.LoadX509KeyPair(certFile, keyFile)
+		if pair, err = tls.LoadX509KeyPair(certFile, keyFile); err != nil {
+			err = explainPair(err, certFile, keyFile)
+		}
 	}
 	if err == nil {
 		err = pair.Leaf.VerifyHostname(cfg.Domain)
@@ -204,7 +184,10 @@ func tryBind(key, network, addr string) error {
 		c, err = net.Listen(network, addr)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", key, explainPort(err))
+		if op := (*net.OpError)(nil); errors.As(err, &op) {
+			err = op.Err // its own words name the address, as the key does
+		}
+		return fmt.Errorf("%s: cannot listen on %s: %w", key, addr, explainPort(err))
 	}
 	return c.Close()
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -22,6 +23,10 @@ func (in *instance) commands() []admin.Command {
 		{Name: "about", Help: "say what is running", Run: in.about},
 		{Name: "reload", Help: "take up a new certificate and log.level, and say which other settings wait for the next start", Run: in.reload},
 	}
+	// `parley ctl` runs this one itself; here it stands in the list of `help`.
+	o := in.opts
+	o.Data = string(in.data)
+	list = append(list, checkCommand(o))
 	for _, s := range in.services {
 		list = append(list, s.commands...)
 	}
@@ -102,7 +107,13 @@ func parseGrant(verb string, args []string) (grant, error) {
 	flags.StringVar(&g.room, "room", "", "")
 	flags.StringVar(&g.name, "name", "", "")
 	flags.BoolVar(&g.moderator, "moderator", false, "")
-	flags.DurationVar(&g.life, "ttl", linkLife, "")
+	g.life = linkLife
+	flags.Func("ttl", "", func(text string) (err error) {
+		if g.life, err = time.ParseDuration(text); err != nil {
+			return errors.New("a duration needs its unit, as in 90m or 24h")
+		}
+		return nil
+	})
 	if err := flags.Parse(args); err != nil {
 		return grant{}, admin.Usagef("%v", err)
 	}

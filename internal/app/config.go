@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"regexp"
 	"slices"
@@ -121,6 +122,9 @@ func DefaultConfig() Config {
 func Load(file string, environ []string, unknown func(variable string)) (Config, error) {
 	c := DefaultConfig()
 	err := config.Load(&c, config.Source{File: file, Environ: environ, Prefix: envPrefix, Ignore: envIgnored, Unknown: unknown})
+	if missing := (*fs.PathError)(nil); errors.As(err, &missing) && missing.Path == file {
+		err = explainFile(err)
+	}
 	return c, err
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -48,20 +47,7 @@ func (d data) make() error {
 	if err := os.MkdirAll(d.path("tls"), 0o700); err != nil {
 		return d.explain(fmt.Errorf("make the data directory: %w", err))
 	}
-	return closeToOthers(string(d))
-}
-
-// explain adds to what the system refused what a person can do about it.
-func (d data) explain(err error) error {
-	switch {
-	case errors.Is(err, syscall.ENOSPC):
-		return fmt.Errorf("%w; make room there, or name another directory with --data", err)
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("%w; let this user write to %s, or name another directory with --data", err, d)
-	case errors.Is(err, syscall.ENOTDIR):
-		return fmt.Errorf("%w; name a directory with --data", err)
-	}
-	return err
+	return d.explain(closeToOthers(string(d)))
 }
 
 // closeToOthers takes away what others may do with a file.
@@ -71,7 +57,7 @@ func closeToOthers(path string) error {
 		return err
 	}
 	if err := os.Chmod(path, info.Mode().Perm()&0o700); err != nil {
-		return fmt.Errorf("%s is open to others and cannot be closed: %w", path, err)
+		return fmt.Errorf("close %s to others: %w", path, err)
 	}
 	return nil
 }

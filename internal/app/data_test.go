@@ -80,7 +80,7 @@ func TestSecretsThatCannotBeUsed(t *testing.T) {
 func TestRefusalsSayWhatToDo(t *testing.T) {
 	d := data("/data")
 	for cause, want := range map[error]string{
-		syscall.ENOSPC: "make room", syscall.EROFS: "let this user write to /data", syscall.EACCES: "let this user write to /data",
+		syscall.ENOSPC: "make room", syscall.EROFS: "mount it for writing", syscall.EACCES: "let it own /data",
 		syscall.ENOTDIR: "name a directory",
 	} {
 		err := d.explain(&fs.PathError{Op: "open", Path: "/data/x", Err: cause})

@@ -13,7 +13,7 @@ import (
 // people who type them from habit hear what to do instead. They need nothing that runs.
 func foreign() []admin.Command {
 	refuse := func(name, instead string) admin.Command {
-		return admin.Command{Name: name, Help: "prosodyctl's word; here " + instead,
+		return admin.Command{Name: name, Help: "prosodyctl's word; here " + instead, Hidden: true,
 			Run: func(context.Context, []string, io.Reader, io.Writer) error { return errors.New(name + ": " + instead) }}
 	}
 	const start = "`parley serve` starts everything, as does the init system that runs it"
@@ -27,7 +27,7 @@ func foreign() []admin.Command {
 			return err
 		}},
 		// Installation scripts go on only if this works.
-		{Name: "cert", Usage: "WORDS", Help: "accepted for scripts; the first start makes a certificate, tls.cert_file names another", Run: func(_ context.Context, _ []string, _ io.Reader, out io.Writer) error {
+		{Name: "cert", Usage: "WORDS", Hidden: true, Help: "accepted for scripts; the first start makes a certificate, tls.cert_file names another", Run: func(_ context.Context, _ []string, _ io.Reader, out io.Writer) error {
 			_, err := fmt.Fprintln(out, "nothing to do: the first start makes a self-signed certificate, and tls.cert_file and tls.key_file name another one")
 			return err
 		}},

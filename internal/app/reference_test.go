@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -34,7 +35,7 @@ func TestReferenceIsComplete(t *testing.T) {
 		"# A value can also come from elsewhere: `!file PATH` reads a file, `!env NAME` a\n" +
 		"# variable. And every key is a variable: web.http_listen is PARLEY_WEB_HTTP_LISTEN;\n" +
 		"# with _FILE appended it names a file that holds the value.\n")
-	w := referenceWriter{out: &b, docs: map[string]map[string]string{}}
+	w := referenceWriter{out: &b, docs: map[string]map[string]string{}, keys: keysOf(reflect.TypeFor[Config](), map[string]string{})}
 	w.group(reflect.ValueOf(DefaultConfig()), "")
 	want := b.String()
 	if *update {
@@ -62,6 +63,7 @@ var emptyIsNil = cmp.FilterValues(func(a, b any) bool {
 type referenceWriter struct {
 	out          *strings.Builder
 	docs         map[string]map[string]string // type → field → comment
+	keys         map[string]string            // field → key
 	undocumented []string
 	path         []string
 }
@@ -128,7 +130,7 @@ func (w *referenceWriter) example(v reflect.Value, indent string) {
 		return
 	}
 	var b strings.Builder
-	inner := referenceWriter{out: &b, docs: w.docs, path: append(w.path, "[]")}
+	inner := referenceWriter{out: &b, docs: w.docs, keys: w.keys, path: append(w.path, "[]")}
 	inner.group(reflect.New(v.Type().Elem()).Elem(), "")
 	w.undocumented = append(w.undocumented, inner.undocumented...)
 	first := true
@@ -153,9 +155,45 @@ func isGroup(v reflect.Value) bool {
 	return v.Kind() == reflect.Struct && !isText
 }
 
-// doc is the comment of a field, from the source of its type, with the key
-// instead of the field's name.
+// goName is a field of ours as comments in the code name it: CamelCase, as no English word is.
+var goName = regexp.MustCompile(`\b([A-Z][a-z0-9]+[A-Z][A-Za-z0-9]*|[A-Z]{2,}[a-z][A-Za-z0-9]*)\b`)
+
+// second is the other name in a comment above two fields.
+var second = regexp.MustCompile(`^and ([A-Z][A-Za-z0-9]*) `)
+
+// keysOf maps the names of fields, of a type and all below it, to the keys operators know.
+func keysOf(t reflect.Type, into map[string]string) map[string]string {
+	for t.Kind() == reflect.Slice || t.Kind() == reflect.Map {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return into
+	}
+	for i := range t.NumField() {
+		sf := t.Field(i)
+		if name, _, _ := strings.Cut(sf.Tag.Get("yaml"), ","); name != "" && name != "-" && sf.Name != "WebSocket" { // which is also a word
+			into[sf.Name] = name
+		}
+		if sf.IsExported() {
+			keysOf(sf.Type, into)
+		}
+	}
+	return into
+}
+
+// doc is the comment of a field, from the source of its type, with keys instead of the
+// names of fields.
 func (w *referenceWriter) doc(t reflect.Type, field, name string) string {
+	return goName.ReplaceAllStringFunc(w.comment(t, field, name), func(word string) string {
+		if key := w.keys[word]; key != "" {
+			return key
+		}
+		return word
+	})
+}
+
+// comment is the comment of a field, beginning with its key where it begins with its name.
+func (w *referenceWriter) comment(t reflect.Type, field, name string) string {
 	key := t.PkgPath() + "." + t.Name()
 	if w.docs[key] == nil {
 		w.docs[key] = fieldDocs(t)
@@ -167,6 +205,9 @@ func (w *referenceWriter) doc(t reflect.Type, field, name string) string {
 		}
 	}
 	if rest, ok := strings.CutPrefix(text, field+" "); ok {
+		if m := second.FindStringSubmatch(rest); m != nil && w.keys[m[1]] != "" {
+			rest = strings.Replace(rest, m[1], w.keys[m[1]], 1)
+		}
 		return name + " " + rest
 	}
 	return text

@@ -17,7 +17,7 @@ func (in *instance) reload(_ context.Context, _ []string, _ io.Reader, out io.Wr
 	in.reloading.Lock()
 	defer in.reloading.Unlock()
 	if in.certs != nil { // focus and bridge alone have none
-		if err := in.certs.reload(); err != nil {
+		if err := in.renewCertificate(time.Now()); err != nil {
 			return err
 		}
 		text, err := describeCertificate(in.certs.certFile, time.Now())

@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"parley/internal/config"
+	"parley/jwtauth"
 )
 
 // Secrets are what the parts know each other by. They are made at the first
@@ -35,29 +36,37 @@ func (d data) loadSecrets() (Secrets, error) {
 		return Secrets{}, err
 	}
 	defer l.release()
-	var s Secrets
-	text, err := os.ReadFile(d.secrets())
+	s, err := d.readSecrets()
 	if err == nil {
-		err = closeToOthers(d.secrets())
+		err = d.explain(closeToOthers(d.secrets()))
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return Secrets{}, fmt.Errorf("read the secrets: %w", err)
-	}
-	if err := config.Decode(d.secrets(), text, nil, &s); err != nil {
-		return Secrets{}, fmt.Errorf("%w; mend the line, or move the file away (old links and parts elsewhere then need new secrets)", err)
-	}
-	if s.TokenSecret != "" && len(s.TokenSecret) < 32 {
-		return Secrets{}, fmt.Errorf("%s: token_secret: must have at least 32 bytes; without the line a new one is made", d.secrets())
+		return Secrets{}, err
 	}
 	if !s.fill() {
 		return s, nil
 	}
-	text, err = yaml.Marshal(s)
+	text, err := yaml.Marshal(s)
 	if err != nil {
 		return Secrets{}, fmt.Errorf("write the secrets: %w", err)
 	}
 	if err := writePrivate(d.secrets(), append([]byte(secretsHead), text...)); err != nil {
 		return Secrets{}, d.explain(fmt.Errorf("write the secrets: %w", err))
+	}
+	return s, nil
+}
+
+// readSecrets reads what the file holds; it may be less than all, and there may be none.
+func (d data) readSecrets() (s Secrets, err error) {
+	text, err := os.ReadFile(d.secrets())
+	if err != nil {
+		return s, d.explain(fmt.Errorf("read the secrets: %w", err))
+	}
+	if err := config.Decode(d.secrets(), text, nil, &s); err != nil {
+		return s, fmt.Errorf("%w; mend the line, or move the file away (old links and parts elsewhere then need new secrets)", err)
+	}
+	if s.TokenSecret != "" && len(s.TokenSecret) < jwtauth.MinSecretBytes {
+		return s, fmt.Errorf("%s: token_secret: must have at least %d bytes; without the line a new one is made", d.secrets(), jwtauth.MinSecretBytes)
 	}
 	return s, nil
 }

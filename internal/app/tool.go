@@ -81,12 +81,15 @@ func offlineCommands(o Options, named bool) []admin.Command {
 		}
 		list = append(list, c)
 	}
-	list = append(list, foreign()...)
-	return append(list, admin.Command{Name: "check", Usage: "[config|certs|ports|dns]",
+	return append(append(list, foreign()...), checkCommand(o))
+}
+
+func checkCommand(o Options) admin.Command {
+	return admin.Command{Name: "check", Usage: "[config|certs|ports|dns]",
 		Help: "look at settings, secrets, certificate, ports and names, and say what is wrong",
 		Run: func(ctx context.Context, args []string, _ io.Reader, out io.Writer) error {
 			return check(ctx, o, args, out)
-		}})
+		}}
 }
 
 // settled reads the settings as a start of all parts would.

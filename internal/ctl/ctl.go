@@ -118,7 +118,10 @@ func call(ctx context.Context, args []string, input string, o Options) error {
 		return nil
 	}
 	if o.Offline != nil {
-		if _, _, known := o.Offline.Lookup(args); known || args[0] == "help" {
+		if _, _, known := o.Offline.Lookup(args); known || args[0] == "help" && len(args) > 1 {
+			return here()
+		} else if args[0] == "help" {
+			fmt.Fprintf(o.Stdout, "No parley runs with its data in %s. These work without; once it runs\n(parley serve --data %s), there are more.\n\n", o.Data, o.Data)
 			return here()
 		}
 	}

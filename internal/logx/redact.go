@@ -78,8 +78,8 @@ func (r *redactor) clean(name string, v any) (any, bool) {
 			return r.address(Redact(t)), true
 		}
 		return Redact(t), true
-	case error:
-		return Redact(t.Error()), true
+	case error: // joined ones stand on lines of their own
+		return Redact(strings.ReplaceAll(t.Error(), "\n", "; ")), true
 	case fmt.Stringer:
 		if name == Address || name == Remote || name == Occupant {
 			return r.address(t.String()), true

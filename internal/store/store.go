@@ -42,7 +42,7 @@ const readers = 4
 func Open(path string, log *logrus.Entry) (*Store, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("open database: %w", err)
+		return nil, fmt.Errorf("open database: %w", explain(err))
 	}
 	if err := f.Close(); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
@@ -81,6 +81,10 @@ func open(path, lock string) (*sql.DB, error) {
 
 // explain adds what a person can do about a file that does not work.
 func explain(err error) error {
+	const mayWrite = "%w; look who may write to the file and its folder"
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf(mayWrite, err)
+	}
 	var e *sqlite.Error
 	if !errors.As(err, &e) {
 		return err
@@ -91,7 +95,7 @@ func explain(err error) error {
 	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR:
 		return fmt.Errorf("%w; look whether the disk is full or broken", err)
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
-		return fmt.Errorf("%w; look who may write to the file and its folder", err)
+		return fmt.Errorf(mayWrite, err)
 	}
 	return err
 }

@@ -20,6 +20,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -194,7 +196,7 @@ func (a *Accounts) prepare(name, domain string) (string, string, error) {
 		return "", "", ErrName
 	}
 	if !a.hosts[j.Domainpart()] {
-		return "", "", ErrDomain
+		return "", "", fmt.Errorf("%w: %s; accounts can be in %s", ErrDomain, j.Domainpart(), strings.Join(slices.Sorted(maps.Keys(a.hosts)), ", "))
 	}
 	return j.Localpart(), j.Domainpart(), nil
 }
