@@ -1,6 +1,7 @@
 import { Serial } from '../lib/serial';
 import type { Answer, Offer, Source } from '../xmpp/jingle';
 import { encodingsFor, type EncodingSetting } from './encodings';
+import { Redundancy } from './redundancy';
 import { addSimulcast, readAnswer, readOwnSource, RemoteDescription } from './sdp';
 import type { Line } from './sdp';
 
@@ -40,6 +41,9 @@ function slotOf(name: string): OwnSlot | undefined {
 // or the bridge hears of a new viewer before it hears what the viewer wants.
 const LINGER_MS = 5000;
 
+/** How often to look whether the way from us has room for sound that repeats itself. */
+const LOOK_EVERY_MS = 1000;
+
 const tall = (maxHeight: number): number => (maxHeight < 0 ? Infinity : maxHeight);
 
 const settled = (encoding: RTCRtpEncodingParameters, wanted: EncodingSetting | undefined): boolean =>
@@ -68,6 +72,8 @@ export class PeerSession {
   readonly #limits = new Map<OwnSlot, number>();
   readonly #lowering = new Map<OwnSlot, number>();
   readonly #layers: number[] = [];
+  readonly #redundancy = new Redundancy();
+  #looking: number | undefined;
   #screenLine: Line | undefined;
   #screenAnnounced = false;
   #negotiations = 0;
@@ -84,6 +90,9 @@ export class PeerSession {
 
   start(): void {
     this.#changed();
+    if (this.#remote.mayRepeatSound) {
+      this.#looking = window.setInterval(() => void this.#watchSound(), LOOK_EVERY_MS);
+    }
   }
 
   addSources(sources: readonly Source[]): void {
@@ -134,6 +143,17 @@ export class PeerSession {
     void this.#serial.run(() => this.#applyLimit(slot)).catch((e: unknown) => console.warn('limiting', slot, e));
   }
 
+  /** Looks how much room there is, and has our sound repeat itself where it can. */
+  async #watchSound(): Promise<void> {
+    const reports: Readonly<Record<string, unknown>>[] = [];
+    const sender = this.#transceiver('a0')?.sender;
+    (await sender?.getStats())?.forEach((report: Readonly<Record<string, unknown>>) => reports.push(report));
+    const pictures = (['v0', 'v1'] as const).some((slot) => this.#tracks[slot] !== null && this.#limits.get(slot) !== 0);
+    if (!this.#closed && this.#remote.repeatSound(this.#redundancy.look(reports, pictures, performance.now()))) {
+      this.#changed();
+    }
+  }
+
   /** Makes the SCTP bridge channel; usable when the offer had a data content. */
   openDataChannel(): RTCDataChannel {
     const channel = this.pc.createDataChannel(DATA_CHANNEL_LABEL, { protocol: DATA_CHANNEL_PROTOCOL });
@@ -150,6 +170,7 @@ export class PeerSession {
   close(): void {
     if (!this.#closed) {
       this.#closed = true;
+      window.clearInterval(this.#looking);
       this.#lowering.forEach((timer) => window.clearTimeout(timer));
       this.#serial.close();
       this.pc.onconnectionstatechange = null;

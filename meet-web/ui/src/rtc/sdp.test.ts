@@ -41,6 +41,21 @@ describe('RemoteDescription', () => {
     await expect(remote.toSdp()).toMatchFileSnapshot('testdata/offer.sdp');
   });
 
+  it('names sound that repeats itself first only where it is to be sent', () => {
+    const heard = offer();
+    const media = heard.media.map((m) => m.kind === 'audio' ? { ...m, payloads: [
+      { ...m.payloads.find((p) => p.name === 'opus'), id: 112, name: 'red', fmtp: '111/111' } as (typeof m.payloads)[number],
+      ...m.payloads,
+    ] } : m);
+    const remote = new RemoteDescription({ ...heard, media });
+    const first = (): string | undefined => /^m=audio 9 \S+ (.*)$/m.exec(remote.toSdp())?.[1]?.trim();
+    expect([remote.mayRepeatSound, new RemoteDescription(heard).mayRepeatSound]).toEqual([true, false]);
+    expect(first()).toBe('111 112 126');
+    expect(remote.repeatSound(true)).toBe(true);
+    expect(remote.repeatSound(true)).toBe(false);
+    expect(first()).toBe('112 111 126');
+  });
+
   it('sends on the first line of each kind and receives each source on a line of its own', () => {
     const remote = new RemoteDescription(offer());
     expect(remote.add(added())).toBe(true);

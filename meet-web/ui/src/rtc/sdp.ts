@@ -47,6 +47,7 @@ export class RemoteDescription {
   readonly #hearOnOwn: boolean;
   readonly #lines: Line[] = [];
   #version = 1;
+  #repeats = false;
 
   /**
    * `hearOnOwn`: whether the bridge may send on our lines, too. It does so only to probe, but
@@ -108,6 +109,18 @@ export class RemoteDescription {
     return changed;
   }
 
+  /** Whether the bridge takes sound that repeats itself. */
+  get mayRepeatSound(): boolean {
+    return this.#offer.media.some((m) => m.kind === 'audio' && m.payloads.some((p) => p.name.toLowerCase() === 'red'));
+  }
+
+  /** Says whether our sound is to repeat itself: the codec that comes first is the one that is sent. True when that is new. */
+  repeatSound(on: boolean): boolean {
+    const changed = on !== this.#repeats;
+    this.#repeats = on;
+    return changed;
+  }
+
   /** A further line for us to send on, for a screen beside the camera. */
   addOwnLine(kind: MediaKind): Line {
     return this.#append(kind, 'own', undefined);
@@ -154,7 +167,7 @@ export class RemoteDescription {
 
   #mediaSection(line: Line): string[] {
     const media = this.#offer.media.find((m) => m.kind === line.kind);
-    const payloads = orderPayloads(media?.payloads ?? [], line.kind === 'video' ? VIDEO_CODEC_ORDER : []);
+    const payloads = orderPayloads(media?.payloads ?? [], line.kind === 'video' ? VIDEO_CODEC_ORDER : this.#repeats ? ['red'] : ['opus']);
     const out = [
       `m=${line.kind} 9 UDP/TLS/RTP/SAVPF ${payloads.map((p) => p.id).join(' ')}`,
       'c=IN IP4 0.0.0.0',
