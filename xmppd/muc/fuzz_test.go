@@ -47,6 +47,7 @@ func FuzzRoom(f *testing.F) {
 		`<iq type="set"><vCard xmlns="vcard-temp"><PHOTO><BINVAL>aGVsbG8=</BINVAL></PHOTO></vCard></iq>`,
 		`<iq type="get"><query xmlns="http://jabber.org/protocol/disco#items"/></iq>`,
 		`<message><x xmlns="jabber:x:data" type="submit"><field var="FORM_TYPE"><value>http://jabber.org/protocol/muc#request</value></field><field var="muc#roomnick"><value>ann</value></field><field var="muc#request_allow"><value>1</value></field></x></message>`,
+		`<message><x xmlns="jabber:x:data" type="submit"><field var="FORM_TYPE"><value>http://jabber.org/protocol/muc#register</value></field><field var="muc#register_roomnick"><value>x</value></field><field var="muc#register_allow"><value>1</value></field></x></message>`,
 		`<message type="groupchat"><subject>a</subject></message>`,
 		`<message><x xmlns="http://jabber.org/protocol/muc#user"><invite to="ann@users.example"/></x></message>`,
 		`<message type="error"><error type="cancel"><gone xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></message>`,

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -328,5 +329,63 @@ func TestSameOrderForAll(t *testing.T) {
 		assert.Equal(t, one, strip(a))
 		assert.Equal(t, one, strip(b))
 		assert.Equal(t, 150, strings.Count(one, "<body>"))
+	})
+}
+
+// A focus that was killed and is back at once is not seen to go: it takes its place as a
+// newcomer, and the others hear of a presence. One that does not come back is missed.
+func TestFocusReturns(t *testing.T) {
+	play(t, func(t *testing.T) {
+		w, f, a, b := meeting(t, nil, nil)
+		f.Vanish()
+		synctest.Wait()
+		assert.Empty(t, a.Take())
+		f = w.Account(muctest.Focus)
+		f.Join("focus")
+		heard := strings.Join(f.Take(), "")
+		for _, want := range []string{`from="` + muctest.Room + `/aa11bb22"`, `from="` + muctest.Room + `/cc33dd44"`, `code="110"`} {
+			assert.Contains(t, heard, want)
+		}
+		for _, c := range []*muctest.Client{a, b} {
+			heard := strings.Join(c.Take(), "")
+			assert.Contains(t, heard, `/focus"`)
+			assert.NotContains(t, heard, "unavailable")
+		}
+		f.Send(`<message type="groupchat" to="ROOM" id="m"><body>x</body></message>`)
+		assert.Contains(t, strings.Join(a.Take(), ""), "<body>x</body>")
+		time.Sleep(time.Minute)
+		assert.Empty(t, a.Take())
+
+		f.Vanish()
+		time.Sleep(4 * time.Second)
+		assert.Empty(t, a.Take())
+		time.Sleep(2 * time.Second)
+		assert.Contains(t, strings.Join(a.Take(), ""), `type="unavailable"`)
+
+		// Who says that it leaves has left; and the room goes with its last person.
+		f = w.Account(muctest.Focus)
+		f.Join("focus")
+		a.Take()
+		f.Send(`<presence to="ROOM/focus" type="unavailable"/>`)
+		assert.Contains(t, strings.Join(a.Take(), ""), `type="unavailable"`)
+		f.Join("focus")
+		f.Vanish()
+		a.Vanish()
+		b.Vanish()
+		time.Sleep(6 * time.Second)
+		assert.Empty(t, w.Host.Rooms())
+	})
+}
+
+// Another service than the one that was there may take its nick, and its other nick it.
+func TestFocusReturnsAsAnother(t *testing.T) {
+	play(t, func(t *testing.T) {
+		w, f, a, _ := meeting(t, nil, nil)
+		f.Vanish()
+		f = w.Account(muctest.Focus)
+		f.Join("other")
+		heard := strings.Join(a.Take(), "")
+		assert.Contains(t, heard, `type="unavailable"`)
+		assert.Contains(t, heard, `/other"`)
 	})
 }

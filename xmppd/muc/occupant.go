@@ -29,6 +29,7 @@ type seat struct {
 	presence *stanza.Stanza  // last one, cleaned, from room/nick
 	stop     func()          // ends watching the session
 	gone     bool            // nobody is there any more
+	absent   bool            // gone, and waited for
 
 	seen [viewVeiled + 1]appearance // by view, see Room.appearance
 }

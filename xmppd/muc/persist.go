@@ -29,6 +29,7 @@ type savedRoom struct {
 	Config  map[string][]string `json:"config"`  // the fields of the form
 	Ranks   map[string]string   `json:"affiliations"`
 	Nicks   map[string]string   `json:"nicks,omitempty"`
+	Waiting [][2]string         `json:"waiting,omitempty"` // accounts and the nicks they want
 	Subject *savedSubject       `json:"subject,omitempty"`
 	Card    string              `json:"card,omitempty"`
 }
@@ -111,6 +112,11 @@ func (h *Host) restore(node, data string) error {
 	for text, nick := range s.Nicks {
 		if a, err := stanza.ParseAddr(text); err == nil {
 			r.reserved.set(a, nick)
+		}
+	}
+	for _, w := range s.Waiting {
+		if a, err := stanza.ParseAddr(w[0]); err == nil {
+			r.applicants = append(r.applicants, applicant{a, w[1]})
 		}
 	}
 	if s.Subject != nil {
@@ -235,6 +241,9 @@ func (r *Room) saved() savedRoom {
 	}
 	for a, nick := range r.reserved.nicks {
 		s.Nicks[a.String()] = nick
+	}
+	for _, a := range r.applicants {
+		s.Waiting = append(s.Waiting, [2]string{a.addr.String(), a.nick})
 	}
 	if r.subject != nil {
 		s.Subject = &savedSubject{From: r.subject.From.String(), ID: r.subject.ID, Text: r.subjectText()}

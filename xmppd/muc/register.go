@@ -63,16 +63,17 @@ type registerXML struct {
 }
 
 // handleRegister registers an account with the room (XEP-0045, 7.10): it becomes a
-// member and its nick is kept for it. Where only members may enter, membership is
-// the admins' to give.
+// member and its nick is kept for it. Where only members may enter, an admin has to
+// approve it first, and a meeting's lobby is no place to register.
 func (r *Room) handleRegister(st *stanza.Stanza, query stanza.Child, from *router.Session) {
 	bare := st.From.Bare()
 	aff := r.Affiliation(bare)
+	waits := r.config.membersOnly && aff == None
 	switch {
 	case aff == Outcast:
 		r.host.rt.Bounce(st, errForbidden)
 		return
-	case from == nil || from.Info().Anonymous, r.config.membersOnly && aff == None:
+	case from == nil || from.Info().Anonymous, waits && !r.plain:
 		r.host.rt.Bounce(st, errRegister)
 		return
 	case st.Type == stanza.Get:
@@ -87,6 +88,7 @@ func (r *Room) handleRegister(st *stanza.Stanza, query stanza.Child, from *route
 		r.host.rt.Bounce(st, errRegisterForm)
 		return
 	case q.Remove != nil:
+		r.withdraw(bare)
 		r.reserved.drop(bare)
 		if aff == Member {
 			r.SetAffiliation(bare, None, nil, "")
@@ -104,7 +106,11 @@ func (r *Room) handleRegister(st *stanza.Stanza, query stanza.Child, from *route
 	if form != nil {
 		nick, _ = form.text(registerNick)
 	}
-	if err := r.register(bare, nick); err != nil {
+	enrol := r.register
+	if waits {
+		enrol = r.apply
+	}
+	if err := enrol(bare, nick); err != nil {
 		r.host.rt.Bounce(st, err)
 		return
 	}
@@ -148,11 +154,13 @@ func (r *Room) registration(bare stanza.Addr) []byte {
 	if nick != "" {
 		b.Empty("", "registered").Leaf("", "username", nick)
 	}
-	b.Leaf("", "instructions", "Choose the nickname that is kept for you in this room.")
-	f := &Form{
-		Type: "form", FormType: nsRegisterForm, Title: "Registration with " + r.addr.String(),
-		Instructions: "Choose the nickname that is kept for you in this room.",
+	text := "Choose the nickname that is kept for you in this room."
+	if r.config.membersOnly && r.Affiliation(bare) == None {
+		text += " Its owners decide whether you may enter."
+		nick = r.applied(bare)
 	}
+	b.Leaf("", "instructions", text)
+	f := &Form{Type: "form", FormType: nsRegisterForm, Title: "Registration with " + r.addr.String(), Instructions: text}
 	field := Field{Var: registerNick, Type: "text-single", Label: "Nickname", Required: true}
 	if nick != "" {
 		field.Values = []string{nick}

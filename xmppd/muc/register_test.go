@@ -1,6 +1,9 @@
 package muc_test
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // registration fills in the form of XEP-0045, 7.10.
 func registration(nick string) string {
@@ -44,11 +47,6 @@ func TestRegister(t *testing.T) {
 			s.do("hag", registration("thirdwitch"), "forbidden")
 			s.do("wench", `<presence to="ROOM/thirdwitch"><x xmlns=muc/></presence>`, `code="110"`)
 		},
-		"members make members": func(s *script) {
-			s.do("crone", submit("membersonly=1"), `type="result"`)
-			s.do("hag", askRegistration, "not-allowed")
-			s.do("hag", registration("thirdwitch"), "not-allowed")
-		},
 		"an admin names the nick": func(s *script) {
 			s.do("crone", set(`<item affiliation="member" jid="`+hagBare+`" nick="thirdwitch"/>`), `type="result"`)
 			s.do("crone", get(`affiliation="member"`), `nick="thirdwitch"`)
@@ -61,6 +59,77 @@ func TestRegister(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) { play(t, func(t *testing.T) { f(plain(t)) }) })
+	}
+}
+
+// decision answers the form of XEP-0045, 9.9.
+func decision(allow string, fields ...string) string {
+	x := `<field var="FORM_TYPE"><value>http://jabber.org/protocol/muc#register</value></field><field var="muc#register_allow"><value>` + allow + `</value></field>`
+	for _, f := range fields {
+		name, value, _ := strings.Cut(f, "=")
+		x += `<field var="` + name + `"><value>` + value + `</value></field>`
+	}
+	return `<message to="ROOM" id="d"><x xmlns=data type="submit">` + x + `</x></message>`
+}
+
+// XEP-0045, 7.10 and 9.9: where only members may enter, a registration waits for the
+// admins.
+func TestRegistrationWaits(t *testing.T) {
+	const form = `<value>` + hagBare + `</value></field>`
+	for name, f := range map[string]func(s *script){
+		"approved": func(s *script) {
+			s.do("hag", askRegistration, "decide whether you may enter", "-<registered/>")
+			s.do("hag", registration("thirdwitch"), `type="result"`)
+			s.hears("crone", form, `var="muc#register_roomnick"`, "<value>thirdwitch</value>", `var="muc#register_allow"`, `from="demo@conference.meet.example.com"`)
+			s.do("hag", askRegistration, "<value>thirdwitch</value>", "-<registered/>")
+			s.do("hag", `<presence to="ROOM/thirdwitch"><x xmlns=muc/></presence>`, "registration-required")
+			s.do("wench", registration("ThirdWitch"), "conflict")
+			s.send("hag", `<presence/>`)
+			s.do("crone", decision("1", "muc#jid="+hagBare, "muc#register_roomnick=thirdwitch"), `affiliation="member" jid="`+hagBare)
+			s.hears("hag", "<invite ", "Your registration was approved")
+			s.do("hag", askRegistration, "<registered/>")
+			s.do("hag", `<presence to="ROOM/thirdwitch"><x xmlns=muc/></presence>`, `affiliation="member"`, `code="110"`)
+			s.do("crone", decision("1", "muc#jid="+hagBare), "item-not-found")
+		},
+		"refused": func(s *script) {
+			s.do("hag", registration("thirdwitch"), `type="result"`)
+			s.quiet()
+			s.do("crone", decision("0", "muc#register_roomnick=thirdwitch"), "silence")
+			s.hears("hag", "silence")
+			s.do("hag", `<presence to="ROOM/thirdwitch"><x xmlns=muc/></presence>`, "registration-required")
+			s.do("wench", registration("thirdwitch"), `type="result"`)
+		},
+		"by others": func(s *script) {
+			s.do("crone", set(`<item affiliation="member" jid="`+wenchBare+`"/>`), `type="result"`)
+			s.do("wench", `<presence to="ROOM/secondwitch"><x xmlns=muc/></presence>`, "-muc#register_allow")
+			s.do("hag", registration("thirdwitch"), `type="result"`)
+			s.hears("wench", "silence")
+			s.do("wench", decision("1", "muc#jid="+hagBare), "forbidden")
+			s.do("hag", decision("1", "muc#jid="+hagBare), "not-acceptable")
+		},
+		"shown to who comes later": func(s *script) {
+			s.do("hag", registration("thirdwitch"), `type="result"`)
+			s.do("hag", registration("otherwitch"), `type="result"`) // thought better of it
+			s.do("crone", set(`<item affiliation="admin" jid="`+wenchBare+`"/>`), `type="result"`)
+			s.do("wench", `<presence to="ROOM/secondwitch"><x xmlns=muc/></presence>`, form, "<value>otherwitch</value>", "-<value>thirdwitch</value>")
+			s.do("wench", decision("perhaps", "muc#jid="+hagBare), "bad-request")
+			s.do("wench", decision("true", "muc#jid="+hagBare), `affiliation="member" jid="`+hagBare)
+		},
+		"withdrawn": func(s *script) {
+			s.do("hag", registration("thirdwitch"), `type="result"`)
+			s.do("hag", `<iq type="set" to="ROOM" id="reg"><query xmlns="jabber:iq:register"><remove/></query></iq>`, `type="result"`)
+			s.do("crone", decision("1", "muc#jid="+hagBare), "item-not-found")
+		},
+		"overtaken": func(s *script) {
+			s.do("hag", registration("thirdwitch"), `type="result"`)
+			s.do("crone", set(`<item affiliation="outcast" jid="`+hagBare+`"/>`), `type="result"`)
+			s.do("crone", decision("1", "muc#jid="+hagBare), "item-not-found")
+			s.do("wench", registration("firstwitch"), "conflict")
+			s.do("wench", registration(""), "bad-request")
+			s.do("wench", registration("focus"), "not-acceptable")
+		},
+	} {
+		t.Run(name, func(t *testing.T) { play(t, func(t *testing.T) { f(plain(t, "membersonly=1")) }) })
 	}
 }
 

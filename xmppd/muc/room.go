@@ -44,6 +44,7 @@ type Room struct {
 	occupants    map[string]*Occupant // by nick
 	nickKeys     map[string]*Occupant // by nickKey
 	reserved     reservations
+	applicants   []applicant // who waits to be registered, in the order they came
 	avatar       avatar
 	order        []*Occupant // in the order they came
 	seats        map[stanza.Addr]taken
@@ -82,6 +83,7 @@ func (r *Room) reset() {
 	r.occupants = make(map[string]*Occupant)
 	r.nickKeys = make(map[string]*Occupant)
 	r.reserved = newReservations()
+	r.applicants = nil
 	r.avatar = avatar{}
 	r.order = nil
 	r.seats = make(map[stanza.Addr]taken)

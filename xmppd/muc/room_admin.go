@@ -252,6 +252,7 @@ func (r *Room) SetAffiliation(account stanza.Addr, aff Affiliation, actor *Occup
 		delete(r.affiliations, bare)
 	} else {
 		r.affiliations[bare] = aff
+		r.withdraw(bare)
 	}
 	if aff < Member {
 		r.reserved.drop(bare)

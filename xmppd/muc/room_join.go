@@ -401,4 +401,5 @@ func (r *Room) tellPast(at taken, x []byte) {
 		subject = r.message(stanza.Groupchat, b.Empty("", "subject").Bytes())
 	}
 	r.deliver(at.s, subject.Encode())
+	r.tellApplicants(at)
 }

@@ -27,9 +27,16 @@ func (r *Room) handleLeave(st *stanza.Stanza) {
 	r.leave(at, last, nil)
 }
 
-// vanished removes a session that is not there any more. reason is empty when it
-// ended as sessions do.
+// vanished removes a session that is not there any more, unless it is waited for. reason
+// is empty when it ended as sessions do.
 func (r *Room) vanished(real stanza.Addr, reason string) {
+	if reason != "" || !r.keepsPlace(real) {
+		r.dismiss(real, reason)
+	}
+}
+
+// dismiss removes a session that is not there any more.
+func (r *Room) dismiss(real stanza.Addr, reason string) {
 	if j := r.held[real]; j != nil && j.gone() {
 		r.unhold(j)
 	}

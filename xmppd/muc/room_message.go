@@ -42,7 +42,7 @@ func (r *Room) handleMessage(st *stanza.Stanza, _ *router.Session) {
 	case st.Has(ns.MUCUser, "x"):
 		r.handleInvite(st, at)
 	case st.Has(ns.Data, "x"):
-		r.handleVoice(st, at)
+		r.handleForm(st, at)
 	default:
 		r.host.rt.Bounce(st, errFeature)
 	}

@@ -30,7 +30,9 @@ func (r *Room) handlePresence(st *stanza.Stanza, from *router.Session) {
 	switch st.Type {
 	case "":
 	case stanza.Unavailable:
-		r.handleLeave(st)
+		if from != nil || !r.keepsPlace(st.From) { // the session ended
+			r.handleLeave(st)
+		}
 		return
 	case stanza.ErrorType:
 		if inside {
@@ -42,6 +44,14 @@ func (r *Room) handlePresence(st *stanza.Stanza, from *router.Session) {
 		return
 	}
 	x, enters := st.Child(ns.MUC, "x")
+	if inside && at.s.absent {
+		if enters && st.To.Resource() == at.o.nick && len(at.o.seats) == 1 {
+			r.returned(at, st, x, from)
+			return
+		}
+		r.dismiss(st.From, "")
+		inside = false
+	}
 	switch {
 	case !inside && enters:
 		r.handleJoin(st, x, from)

@@ -13,11 +13,16 @@ const (
 	voiceAllow = "muc#request_allow"
 )
 
-// handleVoice takes a form somebody inside sends to the room: a visitor's request for
-// voice goes to the moderators, and a moderator's approval gives it.
-func (r *Room) handleVoice(st *stanza.Stanza, at taken) {
+// handleForm takes a form somebody inside sends to the room: what admins decide about a
+// registration, or a visitor's request for voice, which goes to the moderators, and a
+// moderator's approval, which gives it.
+func (r *Room) handleForm(st *stanza.Stanza, at taken) {
 	x, _ := st.Child(ns.Data, "x")
 	form, err := parseForm(st.Raw(x))
+	if err == nil && form.formType == nsRegisterForm {
+		r.decide(st, at, form)
+		return
+	}
 	if err != nil || form == nil || form.typ != "submit" || form.formType != ns.MUCRequest {
 		r.host.rt.Bounce(st, errVoiceForm)
 		return
