@@ -295,6 +295,7 @@ func TestFocusLockTimesOut(t *testing.T) {
 		a.Send(annJoin)
 		a.Take()
 		f.Vanish()
+		time.Sleep(5 * time.Second) // it does not come back
 		a.Take()
 		b := s.holder(muctest.Bob, token{})
 		b.Join("cc33dd44")
