@@ -16,6 +16,7 @@ vi.mock('../rtc/peer', () => ({
   PeerSession: class {
     readonly me: (typeof peers)[number];
     readonly pc = {
+      getReceivers: () => [],
       getStats: () =>
         Promise.resolve([
           { type: 'inbound-rtp', kind: 'audio', packetsReceived: this.me.packets },

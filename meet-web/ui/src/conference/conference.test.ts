@@ -96,6 +96,11 @@ describe('layout', () => {
     expect(gridFor(3, 0, 0, 10).tileHeight).toBe(0);
   });
 
+  it('shows four people whole in a phone held sideways', () => {
+    const grid = gridFor(4, 460, 240, 10);
+    expect(grid.rows * grid.tileHeight + (grid.rows - 1) * 10).toBeLessThanOrEqual(240);
+  });
+
   it('asks for the size that is shown', () => {
     expect([100, 180, 300, 420, 500, 1000].map(heightFor)).toEqual([180, 180, 360, 360, 720, 720]);
     expect(wishedHeights([{ source: 'a-v0', pixels: 200, screen: false }, { source: 'b-v1', pixels: 200, screen: true }])).toEqual({ 'a-v0': 180, 'b-v1': 2160 });

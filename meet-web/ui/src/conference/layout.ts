@@ -12,7 +12,9 @@ const RATIO = 16 / 9;
 const SINGLE = { widest: 2.1, tallest: 1 / 2.1 };
 const MANY = { widest: RATIO, tallest: 1 / 1.3 };
 const MAX_COLUMNS = 6;
-const MIN_TILE_HEIGHT = 120;
+/** Below the first a grid scrolls, with tiles of the second: small windows show four people whole, crowds stay legible. */
+const MIN_TILE_HEIGHT = 90;
+const SCROLLED_TILE_HEIGHT = 120;
 /** What counts of a tile is the part a face fills, about three to two. */
 const FACE = 3 / 2;
 
@@ -39,9 +41,9 @@ export function gridFor(count: number, width: number, height: number, gap: numbe
     }
   }
   if (width > 0 && count > 1 && best.tileHeight < MIN_TILE_HEIGHT) {
-    const columns = Math.max(1, Math.min(count, Math.floor((width + gap) / (MIN_TILE_HEIGHT * RATIO + gap))));
+    const columns = Math.max(1, Math.min(count, Math.floor((width + gap) / (SCROLLED_TILE_HEIGHT * RATIO + gap))));
     const tileWidth = Math.floor((width - gap * (columns - 1)) / columns);
-    best = { columns, rows: Math.ceil(count / columns), tileWidth, tileHeight: Math.max(MIN_TILE_HEIGHT, Math.floor(tileWidth / RATIO)) };
+    best = { columns, rows: Math.ceil(count / columns), tileWidth, tileHeight: Math.max(SCROLLED_TILE_HEIGHT, Math.floor(tileWidth / RATIO)) };
   }
   return best;
 }

@@ -4,11 +4,33 @@ import { Pulse } from './pulse';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
+interface Fake {
+  bytes: number;
+  answers: number;
+  /** Per receiver, when something was played last. */
+  played: number[];
+  /** How often each receiver was asked, and the statistics. */
+  asked: number[];
+  looks: number;
+  pc: RTCPeerConnection;
+}
+
 /** A connection of which tests say what has come in. */
-function connection(): { bytes: number; answers: number; pc: RTCPeerConnection } {
-  const self = { bytes: 1_000, answers: 1, pc: undefined as unknown as RTCPeerConnection };
+function connection(receivers = 0): Fake {
+  const none = Array.from({ length: receivers }, () => 0);
+  const self: Fake = { bytes: 1_000, answers: 1, played: none, asked: [...none], looks: 0, pc: undefined as unknown as RTCPeerConnection };
+  const list = none.map((_, i) => ({
+    getSynchronizationSources: () => {
+      self.asked[i] = (self.asked[i] ?? 0) + 1;
+      return self.played[i] === 0 ? [] : [{ source: i, timestamp: self.played[i] }];
+    },
+  }));
   self.pc = {
-    getStats: () => Promise.resolve([{ type: 'candidate-pair', bytesReceived: self.bytes, responsesReceived: self.answers }]),
+    getReceivers: () => list,
+    getStats: () => {
+      self.looks++;
+      return Promise.resolve([{ type: 'candidate-pair', bytesReceived: self.bytes, responsesReceived: self.answers }]);
+    },
   } as unknown as RTCPeerConnection;
   return self;
 }
@@ -50,6 +72,45 @@ it('takes answers to checks for life where all are mute', async () => {
   }
   expect(silent).not.toHaveBeenCalled();
   await vi.advanceTimersByTimeAsync(5_000);
+  expect(silent).toHaveBeenCalledWith(expect.any(Number), true);
+  pulse.stop();
+});
+
+it('asks one of many people, and no statistics, while that one is heard', async () => {
+  const silent = vi.fn();
+  const c = connection(40);
+  const talk = async (i: number, ms: number): Promise<void> => {
+    for (let t = 0; t < ms; t += 100) {
+      c.bytes += 100;
+      c.played[i] = performance.timeOrigin + performance.now();
+      await vi.advanceTimersByTimeAsync(100);
+    }
+  };
+  const pulse = new Pulse(c.pc, silent);
+  await talk(7, 5_000);
+  expect(c.looks).toBe(0);
+  expect(c.asked[7]).toBeGreaterThanOrEqual(9);
+  expect(c.asked[30]).toBe(0);
+  await talk(30, 5_000); // somebody else
+  expect(c.looks).toBe(0);
+  expect(silent).not.toHaveBeenCalled();
+  const stopped = performance.now();
+  await vi.advanceTimersByTimeAsync(1_500);
+  expect(silent).toHaveBeenCalledWith(expect.any(Number), true);
+  expect(Math.abs(Number(silent.mock.calls[0]?.[0]) - stopped)).toBeLessThanOrEqual(500);
+  silent.mockClear();
+  await talk(30, 2_500);
+  expect(silent).not.toHaveBeenCalled();
+  pulse.stop();
+});
+
+it('takes packets for life that are not played', async () => {
+  const silent = vi.fn();
+  const c = connection(2);
+  const pulse = new Pulse(c.pc, silent);
+  await flow(c, 5_000);
+  expect(silent).not.toHaveBeenCalled();
+  await vi.advanceTimersByTimeAsync(1_500);
   expect(silent).toHaveBeenCalledWith(expect.any(Number), true);
   pulse.stop();
 });

@@ -16,12 +16,20 @@ async function received(pc: RTCPeerConnection): Promise<number> {
   return sum;
 }
 
+/** When a receiver has played something last, by its own clock; 0 for never. Costs a tenth of a look into the statistics. */
+const played = (receiver: RTCRtpReceiver): number => Math.max(0, ...receiver.getSynchronizationSources().map((source) => source.timestamp));
+
 /** Looks whether anything still comes in over a connection; the browser itself says so after six seconds and more. */
 export class Pulse {
+  readonly #pc: RTCPeerConnection;
   readonly #timer: ReturnType<typeof setInterval>;
   #stopped = false;
   #busy = false;
-  #last = 0;
+  /** Who had something new last, most likely has so again: of many people only that one is asked. */
+  #teller: RTCRtpReceiver | undefined;
+  #played = 0;
+  /** What had come in at the last look into the statistics; unknown after looks that needed none. */
+  #sum: number | undefined = 0;
   #quiet = 0;
   #found = 0;
   #patience = IDLE_LOOKS;
@@ -30,10 +38,11 @@ export class Pulse {
 
   /** `silent` is called at every look in a silence, with the time it began; `first` says that it is new. */
   constructor(pc: RTCPeerConnection, silent: (since: number, first: boolean) => void) {
+    this.#pc = pc;
     this.#timer = setInterval(() => {
       if (!this.#busy) {
         this.#busy = true;
-        void this.#look(pc, silent).finally(() => (this.#busy = false));
+        void this.#look(silent).finally(() => (this.#busy = false));
       }
     }, LOOK_EVERY_MS);
   }
@@ -43,23 +52,47 @@ export class Pulse {
     clearInterval(this.#timer);
   }
 
-  async #look(pc: RTCPeerConnection, silent: (since: number, first: boolean) => void): Promise<void> {
+  async #look(silent: (since: number, first: boolean) => void): Promise<void> {
     const now = performance.now();
-    const sum = await received(pc);
+    if (this.#plays()) {
+      this.#sum = undefined;
+      this.#flows(now);
+      return;
+    }
+    // Nothing is played; but there may be answers to checks, or packets that cannot be played yet.
+    const sum = await received(this.#pc);
     if (this.#stopped) {
       return;
     }
-    if (sum !== this.#last) {
-      this.#last = sum;
-      this.#found++;
-      this.#patience = this.#found >= FLOW_LOOKS ? SILENT_LOOKS : IDLE_LOOKS;
-      this.#quiet = 0;
-      this.#at = now;
+    const more = this.#sum !== undefined && sum !== this.#sum;
+    this.#sum = sum;
+    if (more) {
+      this.#flows(now);
       return;
     }
     this.#found = 0;
     if (++this.#quiet >= this.#patience && sum > 0) {
       silent(this.#at, this.#quiet === this.#patience);
     }
+  }
+
+  #flows(now: number): void {
+    this.#found++;
+    this.#patience = this.#found >= FLOW_LOOKS ? SILENT_LOOKS : IDLE_LOOKS;
+    this.#quiet = 0;
+    this.#at = now;
+  }
+
+  #plays(): boolean {
+    const fresh = (receiver: RTCRtpReceiver): boolean => {
+      const at = played(receiver);
+      if (at <= this.#played) {
+        return false;
+      }
+      this.#played = at;
+      this.#teller = receiver;
+      return true;
+    };
+    return (this.#teller !== undefined && fresh(this.#teller)) || this.#pc.getReceivers().some(fresh);
   }
 }
