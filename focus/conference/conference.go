@@ -72,6 +72,7 @@ type Conference struct {
 	faults     int       // bridge sessions that failed in a row
 	pauseUntil time.Time // no bridge is asked before, because of them
 
+	staying  bool // in the room, for the next focus
 	restored bool // from what an earlier focus kept, and not made sure of yet
 
 	initial, single, retry, entering, leaving, keeping timer

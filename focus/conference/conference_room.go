@@ -295,7 +295,9 @@ func (c *Conference) end(reason string) {
 		c.tell(s, s.ExpireAll())
 	}
 	c.expireLeft()
-	c.room.Leave()
+	if !c.staying {
+		c.room.Leave()
+	}
 	if reason != "" {
 		c.log.Info(reason)
 	}
@@ -304,12 +306,15 @@ func (c *Conference) end(reason string) {
 }
 
 // abandon ends the conference because the focus stops. As long as somebody is in the
-// room the bridge is not told: endpoints nobody uses expire there by themselves.
+// room the bridge is not told: endpoints nobody uses expire there by themselves. Nor is
+// the room, if another focus may go on: if that is there soon nobody sees us go, and
+// clients take a meeting whose focus leaves for a broken one.
 func (c *Conference) abandon() {
 	if c.room.Len() > 0 {
 		if c.keeping.running() {
 			c.keep()
 		}
+		c.staying = c.deps.Keep != nil
 		clear(c.bridges)
 		c.left = nil
 	}

@@ -48,6 +48,7 @@ type world struct {
 	ended     bool
 	keep      []byte // what the conference wants to be kept
 	kept      []byte // what it is given to go on with
+	forgetful bool   // nothing is kept
 }
 
 // play runs f in a bubble of time with a world whose conference is joined.
@@ -88,12 +89,8 @@ func (w *world) begin(ctx context.Context, done chan struct{}) {
 		Link: w, Bridges: w.pool, Nick: "focus", Version: "1", Counters: &w.count,
 		Trusted:  func(domain string) bool { return domain == "recorder.example" },
 		Features: w.features,
-		Keep: func(state []byte) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.keep = state
-		},
-		Kept: w.kept,
+		Keep:     w.keeper(),
+		Kept:     w.kept,
 		Ended: func(*conference.Conference) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -104,6 +101,17 @@ func (w *world) begin(ctx context.Context, done chan struct{}) {
 		defer close(done)
 		w.conf.Run(ctx)
 	}()
+}
+
+func (w *world) keeper() func([]byte) {
+	if w.forgetful {
+		return nil
+	}
+	return func(state []byte) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.keep = state
+	}
 }
 
 // settle lets everything that can happen now happen.

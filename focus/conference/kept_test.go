@@ -52,6 +52,34 @@ func killed(t *testing.T, rules selector.Config, before, meanwhile, after func(w
 
 func nothing(*world) {}
 
+// TestStoppedFocusStaysForTheNext: it does not leave the room, and says what changed last.
+func TestStoppedFocusStaysForTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		w.begin(ctx, done)
+		w.settle()
+		w.bridge("jvb1")
+		kim := w.enter("kim", 3000)
+		w.enter("ada", 2000)
+		stop()
+		<-done
+		if !w.inside {
+			t.Error("the focus left the room")
+		}
+		w.kept = w.keep
+		ctx, stop = context.WithCancel(t.Context())
+		done = make(chan struct{})
+		w.begin(ctx, done)
+		w.settle()
+		w.words("kim:active", "ada:active")
+		same(t, "kim's offers", len(kim.offers), 1)
+		stop()
+		<-done
+	})
+}
+
 // asked is what a bridge was asked for since it had n requests: "create", "sources" and so on.
 func (b *fakeBridge) asked(n int) []string {
 	var out []string

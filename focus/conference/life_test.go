@@ -17,6 +17,7 @@ import (
 func TestStoppingFocusLeavesMediaAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
+		w.forgetful = true
 		ctx, stop := context.WithCancel(context.Background())
 		done := make(chan struct{})
 		w.begin(ctx, done)
