@@ -69,6 +69,7 @@ var (
 	errRegisterNick   = stanza.Err(stanza.Modify, stanza.NotAcceptable, "The nickname cannot be registered")
 	errApplicants     = stanza.Err(stanza.Wait, stanza.ResourceConstraint, "Too many people wait to be registered with this room")
 	errNoApplicant    = stanza.Err(stanza.Modify, stanza.ItemNotFound, "Nobody waits to be registered with this address or nickname")
+	errSearchForm     = stanza.Err(stanza.Modify, stanza.BadRequest, "The form is not a search for rooms")
 	errAvatar         = stanza.Err(stanza.Modify, stanza.NotAcceptable, "The picture card is too large or cannot be read")
 	errVoiceForm      = stanza.Err(stanza.Modify, stanza.BadRequest, "The form is not a request for voice")
 	errInviteRank     = stanza.Err(stanza.Auth, stanza.Forbidden, "Only owners may invite into this room")

@@ -146,6 +146,14 @@ func (s *submission) text(name string) (v string, ok bool) {
 	return strings.Join(values, "\n"), true
 }
 
+// values are those of a field, usual if the form does not have it or leaves it empty.
+func (s *submission) values(name string, usual ...string) []string {
+	if v := s.fields[name]; len(v) > 0 {
+		return v
+	}
+	return usual
+}
+
 // boolean reads a field as XEP-0004 writes truth.
 func boolean(v string) (value, valid bool) {
 	switch strings.TrimSpace(v) {

@@ -22,6 +22,8 @@ func (h *Host) handleHost(st *stanza.Stanza) {
 		h.answerInfo(st, p)
 	case st.Type == stanza.Get && p.Is(ns.DiscoItems, "query"):
 		h.answerItems(st, p)
+	case st.Type == stanza.Get && p.Is(nsSearch, "search") && h.cfg.AccountRooms:
+		h.answerSearch(st, p)
 	case st.Type == stanza.Get && p.Is(ns.Ping, "ping"):
 		h.rt.Reply(st, nil)
 	case st.Type == stanza.Get && p.Is(ns.MUCUnique, "unique"):
@@ -45,7 +47,11 @@ func (h *Host) answerInfo(st *stanza.Stanza, query stanza.Child) {
 	var b stanza.Builder
 	b.Start(ns.DiscoInfo, "query")
 	b.Empty("", "identity", "category", "conference", "type", "text", "name", h.cfg.Name)
-	for _, f := range []string{ns.DiscoInfo, ns.DiscoItems, ns.MUC, ns.OccupantID, ns.Ping, ns.MUCUnique, nsRSM} {
+	features := []string{ns.DiscoInfo, ns.DiscoItems, ns.MUC, ns.OccupantID, ns.Ping, ns.MUCUnique, nsRSM}
+	if h.cfg.AccountRooms {
+		features = append(features, nsSearch)
+	}
+	for _, f := range features {
 		b.Empty("", "feature", "var", f)
 	}
 	h.rt.Reply(st, b.Bytes())
@@ -65,7 +71,7 @@ func (h *Host) answerItems(st *stanza.Stanza, query stanza.Child) {
 	var lines []listLine
 	for _, r := range rooms {
 		if l := r.listed.Load(); l != nil {
-			lines = append(lines, listLine{r.addr.String(), *l})
+			lines = append(lines, listLine{r.addr.String(), l.name})
 		}
 	}
 	slices.SortFunc(lines, func(a, b listLine) int { return strings.Compare(a.addr, b.addr) })

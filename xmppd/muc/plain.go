@@ -1,5 +1,7 @@
 package muc
 
+import "strings"
+
 // A plain room is one that somebody with an account has opened to talk, without a
 // focus. It follows XEP-0045 and nothing else: rules that join in by Hooks are for
 // meetings. When the focus enters, it becomes a meeting, until all have left.
@@ -59,7 +61,7 @@ func (r *Room) unlock() {
 	r.publish()
 }
 
-// publish keeps the line ready under which disco#items shows the room.
+// publish keeps ready what disco#items and searches show of the room.
 func (r *Room) publish() {
 	if !r.exists || !r.config.public || r.locked {
 		r.listed.Store(nil)
@@ -69,5 +71,11 @@ func (r *Room) publish() {
 	if name == "" {
 		name = r.addr.Local()
 	}
-	r.listed.Store(&name)
+	l := &listing{name: name, description: r.config.description, language: r.config.language,
+		open: !r.config.membersOnly && r.config.password == "", anonymity: "semi",
+		lowName: strings.ToLower(name), lowDescription: strings.ToLower(r.config.description)}
+	if r.config.whoisAnyone {
+		l.anonymity = "none"
+	}
+	r.listed.Store(l)
 }

@@ -27,8 +27,10 @@ type Room struct {
 	log  *logrus.Entry
 	box  *mailbox
 
-	// listed is the name under which disco#items shows the room, nil if hidden.
-	listed atomic.Pointer[string]
+	// listed is what disco#items and searches show of the room, nil if it is hidden, and
+	// present how many are inside.
+	listed  atomic.Pointer[listing]
+	present atomic.Int32
 
 	// All below belongs to the goroutine of run.
 
@@ -97,6 +99,7 @@ func (r *Room) reset() {
 		r.held = make(map[stanza.Addr]*Join)
 	}
 	r.listed.Store(nil)
+	r.present.Store(0)
 }
 
 // run is the room's goroutine. It ends when nobody is inside and nobody waits.

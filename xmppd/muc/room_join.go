@@ -351,6 +351,7 @@ func (r *Room) seat(j *Join, now time.Time) (taken, bool) {
 		r.occupants[j.Nick] = o
 		r.nickKeys[nickKey(j.Nick)] = o
 		r.order = append(r.order, o)
+		r.present.Store(int32(len(r.order)))
 		r.host.stats.occupants.Add(1)
 	}
 	if j.Anonymous() {

@@ -98,6 +98,7 @@ func (r *Room) remove(o *Occupant) {
 	if i := slices.Index(r.order, o); i >= 0 {
 		r.order = slices.Delete(slices.Clone(r.order), i, i+1)
 	}
+	r.present.Store(int32(len(r.order)))
 	r.host.stats.occupants.Add(-1)
 	r.log.WithField(logx.Occupant, o.Real().String()).WithField(logx.Name, o.nick).Debug("occupant left")
 	for _, f := range r.hooks().left {

@@ -68,6 +68,7 @@ const (
 	MUCRoomConfig = "http://jabber.org/protocol/muc#roomconfig"
 	MUCRoomInfo   = "http://jabber.org/protocol/muc#roominfo"
 	MUCRequest    = "http://jabber.org/protocol/muc#request"
+	ChannelSearch = "urn:xmpp:channel-search:0" // XEP-0433
 	MUCUnique     = "http://jabber.org/protocol/muc#unique"
 )
 
