@@ -42,9 +42,14 @@ export class Peer {
   /** Waits for an event that has all the given fields. */
   async event(fields, timeout = PATIENCE) {
     const fits = (e) => Object.entries(fields).every(([k, v]) => e[k] === v);
-    const all = await until(JSON.stringify(fields), () => this.events, (events) => events.some(fits), timeout)
-      .catch((error) => { throw new Error(`${error.message}\n${this.errors}`); });
-    return all.find(fits);
+    const ended = () => this.process.exitCode !== null || this.process.signalCode;
+    let over = false;
+    const found = await until(JSON.stringify(fields), () => {
+      over = ended(); // before looking: what it said last may have come since
+      return this.events.find(fits) ?? null;
+    }, (event) => event || over, timeout).catch((error) => { throw new Error(`${error.message}\n${this.errors}`); });
+    if (!found) throw new Error(`it ended without ${JSON.stringify(fields)}: ${JSON.stringify(this.events.slice(-5))}\n${this.errors}`);
+    return found;
   }
 
   line(text) { this.process.stdin.write(`${text}\n`); }

@@ -61,7 +61,7 @@ async def main():
     jid, password, host, port, room, nick = sys.argv[1:7]
     client = Alice(jid, password, room, nick)
     client.dial(host, int(port))
-    async for line in client.lines():
+    async for line in client.said():
         client.send_message(mto=room, mbody=line, mtype="groupchat")
     await client.leave()
 

@@ -245,7 +245,7 @@ async def main():
     client = Endpoint(jid, password, room, nick)
     client.dial(host, int(port))
     reporter = asyncio.ensure_future(client.report())
-    async for _ in client.lines():
+    async for _ in client.said():
         pass
     reporter.cancel()
     if client.pc:

@@ -27,7 +27,7 @@ class Person(slixmpp.ClientXMPP):
         two = "host" in inspect.signature(self.connect).parameters
         self.connect(*((host, port) if two else ((host, port),)))
 
-    async def lines(self):
+    async def said(self):
         """What is said to us, up to "/quit" or the end."""
         words = asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(words), sys.stdin)
