@@ -24,6 +24,7 @@ export class Peer {
       for (const line of lines) self.events.push(JSON.parse(line));
     });
     self.process.stderr.on('data', (chunk) => { self.errors += chunk; });
+    self.process.once('close', () => { self.over = true; }); // and has said all it had to say
     return self;
   }
 
@@ -42,12 +43,7 @@ export class Peer {
   /** Waits for an event that has all the given fields. */
   async event(fields, timeout = PATIENCE) {
     const fits = (e) => Object.entries(fields).every(([k, v]) => e[k] === v);
-    const ended = () => this.process.exitCode !== null || this.process.signalCode;
-    let over = false;
-    const found = await until(JSON.stringify(fields), () => {
-      over = ended(); // before looking: what it said last may have come since
-      return this.events.find(fits) ?? null;
-    }, (event) => event || over, timeout).catch((error) => { throw new Error(`${error.message}\n${this.errors}`); });
+    const found = await until(JSON.stringify(fields), () => this.events.find(fits) ?? null, (event) => event || this.over, timeout).catch((error) => { throw new Error(`${error.message}\n${this.errors}`); });
     if (!found) throw new Error(`it ended without ${JSON.stringify(fields)}: ${JSON.stringify(this.events.slice(-5))}\n${this.errors}`);
     return found;
   }
