@@ -68,10 +68,63 @@ type link struct {
 	credit float64
 	drops  bool // what exceeds rate and burst is dropped, not queued
 	last   time.Duration
+	room   time.Duration // how long packets may wait
+
+	goodFor, badFor time.Duration // mean lengths of times when nothing and when all is lost
+	turns           time.Duration // when the present one ends
+	bad             bool
+
+	cut bool // nothing comes back either
+
+	// other is how many bits another flow has on the way. It takes what it can get, as TCP
+	// does: one packet more per round trip until something is dropped, and half of all that
+	// then. otherAt is how far it was followed.
+	other   float64
+	otherAt time.Duration
+	halved  time.Duration
+}
+
+// beside lets the other flow send up to a moment.
+func (l *link) beside(at time.Duration) {
+	const tick, rtt, segment = time.Millisecond, 50 * time.Millisecond, 1200 * 8
+	if l.other == 0 || l.otherAt == 0 {
+		l.otherAt = at
+		return
+	}
+	for ; l.otherAt < at; l.otherAt += tick {
+		l.free = max(l.free, l.otherAt)
+		waits := l.free - l.otherAt
+		if waits > l.room {
+			if l.otherAt-l.halved > rtt+waits {
+				l.other, l.halved = max(l.other/2, 2*segment), l.otherAt
+			}
+			continue
+		}
+		rounds := float64(tick) / float64(rtt+waits)
+		l.free += time.Duration(rounds * l.other / l.rate * float64(time.Second))
+		l.other += rounds * segment
+	}
+}
+
+// fades tells whether all is lost at a moment.
+func (l *link) fades(at time.Duration) bool {
+	for l.badFor > 0 && at >= l.turns {
+		l.bad = !l.bad
+		mean := l.goodFor
+		if l.bad {
+			mean = l.badFor
+		}
+		l.turns = at + time.Duration(l.rng.ExpFloat64()*float64(mean))
+	}
+	return l.bad
 }
 
 func (l *link) carry(at time.Duration, size int) (time.Duration, bool) {
-	if l.rng.Float64() < l.loss {
+	l.beside(at)
+	if l.cut {
+		return 0, false
+	}
+	if l.rng.Float64() < l.loss || l.fades(at) {
 		return 0, false
 	}
 	l.credit = min(l.burst, l.credit+max(0, (at-max(l.last, l.free)).Seconds())*l.rate)
@@ -84,7 +137,7 @@ func (l *link) carry(at time.Duration, size int) (time.Duration, bool) {
 		return 0, false
 	}
 	begin := max(at, l.free)
-	if begin-at > 300*time.Millisecond {
+	if begin-at > l.room {
 		return 0, false
 	}
 	l.free = begin + time.Duration(float64(size*8)/l.rate*float64(time.Second))
@@ -98,7 +151,7 @@ func (l *link) carry(at time.Duration, size int) (time.Duration, bool) {
 func newCall(seed uint64) *call {
 	return &call{
 		e:        estimate.New(estimate.Config{Initial: 2_500_000, Min: 30_000, Max: 20_000_000}),
-		link:     &link{rng: rand.New(rand.NewPCG(seed, 2)), rate: 100e6, delay: 200 * time.Microsecond},
+		link:     &link{rng: rand.New(rand.NewPCG(seed, 2)), rate: 100e6, delay: 200 * time.Microsecond, room: 300 * time.Millisecond},
 		receiver: newMachine(seed, time.Hour, 0), reader: newMachine(seed, time.Hour, 0),
 		heights: map[int]time.Duration{}, low: 1 << 40, now: time.Hour,
 	}
@@ -164,7 +217,7 @@ func (c *call) send(size int, at time.Duration) {
 
 // feedback hands over what was read, each report when the reader's machine runs.
 func (c *call) feedback() {
-	if c.now < c.nextFB {
+	if c.now < c.nextFB || c.link.cut {
 		return
 	}
 	n := 0

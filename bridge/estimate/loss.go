@@ -15,6 +15,17 @@ const (
 	ownLoss     = 0.15
 	ownLossRate = 50_000 // bit/s
 
+	// What is lost at most of lowRate, where more than that was sent lately, is the path's
+	// own loss if about the same share was lost then: less would not help. That many
+	// observations of each tell, and no more than mostOwnLoss is taken for it.
+	lowRate     = 0.6
+	lowSeen     = 6
+	highRate    = 0.8
+	highSeen    = 2
+	alike       = 0.7
+	mostOwnLoss = 0.27
+	ownLossMore = 1.25 // may be lost at times
+
 	// lossMargin is how much likelier (as a logarithm) a limit must make what was seen than
 	// no limit does.
 	lossMargin = 3.0
@@ -35,6 +46,10 @@ type lossModel struct {
 	now   lossSample
 	first time.Time // sending of the first packet of now
 
+	// own is the share the path was seen to lose whatever is sent, 0 if it never was or
+	// has lost clearly more or next to nothing since.
+	own float64
+
 	// gap is the losses since the last packet that arrived, from gapFrom on. Only the next
 	// one to arrive tells whether they count.
 	gap     lossSample
@@ -49,6 +64,8 @@ type lossSample struct {
 }
 
 func (s *lossSample) packets() float64 { return s.got + s.lost }
+
+func (s *lossSample) share() float64 { return s.lost / math.Max(s.packets(), 1) }
 
 // add takes in a packet's fate; true when that completes an observation.
 func (m *lossModel) add(p Packet) bool {
@@ -79,7 +96,36 @@ func (m *lossModel) add(p Packet) bool {
 	m.seen[m.count%lossMemory] = *s
 	m.count++
 	m.now = lossSample{}
+	m.learn()
 	return true
+}
+
+// learn compares what was lost of much and of little.
+func (m *lossModel) learn() {
+	most := 0.0
+	for age := range m.len() {
+		most = math.Max(most, m.at(age).rate)
+	}
+	var high, low, all lossSample
+	highs, lows := 0, 0
+	for age := range m.len() {
+		s := m.at(age)
+		all.got, all.lost = all.got+s.got, all.lost+s.lost
+		switch {
+		case s.rate >= highRate*most:
+			high.got, high.lost = high.got+s.got, high.lost+s.lost
+			highs++
+		case s.rate <= lowRate*most:
+			low.got, low.lost = low.got+s.got, low.lost+s.lost
+			lows++
+		}
+	}
+	switch share := low.share(); {
+	case highs >= highSeen && lows >= lowSeen && share >= alike*high.share() && share <= mostOwnLoss:
+		m.own = share
+	case m.len() == lossMemory && (all.share() < m.own/2 || all.share() > m.own*ownLossMore):
+		m.own = 0
+	}
 }
 
 // correct takes back one loss, of a packet that arrived after all. It was counted last, or in
@@ -128,8 +174,7 @@ func (m *lossModel) loss() float64 {
 	if m.count == 0 {
 		return 0
 	}
-	s := m.at(0)
-	return s.lost / (s.got + s.lost)
+	return m.at(0).share()
 }
 
 // limit is the rate beyond which the path seems to drop packets, +Inf if it does not.
@@ -151,7 +196,7 @@ func (m *lossModel) limit() float64 {
 // fit is how likely the observations are, as a logarithm, if the path drops what exceeds
 // the rate, with the share lost at any rate that fits best.
 func (m *lossModel) fit(rate float64) float64 {
-	most := ownLoss
+	most := math.Max(ownLoss, ownLossMore*m.own)
 	if !math.IsInf(rate, 1) {
 		most += ownLossRate / math.Max(rate, 1)
 	}
