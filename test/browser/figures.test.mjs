@@ -46,12 +46,12 @@ test('from the click on join to the first decoded remote frame', async (t) => {
   await ann.join();
   const bob = await arrive('swift', 'Bob');
   const waits = [];
-  for (let i = 0; i < 10; i++) {
+  for (let i = 0; i < 7; i++) {
     if (i > 0) await bob.visit(server.link('swift', { name: 'Bob' }));
     await bob.page.getByTestId('prejoin-join').waitFor();
     await bob.page.waitForFunction(() => [...document.querySelectorAll('video')].some((v) => v.videoWidth > 0));
     // A person looks at the page before clicking; meanwhile both browsers are done with loading it.
-    await bob.page.waitForTimeout(3_000);
+    await bob.page.waitForTimeout(2_000);
     await bob.join();
     const times = await bob.page.waitForFunction(() => {
       const { joinClicked, joined, mediaConnected, firstRemoteFrame } = window.parley.times;

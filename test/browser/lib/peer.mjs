@@ -33,17 +33,17 @@ export class Peer {
 
   /** Waits until the screen of a terminal shows a text. */
   async shows(pattern, timeout = PATIENCE) {
-    const screen = () => {
-      if (this.process.exitCode !== null) throw new Error(`it ended: ${this.errors}`);
-      return this.events.at(-1)?.text ?? '';
-    };
-    return until(`the screen shows ${pattern}`, screen, (text) => pattern.test(text), timeout);
+    const text = await until(`the screen shows ${pattern}`, () => this.events.at(-1)?.text ?? '',
+      (screen) => this.over || pattern.test(screen), timeout);
+    if (!pattern.test(text)) throw new Error(`it ended without showing ${pattern}:\n${text}\n${this.errors}`);
+    return text;
   }
 
   /** Waits for an event that has all the given fields. */
   async event(fields, timeout = PATIENCE) {
     const fits = (e) => Object.entries(fields).every(([k, v]) => e[k] === v);
-    const found = await until(JSON.stringify(fields), () => this.events.find(fits) ?? null, (event) => event || this.over, timeout).catch((error) => { throw new Error(`${error.message}\n${this.errors}`); });
+    const found = await until(JSON.stringify(fields), () => this.events.find(fits) ?? null, (event) => event || this.over, timeout)
+      .catch((error) => { throw new Error(`${error.message}\n${this.errors}`); });
     if (!found) throw new Error(`it ended without ${JSON.stringify(fields)}: ${JSON.stringify(this.events.slice(-5))}\n${this.errors}`);
     return found;
   }
