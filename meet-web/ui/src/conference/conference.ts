@@ -393,11 +393,12 @@ export class Conference {
   }
 
   #ownPresence(): OwnPresence {
-    const { local } = this.#options;
+    const { local, config } = this.#options;
     const id = this.endpointId.value;
     this.#screenEver ||= local.screen.value !== null;
     return {
       displayName: this.displayName.value,
+      region: config.region,
       sources: {
         [`${id}-a0`]: { muted: local.micMuted },
         [`${id}-v0`]: { muted: local.cameraMuted, videoType: 'camera' },

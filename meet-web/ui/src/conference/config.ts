@@ -14,6 +14,8 @@ export interface AppConfig {
   readonly resolution: number;
   readonly lastN: number;
   readonly defaultRemoteName: string;
+  /** Where the person is, for the choice of a bridge; '' if nobody said so. */
+  readonly region: string;
 }
 
 function record(value: unknown): Readonly<Record<string, unknown>> {
@@ -25,6 +27,7 @@ export function decodeConfig(value: unknown): AppConfig | undefined {
   const config = record(value);
   const hosts = record(config['hosts']);
   const channel = record(config['bridgeChannel']);
+  const deployment = record(config['deploymentInfo']);
   const text = (from: Readonly<Record<string, unknown>>, key: string, fallback = ''): string => {
     const found = from[key];
     return typeof found === 'string' ? found : fallback;
@@ -57,6 +60,7 @@ export function decodeConfig(value: unknown): AppConfig | undefined {
     resolution: Math.min(2160, Math.max(180, number('resolution', 720))),
     lastN: number('channelLastN', -1),
     defaultRemoteName: text(config, 'defaultRemoteDisplayName'),
+    region: text(deployment, 'userRegion'),
   };
 }
 

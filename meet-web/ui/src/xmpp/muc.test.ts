@@ -61,13 +61,15 @@ describe('presence', () => {
   });
 
   it('is written with what others read', () => {
-    const own = { displayName: 'Ann', sources: { 'a-a0': { muted: true }, 'a-v0': { muted: false, videoType: 'camera' as const } } };
+    const own = { displayName: 'Ann', region: 'eu', sources: { 'a-a0': { muted: true }, 'a-v0': { muted: false, videoType: 'camera' as const } } };
     const join = encodePresence(`${ROOM}/a`, own, true);
     expect(child(join, 'x', NS.MUC)).toBeDefined();
     expect(JSON.parse(childText(join, 'SourceInfo') ?? '')).toEqual(own.sources);
     expect(childText(join, 'audiomuted')).toBe('true');
     expect(childText(join, 'videomuted')).toBe('false');
     expect(childText(join, 'nick', NS.NICK)).toBe('Ann');
+    expect(childText(join, 'jitsi_participant_region')).toBe('eu');
+    expect(child(encodePresence(`${ROOM}/a`, { ...own, region: '' }, false), 'jitsi_participant_region')).toBeUndefined();
     expect(child(encodePresence(`${ROOM}/a`, own, false), 'x')).toBeUndefined();
   });
 });

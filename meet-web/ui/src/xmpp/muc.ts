@@ -118,6 +118,8 @@ export function decodePresence(presence: XmlElement, room: string): PresenceEven
 
 export interface OwnPresence {
   readonly displayName: string;
+  /** '' if unknown. */
+  readonly region: string;
   readonly sources: Readonly<Record<string, { muted: boolean; videoType?: 'camera' | 'desktop' }>>;
 }
 
@@ -136,6 +138,7 @@ export function encodePresence(occupantJid: string, own: OwnPresence, joining: b
     el(NS.JITMEET_AUDIO, 'audiomuted', {}, String(audioMuted)),
     el(NS.JITMEET_VIDEO, 'videomuted', {}, String(videoMuted)),
     el(NS.CLIENT, 'jitsi_participant_codecList', {}, 'vp8,vp9,h264,av1'),
+    own.region !== '' && el(NS.CLIENT, 'jitsi_participant_region', {}, own.region),
     own.displayName !== '' && el(NS.NICK, 'nick', {}, own.displayName),
   );
 }
