@@ -16,7 +16,8 @@ const (
 	ahead      = time.Minute      // fetched again so long before the answer is too old
 	lateAge    = 90 * time.Minute // beyond its time a key is used while a new one is fetched, or is gone from the set
 	deadAge    = 24 * time.Hour   // beyond its time a key is used if the server does not answer
-	pause      = 30 * time.Second // between two attempts for the same key
+	pause      = 30 * time.Second // between two attempts for the same key, or for a set that did not come
+	setPause   = 5 * time.Second  // after a set that came, which a maker of tokens may replace at any moment
 	maxFlights = 8                // fetches under way
 	perMinute  = 60               // attempts in all to fetch what is not known
 	maxKid     = 512              // bytes of a kid
@@ -204,8 +205,7 @@ func (r *remote) fly(f *flight, errand string, now time.Time) {
 	if m := (miss{until: now.Add(pause), err: err}); err != nil {
 		r.missed[errand] = m
 	} else if r.source.base == "" { // whatever is not in it now will not be in it at once
-		m.err = errNotThereYet
-		r.missed[errand] = m
+		r.missed[errand] = miss{until: now.Add(setPause), err: errNotThereYet}
 	}
 	delete(r.flights, errand)
 	r.mu.Unlock()

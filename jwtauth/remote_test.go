@@ -353,6 +353,38 @@ func TestKeySet(t *testing.T) {
 	assert.Equal(t, KeyUnavailable, refused(t, v, signedBy(t, b, "b"), at.Add(lateAge+2*deadAge)).Kind)
 }
 
+// TestKeySetTurnsOver: whoever makes tokens signs with a new key as soon as it is published,
+// every ten seconds, while many log in with it and with the one before. Nobody is refused,
+// and a key costs one fetch however many come with it at once.
+func TestKeySetTurnsOver(t *testing.T) {
+	keys := []*rsa.PrivateKey{rsaKey(t), otherKey(t)} // in turn, under ever new names
+	name := func(turn int) string { return fmt.Sprintf("key-%d", turn) }
+	publish := func(turn int) http.HandlerFunc {
+		return text200(set(t, map[string]*rsa.PublicKey{name(turn - 1): &keys[(turn+1)%2].PublicKey, name(turn): &keys[turn%2].PublicKey}))
+	}
+	h := newKeyHost(t, publish(1))
+	v := h.verifier(t, true)
+	v.Prepare(now)
+	h.next(t)
+	for turn := 2; turn < 12; turn++ {
+		h.say(publish(turn))
+		at := now.Add(time.Duration(turn) * 10 * time.Second)
+		before, fresh := signedBy(t, keys[(turn+1)%2], name(turn-1)), signedBy(t, keys[turn%2], name(turn))
+		errs := make(chan error, 16)
+		for i := range cap(errs) {
+			go func() {
+				_, err := v.Verify(t.Context(), []string{before, fresh}[i%2], at)
+				errs <- err
+			}()
+		}
+		for range cap(errs) {
+			require.NoError(t, <-errs, "turn %d", turn)
+		}
+		require.Equal(t, Fetch{URL: h.URL + "/keys", Keys: 2}, h.next(t))
+		require.Equal(t, turn, h.count(), "one fetch a turn")
+	}
+}
+
 // An old set is fetched again behind the back of those who use it.
 func TestKeySetAge(t *testing.T) {
 	key := rsaKey(t)

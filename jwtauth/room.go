@@ -147,6 +147,10 @@ func matchPattern(pattern, name string) (string, *RoomError) {
 	if err != nil {
 		return "", ErrRoomPattern
 	}
+	// A parenthesis too many would end the group below instead of being a mistake.
+	if _, err := regexp.Compile(expr); err != nil {
+		return "", ErrRoomPattern
+	}
 	re, err := regexp.Compile("(?i:" + expr + ")")
 	if err != nil {
 		return "", ErrRoomPattern

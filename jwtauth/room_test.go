@@ -56,6 +56,7 @@ func TestAllowRoom(t *testing.T) {
 		{"pattern without match", true, claims("xyz.*", dom, true), "demo", ErrRoomName},
 		{"pattern matches a part", true, claims("dem", dom, true), "demo", ErrRoomName},
 		{"pattern broken", true, claims("de(mo", dom, true), "demo", ErrRoomPattern},
+		{"pattern with a parenthesis too many", true, claims("demo)|(x", dom, true), "demo", ErrRoomPattern},
 		{"pattern too long", true, claims(strings.Repeat("a", 600), dom, true), "demo", ErrRoomPattern},
 		{"pattern without regex flag", true, claims("dem.*", dom, false), "demo", ErrRoomMismatch},
 		{"classes", true, claims("%a+%-%d%d", dom, true), "team-42", nil},
