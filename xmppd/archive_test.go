@@ -98,8 +98,12 @@ func TestAccountArchive(t *testing.T) {
 	_, _, fin = c.history(bob, mam())
 	has(t, fin, `<forbidden`)
 	has(t, b.ask("get", "", `<metadata xmlns='urn:xmpp:mam:2'/>`), `<start id="`+ids[0]+`"`, `<end id="`+ids[5]+`"`)
+	archivePreferences(t, w, a, b, c)
+}
 
-	// What one chooses is obeyed, and outlives the server.
+// archivePreferences: what one chooses is obeyed, and outlives the server.
+func archivePreferences(t *testing.T, w *world, a, b, c *peer) {
+	t.Helper()
 	has(t, b.ask("get", "", `<prefs xmlns='urn:xmpp:mam:2'/>`), `<prefs xmlns="urn:xmpp:mam:2" default="always">`)
 	has(t, b.ask("set", "", `<prefs xmlns='urn:xmpp:mam:2' default='sometimes'/>`), `<bad-request`)
 	has(t, b.ask("set", "", `<prefs xmlns='urn:xmpp:mam:2' default='roster'><always><jid>`+carol+`</jid></always><never/></prefs>`), `default="roster"><always><jid>`+carol)
@@ -111,7 +115,7 @@ func TestAccountArchive(t *testing.T) {
 	w.stop()
 	w = start(t, func(c *Config) { c.Database = db })
 	b = w.account("bob", "meet.example.com", "pw of bob", "b")
-	bodies, _, _ = b.history("", mam()+rsm(`<max>1</max><before/>`))
+	bodies, _, _ := b.history("", mam()+rsm(`<max>1</max><before/>`))
 	if strings.Join(bodies, " ") != "kept" {
 		t.Errorf("after a restart: %q", bodies)
 	}

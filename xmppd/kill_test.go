@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -46,7 +47,8 @@ func (e elsewhere) Addr() net.Addr { return e.at }
 func child(t *testing.T, file string) (w *world, kill func()) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestServeAsChild$", "-test.count=1")
-	cmd.Env = append(os.Environ(), childDatabase+"="+file)
+	// It is killed, so it cleans up nothing.
+	cmd.Env = append(os.Environ(), childDatabase+"="+file, "TMPDIR="+filepath.Dir(file))
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -87,20 +89,20 @@ func seen(t *testing.T, a *peer) {
 	has(t, strings.Join(bodies, ","), "for the archive")
 }
 
-// TestKilled: what was acknowledged is there when the process was killed the moment
-// after.
-func TestKilled(t *testing.T) {
-	file := t.TempDir() + "/parley.db"
-	login := func(w *world, name string) *peer { return w.account(name, domain, "pw of "+name, name[:1]) }
+// lasting is what alice says to a server, and what another one must know of it that has
+// nothing but the database of the first.
+type lasting struct {
+	name       string
+	say, check func(t *testing.T, a *peer)
+}
+
+// everythingThatLasts: each is killed for, so nothing that comes later may have saved it.
+func everythingThatLasts() []lasting {
 	const room = "kept@conference.meet.example.com"
 	const form = `<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'>` +
 		`<field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#roomconfig</value></field>` +
 		`<field var='muc#roomconfig_persistentroom'><value>1</value></field><field var='muc#roomconfig_roomname'><value>The kept one</value></field></x></query>`
-	// Each is killed for: nothing that comes later may have saved it.
-	for _, tt := range []struct {
-		name       string
-		say, check func(t *testing.T, a *peer)
-	}{
+	return []lasting{
 		{"roster",
 			func(t *testing.T, a *peer) {
 				has(t, a.ask("set", "", `<query xmlns='jabber:iq:roster'><item jid='carol@example.com' name='Carol'/></query>`), result)
@@ -166,7 +168,15 @@ func TestKilled(t *testing.T) {
 					t.Errorf("%d messages of 20: %v", n, bodies)
 				}
 			}},
-	} {
+	}
+}
+
+// TestKilled: what was acknowledged is there when the process was killed the moment
+// after.
+func TestKilled(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "parley.db")
+	login := func(w *world, name string) *peer { return w.account(name, domain, "pw of "+name, name[:1]) }
+	for _, tt := range everythingThatLasts() {
 		w, kill := child(t, file)
 		tt.say(t, login(w, "alice"))
 		kill()

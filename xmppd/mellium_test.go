@@ -20,6 +20,28 @@ import (
 	"mellium.im/xmpp/stanza"
 )
 
+// serveMessages reads a session to its end, and tells the bodies of messages.
+func serveMessages(s *xmpp.Session) (served chan error, messages chan string) {
+	served, messages = make(chan error, 1), make(chan string, 10)
+	go func() {
+		served <- s.Serve(xmpp.HandlerFunc(func(r xmlstream.TokenReadEncoder, start *xml.StartElement) error {
+			if start.Name.Local != "message" {
+				return nil
+			}
+			msg := struct {
+				stanza.Message
+				Body string `xml:"body"`
+			}{}
+			if err := xml.NewTokenDecoder(xmlstream.MultiReader(xmlstream.Token(*start), r)).Decode(&msg); err != nil && !errors.Is(err, io.EOF) {
+				return err
+			}
+			messages <- msg.Body
+			return nil
+		}))
+	}()
+	return served, messages
+}
+
 // Somebody else's library logs in over STARTTLS with SCRAM and uses the server.
 func TestMellium(t *testing.T) {
 	w := start(t, func(c *Config) { c.TrustLoopback = false })
@@ -42,24 +64,7 @@ func TestMellium(t *testing.T) {
 	if !s.LocalAddr().Bare().Equal(addr.Bare()) || s.LocalAddr().Resourcepart() == "" {
 		t.Errorf("bound %s", s.LocalAddr())
 	}
-	served := make(chan error, 1)
-	messages := make(chan string, 10)
-	go func() {
-		served <- s.Serve(xmpp.HandlerFunc(func(r xmlstream.TokenReadEncoder, start *xml.StartElement) error {
-			if start.Name.Local != "message" {
-				return nil
-			}
-			msg := struct {
-				stanza.Message
-				Body string `xml:"body"`
-			}{}
-			if err := xml.NewTokenDecoder(xmlstream.MultiReader(xmlstream.Token(*start), r)).Decode(&msg); err != nil && !errors.Is(err, io.EOF) {
-				return err
-			}
-			messages <- msg.Body
-			return nil
-		}))
-	}()
+	served, messages := serveMessages(s)
 	if err := ping.Send(ctx, s, jid.MustParse("meet.example.com")); err != nil {
 		t.Errorf("ping: %v", err)
 	}

@@ -51,10 +51,9 @@ func play(t *testing.T, p *peer, steps []step) {
 
 const result = `type="result"`
 
-func TestPubSubHost(t *testing.T) {
-	w := start(t)
-	a, b := w.person("alice", "a"), w.person("bob", "b")
-	play(t, a, []step{
+// ownersSteps: what somebody does who has nodes at the host.
+func ownersSteps() []step {
+	return []step{
 		{"host", "get", host, `<query xmlns='http://jabber.org/protocol/disco#info'/>`, []string{`category="pubsub" type="service"`, nsPubSub + `#publish"`}},
 		{"no node", "set", host, pub(`<publish node='n'>` + item("1", "x") + `</publish>`), []string{`<item-not-found`}},
 		{"create", "set", host, pub(`<create node='n'/>`), []string{result}},
@@ -94,8 +93,12 @@ func TestPubSubHost(t *testing.T) {
 		{"nothing to purge", "set", host, owned(`<purge node='t'/>`), []string{`persistent-items`}},
 		{"ping", "get", host, `<ping xmlns='urn:xmpp:ping'/>`, []string{result}},
 		{"other", "get", host, `<query xmlns='jabber:iq:roster'/>`, []string{`service-unavailable`}},
-	})
-	play(t, b, []step{
+	}
+}
+
+// strangersSteps: what somebody may do with a node of another, and what not.
+func strangersSteps() []step {
+	return []step{
 		{"not the owner", "get", host, owned(`<configure node='n'/>`), []string{`<forbidden`}},
 		{"may not publish", "set", host, pub(`<publish node='n'>` + item("b", "x") + `</publish>`), []string{`<forbidden`}},
 		{"may not delete", "set", host, owned(`<delete node='n'/>`), []string{`<forbidden`}},
@@ -113,7 +116,14 @@ func TestPubSubHost(t *testing.T) {
 		{"options", "get", host, pub(`<options node='n' jid='` + bob + `'/>`), []string{`pubsub#deliver`}},
 		{"wrong subid", "set", host, pub(`<unsubscribe node='n' jid='` + bob + `' subid='x'/>`), []string{`<not-acceptable`, `invalid-subid`}},
 		{"bad options", "set", host, pub(`<options node='n' jid='` + bob + `'>` + form("subscribe_options", "deliver", "maybe") + `</options>`), []string{`invalid-options`}},
-	})
+	}
+}
+
+func TestPubSubHost(t *testing.T) {
+	w := start(t)
+	a, b := w.person("alice", "a"), w.person("bob", "b")
+	play(t, a, ownersSteps())
+	play(t, b, strangersSteps())
 	b.say("<presence/>")
 	b.expect(`<presence [^>]*/>`)
 	has(t, a.ask("get", host, owned(`<subscriptions node='n'/>`)), `jid="`+bob+`" subscription="subscribed"`)

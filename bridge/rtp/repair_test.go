@@ -139,6 +139,17 @@ func TestLossIsRepairedOnBothSides(t *testing.T) {
 		}
 		return lost
 	}
+	pass := func(d time.Duration, ask bool) {
+		b.pass(d)
+		lost := take(sender.loss)
+		_, feedback := b.got(from)
+		sender.answer(parseRTCP(t, feedback))
+		if ask && len(lost) > 0 {
+			b.feedRTCP(to, marshalRTCP(t, &rtcp.ReceiverReport{SSRC: 5}, &rtcp.TransportLayerNack{
+				SenderSSRC: 5, MediaSSRC: 2000, Nacks: rtcp.NackPairsFromSequenceNumbers(lost),
+			}))
+		}
+	}
 	// The first keyframe arrives, and the end: nobody can notice that a tail is missing.
 	const packets = 3000
 	for i := range packets {
@@ -149,31 +160,11 @@ func TestLossIsRepairedOnBothSides(t *testing.T) {
 			sender.loss = 0
 		}
 		sender.transmit(plain)
-		b.pass(3 * time.Millisecond)
-		loss := 0.05
-		if i < 3 || i >= packets-3 {
-			loss = 0
-		}
-		lost := take(loss)
-		_, feedback := b.got(from)
-		sender.answer(parseRTCP(t, feedback))
-		if i%10 == 9 && len(lost) > 0 {
-			b.feedRTCP(to, marshalRTCP(t, &rtcp.ReceiverReport{SSRC: 5}, &rtcp.TransportLayerNack{
-				SenderSSRC: 5, MediaSSRC: 2000, Nacks: rtcp.NackPairsFromSequenceNumbers(lost),
-			}))
-		}
+		pass(3*time.Millisecond, i%10 == 9)
 	}
 	sender.loss = 0
 	for range 40 {
-		b.pass(50 * time.Millisecond)
-		lost := take(0)
-		_, feedback := b.got(from)
-		sender.answer(parseRTCP(t, feedback))
-		if len(lost) > 0 {
-			b.feedRTCP(to, marshalRTCP(t, &rtcp.ReceiverReport{SSRC: 5}, &rtcp.TransportLayerNack{
-				SenderSSRC: 5, MediaSSRC: 2000, Nacks: rtcp.NackPairsFromSequenceNumbers(lost),
-			}))
-		}
+		pass(50*time.Millisecond, true)
 	}
 	if lost := take(0); len(lost) > 0 || len(received) != packets {
 		t.Errorf("%d packets arrived of %d, %d still missing", len(received), packets, len(lost))

@@ -47,9 +47,7 @@ func TestSelect(t *testing.T) {
 			p.Report("a", stats("stress_level", "0.5", "region", "eu"), start)
 			p.Report("b", stats("stress_level", "0.1", "region", "us"), start)
 		}, selector.Request{Region: "eu"}, "a"},
-		{"unknown region", func(p *selector.Pool) {
-			p.Report("a", stats("region", "eu"), start)
-		}, selector.Request{Region: "mars"}, "a"},
+		{"unknown region", func(p *selector.Pool) { p.Report("a", stats("region", "eu"), start) }, selector.Request{Region: "mars"}, "a"},
 		{"draining only if nothing else", func(p *selector.Pool) {
 			p.Report("a", stats("drain", "true"), start)
 			p.Report("b", stats("stress_level", "0.9"), start)
