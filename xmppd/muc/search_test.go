@@ -33,7 +33,9 @@ func TestSearch(t *testing.T) {
 			{"roomname=Test Übung", "roomdesc=cakes &amp; ale"}, {"roomname=Tea", "membersonly=1", "whois=moderators"},
 			{"roomname=Test hidden", "publicroom=0"}, {"roomdesc=ale tests"},
 		} {
-			at := func(xml string) string { return strings.ReplaceAll(xml, "ROOM", fmt.Sprintf("r%d@conference.meet.example.com", i)) }
+			at := func(xml string) string {
+				return strings.ReplaceAll(xml, "ROOM", fmt.Sprintf("r%d@conference.meet.example.com", i))
+			}
 			s.send("crone", at(`<presence to="ROOM/firstwitch"><x xmlns=muc/></presence>`))
 			s.send("crone", at(submit(append(fields, "lang=en")...)))
 		}
