@@ -14,11 +14,15 @@ BIN     := bin/parley
 TOOLS   := bin/tools
 UI      := meet-web/ui
 BROWSER := test/browser
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# Also where the checkout belongs to somebody else, as in many a container.
+GIT     := git -c safe.directory='$(CURDIR)'
+VERSION := $(shell $(GIT) describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X parley/internal/app.Version=$(VERSION)
 
-# One setting for all Go commands, or each would compile everything for itself.
+# One setting for all Go commands, or each would compile everything for itself. None asks
+# git: the version is told to the linker.
 export CGO_ENABLED := 0
+export GOFLAGS     := $(GOFLAGS) -buildvcs=false
 
 UI_SOURCES := $(shell find $(UI)/src $(UI)/public $(UI)/index.html $(UI)/vite.config.ts $(UI)/tsconfig.json -type f 2>/dev/null)
 UI_BUILT   := $(UI)/dist/index.html
@@ -50,7 +54,7 @@ build: $(UI_BUILT) binary ## build the page and the one binary, bin/parley
 # The binary alone needs no Node; without a built page it serves a placeholder.
 .PHONY: binary
 binary:
-	go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/parley
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/parley
 
 .PHONY: setup
 setup: ## install the browsers and peers the tests talk to (Debian, root)
@@ -92,14 +96,14 @@ race: ## run the Go tests with the race detector (needs a C compiler), and the r
 
 .PHONY: lint
 lint: $(TOOLS)/staticcheck-$(STATICCHECK_VERSION) ## gofmt, go vet, staticcheck
-	@bad=$$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0 -r gofmt -l); \
+	@bad=$$($(GIT) ls-files -z --cached --others --exclude-standard '*.go' | xargs -0 -r gofmt -l); \
 	  if [ -n "$$bad" ]; then echo "gofmt would change:"; echo "$$bad"; exit 1; fi
 	go vet ./...
 	$(TOOLS)/staticcheck-$(STATICCHECK_VERSION) ./...
 
 .PHONY: fmt
 fmt: ## format the Go code
-	gofmt -w $$(git ls-files '*.go')
+	gofmt -w $$($(GIT) ls-files '*.go')
 
 .PHONY: reference
 reference: ## write configs/reference.yaml anew from the code
@@ -135,4 +139,4 @@ fuzz: ## fuzz every parser for FUZZTIME (20s) each
 .PHONY: clean
 clean: ## remove what was built (not the data in .parley)
 	rm -rf bin $(UI)/dist/assets $(UI)/dist/index.html $(UI)/node_modules $(BROWSER)/node_modules
-	git clean -fdxq -- $(UI)/dist
+	$(GIT) clean -fdxq -- $(UI)/dist

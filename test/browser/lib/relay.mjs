@@ -18,7 +18,7 @@ export async function detour(space, ports, bad) {
   const dir = await mkdtemp(join(tmpdir(), 'parley-relay-'));
   const forget = atEnd(() => rm(dir, { recursive: true, force: true }));
   const program = join(dir, 'udprelay');
-  await run('go', ['build', '-o', program, './test/udprelay'], { cwd: ROOT });
+  await run('go', ['build', '-buildvcs=false', '-o', program, './test/udprelay'], { cwd: ROOT });
   const flags = Object.entries(bad).map(([name, value]) => `-${name}=${value}`);
   const child = owned(spawn(program, [`-listen=${space.host}:0`, `-target=${space.host}:${ports.udp}`, ...flags], { stdio: ['ignore', 'pipe', 'inherit'] }));
   let said = '';
