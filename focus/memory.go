@@ -33,6 +33,16 @@ type remembered struct {
 	Conference json.RawMessage `json:"conference,omitempty"` // what conference.Deps.Keep was told last
 }
 
+// encode is json.Marshal without looking through the conference, which is JSON.
+func (r *remembered) encode() []byte {
+	text, _ := json.Marshal(r.Room) // a string always encodes
+	text = append([]byte(`{"room":`), text...)
+	if r.Conference != nil {
+		text = append(append(text, `,"conference":`...), r.Conference...)
+	}
+	return append(text, '}')
+}
+
 // memory keeps the rooms we are in and their conferences, a file each in one directory, so
 // that a focus that was killed returns to them by itself and goes on. Rooms are named by
 // their key. A writer goroutine saves the newest state; states in between are skipped.
@@ -208,10 +218,8 @@ func (m *memory) saveRoom(key string, r *remembered) error {
 		}
 		return err
 	}
-	text, err := json.Marshal(r)
-	if err == nil {
-		err = os.MkdirAll(m.dir, 0o700)
-	}
+	text := r.encode()
+	err := os.MkdirAll(m.dir, 0o700)
 	tmp := path + ".new"
 	if err == nil {
 		err = os.WriteFile(tmp, text, 0o600)

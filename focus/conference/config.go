@@ -67,9 +67,9 @@ type CodecConfig struct {
 	// H264 offers H.264, constrained baseline.
 	H264 bool `yaml:"h264"`
 	// OpusRED offers audio in which each packet repeats the one before it (RFC 2198) to
-	// clients that announce they know it: one lost packet is not heard. Their sound takes
-	// twice the bandwidth, 30 kbit/s more, which pictures at 300 kbit/s cannot spare.
-	// Participants without it get plain Opus.
+	// clients that announce they know it: one lost packet is not heard. It takes 30 kbit/s
+	// more for each who talks. Bridges send it where there is room for it, and plain Opus to
+	// all others.
 	OpusRED bool `yaml:"opus_red"`
 	// RTX offers retransmission streams.
 	RTX bool `yaml:"rtx"`
@@ -104,7 +104,7 @@ func DefaultConfig() Config {
 		RestartMaxPerMinute:      5,
 		Codec: CodecConfig{
 			AV1: true, VP8: true, VP9: true, H264: true,
-			RTX: true, TransportCC: true, REMB: true,
+			OpusRED: true, RTX: true, TransportCC: true, REMB: true,
 			MID: true, AbsSendTime: true, DependencyDescriptor: true,
 		},
 	}

@@ -120,7 +120,6 @@ func TestOfferByFeatures(t *testing.T) {
 		{"no data", without(ns.FeatureSCTP), []string{"web-socket"}, []string{`name="data"`, "sctpmap"}},
 		{"no json", without(ns.FeatureJSONSources), []string{"ssrc-info", "mixedmslabel"}, []string{"json-message"}},
 		{"audio only", without(ns.FeatureVideo), []string{`media="audio"`}, []string{`media="video"`, "jvb-v0"}},
-		{"red is off", append(without(), ns.FeatureOpusRED), []string{"useinbandfec"}, []string{`name="red"`}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			play(t, func(w *world) {
@@ -152,13 +151,21 @@ func TestRedundantAudioGoesToThoseWhoKnowIt(t *testing.T) {
 		w.bridge("jvb")
 		kim := w.enter("kim", 10, func(c *client) { c.features = append([]string{ns.FeatureOpusRED}, headFeatures...) })
 		ada := w.enter("ada", 100)
-		if offer := kim.raw[0]; !strings.Contains(offer, `name="red"`) || !strings.Contains(offer, "111/111") || strings.Contains(offer, "useinbandfec") {
+		if offer := kim.raw[0]; !strings.Contains(offer, `name="red"`) || !strings.Contains(offer, "111/111") || !strings.Contains(offer, "useinbandfec") {
 			t.Errorf("not an offer of redundant audio:\n%s", offer)
 		}
 		if offer := ada.raw[0]; strings.Contains(offer, `name="red"`) || !strings.Contains(offer, "useinbandfec") {
 			t.Errorf("not the offer of plain Opus:\n%s", offer)
 		}
-	}, func(c *conference.Config) { c.Codec.OpusRED = true })
+	})
+	play(t, func(w *world) {
+		w.bridge("jvb")
+		kim := w.enter("kim", 10, func(c *client) { c.features = append([]string{ns.FeatureOpusRED}, headFeatures...) })
+		w.enter("ada", 100)
+		if offer := kim.raw[0]; strings.Contains(offer, `name="red"`) {
+			t.Errorf("redundant audio is offered although it is off:\n%s", offer)
+		}
+	}, func(c *conference.Config) { c.Codec.OpusRED = false })
 }
 
 func TestRewritingClient(t *testing.T) {

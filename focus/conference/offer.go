@@ -59,8 +59,7 @@ func fullOffer(cfg *Config) offer {
 
 func audioOffer(cfg *CodecConfig, has func(string) bool, tcc bool) *jingle.Description {
 	d := &jingle.Description{Media: "audio", MaxPtime: "60", ExtmapAllowMixed: &jingle.Empty{}}
-	red := cfg.OpusRED && has(ns.FeatureOpusRED)
-	if red {
+	if cfg.OpusRED && has(ns.FeatureOpusRED) {
 		// RED has one parameter without a name: the types it may carry.
 		d.PayloadTypes = append(d.PayloadTypes, jingle.PayloadType{
 			ID: ptOpusRED, Name: "red", Clockrate: 48000, Channels: 2,
@@ -69,10 +68,8 @@ func audioOffer(cfg *CodecConfig, has func(string) bool, tcc bool) *jingle.Descr
 	}
 	opus := jingle.PayloadType{
 		ID: ptOpus, Name: "opus", Clockrate: 48000, Channels: 2,
-		Parameters: []jingle.Parameter{{Name: "minptime", Value: "10"}},
-	}
-	if !red { // the two repair the same losses
-		opus.Parameters = append(opus.Parameters, jingle.Parameter{Name: "useinbandfec", Value: "1"})
+		// Also beside RED: narrow paths get plain Opus.
+		Parameters: []jingle.Parameter{{Name: "minptime", Value: "10"}, {Name: "useinbandfec", Value: "1"}},
 	}
 	if tcc {
 		opus.Feedback = []jingle.Feedback{{Type: "transport-cc"}}
