@@ -3,8 +3,8 @@
 //
 // It is Jicofo's part. It speaks XEP-0045 and Jingle (XEP-0166 and family) to
 // participants and COLIBRI 2 to bridges; media never passes here. Recorders, SIP
-// gateways, visitors, several bridges per conference and logins of its own are
-// left out; the login is the server's matter.
+// gateways, visitors and logins of its own are left out; the login is the server's
+// matter.
 //
 // Service owns the two connections and knows which conferences exist. Each
 // conference is a loop of its own in focus/conference and owns everything about

@@ -11,6 +11,9 @@
 // answer cannot be taken the conference can no longer know what is going on and
 // ends, to be asked for anew.
 //
-// Recorders, SIP gateways, visitors and several bridges per conference are left out;
-// moderation of audio and video and the sender limits are here.
+// What was agreed is kept, and a conference may begin with what an earlier focus kept
+// (kept.go).
+//
+// Recorders, SIP gateways and visitors are left out; moderation of audio and video and
+// the sender limits are here.
 package conference
