@@ -259,27 +259,28 @@ func (s *Server) stop(web *http.Server) {
 // ServeC2S accepts clients on l until the server stops or l is closed.
 // Connections that say they are Secure need no TLS.
 func (s *Server) ServeC2S(l net.Listener) error {
-	return s.serve(l, s.cfg.MaxConnections, func(c net.Conn) { stream.ServeTCP(s.base, c, s.clientOptions(false), s.c2s.Accept) })
+	o := s.clientOptions(false)
+	return s.serve(l, s.cfg.MaxConnections, func(c net.Conn) { stream.ServeTCP(s.base, c, o, s.c2s.Accept) })
 }
 
 func (s *Server) serveDirect(l net.Listener) error {
 	if s.tls == nil {
 		return errors.New("direct_tls_listen: there is no certificate")
 	}
-	return s.serve(l, s.cfg.MaxConnections, func(c net.Conn) { stream.ServeTCP(s.base, c, s.clientOptions(true), s.c2s.Accept) })
+	o := s.clientOptions(true)
+	return s.serve(l, s.cfg.MaxConnections, func(c net.Conn) { stream.ServeTCP(s.base, c, o, s.c2s.Accept) })
 }
 
 // ServeComponents accepts components on l until the server stops or l is closed.
 func (s *Server) ServeComponents(l net.Listener) error {
-	return s.serve(l, s.cfg.MaxConnections, func(c net.Conn) {
-		stream.ServeTCP(s.base, c, stream.TCPOptions{
-			Recovered: s.recovered, Space: ns.Component, Limit: s.cfg.ComponentStanzaBytes, Queue: s.cfg.ServiceSendQueue, Idle: s.cfg.IdleTime,
-		}, s.components.Accept)
-	})
+	o := &stream.TCPOptions{
+		Recovered: s.recovered, Space: ns.Component, Limit: s.cfg.ComponentStanzaBytes, Queue: s.cfg.ServiceSendQueue, Idle: s.cfg.IdleTime,
+	}
+	return s.serve(l, s.cfg.MaxConnections, func(c net.Conn) { stream.ServeTCP(s.base, c, o, s.components.Accept) })
 }
 
-func (s *Server) clientOptions(direct bool) stream.TCPOptions {
-	o := stream.TCPOptions{
+func (s *Server) clientOptions(direct bool) *stream.TCPOptions {
+	o := &stream.TCPOptions{
 		Recovered: s.recovered, TLS: s.tls, Direct: direct, Limit: s.cfg.Sessions.StanzaBytes, Queue: s.cfg.SendQueue, Idle: s.cfg.IdleTime,
 	}
 	if s.cfg.TrustLoopback && !direct {

@@ -30,9 +30,10 @@ const (
 	roundSize  = 1024
 	roundEvent = 16
 	// roundBlock is how many streams a goroutine takes at a time, where there are so many
-	// that they are shared out. A hundred are written to sooner by one goroutine than by
-	// two: they, and whoever reads at the other end, want the same processors.
-	roundBlock = 64
+	// that they are shared out, and that is from four of them. Blocks are small, so that
+	// whoever has got hold of a processor takes what is left: on two of them, which those
+	// who read want, too, halves of a hundred are finished later than by one goroutine.
+	roundBlock = 16
 )
 
 // Add promises a stream that Flush will be called.

@@ -1,12 +1,6 @@
 package stream
 
-import (
-	"net"
-	"sync"
-	"syscall"
-
-	"golang.org/x/sys/unix"
-)
+import "sync"
 
 // flushBytes is the most that Flush writes by itself: what a socket takes at once, and
 // what holds nobody else up for long.
@@ -14,27 +8,6 @@ const flushBytes = 32 << 10
 
 // spareQueue is how much of an empty queue an idle stream keeps.
 const spareQueue = 2
-
-// Plain is how to write to a connection without waiting. Encrypted ones cannot: half a
-// record, once begun, must be finished.
-func Plain(c net.Conn) (syscall.RawConn, error) {
-	if s, ok := c.(syscall.Conn); ok {
-		return s.SyscallConn()
-	}
-	return nil, syscall.EOPNOTSUPP
-}
-
-func rawOf(c Conn) syscall.RawConn {
-	s, ok := c.(syscall.Conn)
-	if !ok {
-		return nil
-	}
-	raw, err := s.SyscallConn()
-	if err != nil {
-		return nil
-	}
-	return raw
-}
 
 // attempt is one write that does not wait.
 type attempt struct {
@@ -46,7 +19,7 @@ type attempt struct {
 
 var attempts = sync.Pool{New: func() any {
 	a := &attempt{b: make([]byte, 0, 4<<10)}
-	a.do = func(fd uintptr) { a.n, a.err = unix.Write(int(fd), a.b) }
+	a.do = func(fd uintptr) { a.n, a.err = writeNow(fd, a.b) }
 	return a
 }}
 

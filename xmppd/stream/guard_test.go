@@ -26,7 +26,7 @@ func TestPanicCostsOneStream(t *testing.T) {
 	client, server := net.Pipe()
 	told := make(chan any, 1)
 	h := clumsy{lost: make(chan error, 1)}
-	go ServeTCP(context.Background(), server, TCPOptions{Recovered: func(v any, stack []byte) { told <- v }},
+	go ServeTCP(context.Background(), server, &TCPOptions{Recovered: func(v any, stack []byte) { told <- v }},
 		func(c Carrier, _ Meta) Handler { h.c = c; return h })
 	go func() { _, _ = io.WriteString(client, open+"<a/>") }()
 	got, _ := io.ReadAll(client)

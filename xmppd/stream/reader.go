@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
+	"syscall"
 
 	"parley/internal/wire/ns"
 	"parley/xmppd/stanza"
@@ -24,20 +26,27 @@ const (
 // Event is what a Reader found. Header or Stanza is set.
 type Event struct {
 	Kind   EventKind
-	Header Header
+	Header *Header
 	Stanza *stanza.Stanza
 }
 
 const (
-	readSize  = 2 << 10  // of the buffer of an idle stream
+	readSize  = 2 << 10  // of a buffer in its beginning
 	keepSize  = 16 << 10 // a larger buffer is given back when it is empty
 	maxHeader = 8 << 10
 )
 
+// readBuffers hold the buffers of those who have nothing to read.
+var readBuffers = sync.Pool{New: func() any { return new([readSize]byte) }}
+
 // Reader cuts an XML stream into its elements. It is confined to the carrier's
-// reading goroutine. It keeps at most one element of at most the limit.
+// reading goroutine. It keeps at most one element of at most the limit, and no buffer
+// while it waits for the first byte of one on a connection that is not encrypted.
 type Reader struct {
 	r       io.Reader
+	raw     syscall.RawConn              // of r, may be nil
+	try     func(fd uintptr) (done bool) // readTry, bound once, since that allocates
+	tried   error                        // what the last try ended with
 	buf     []byte
 	scan    scanner
 	opts    stanza.Options
@@ -47,8 +56,9 @@ type Reader struct {
 
 // NewReader reads a stream whose default namespace must be space (ns.Client or ns.Component).
 func NewReader(r io.Reader, space string, limit int) *Reader {
-	x := &Reader{r: r, opts: stanza.Options{Default: space}, foreign: space}
+	x := &Reader{r: r, raw: rawOf(r), opts: stanza.Options{Default: space}, foreign: space}
 	x.opts.Bytes = limit
+	x.try = x.readTry
 	if space != ns.Client {
 		x.opts.Foreign = space
 	}
@@ -65,7 +75,7 @@ func (r *Reader) Restart(src io.Reader) {
 	r.open = false
 	r.scan = scanner{}
 	if src != nil {
-		r.r = src
+		r.r, r.raw = src, rawOf(src)
 		r.buf = nil
 	}
 }
@@ -88,11 +98,10 @@ func (r *Reader) Next() (Event, error) {
 		if r.scan.start > 0 {
 			r.drop(r.scan.start)
 		}
-		limit := r.limit()
-		if len(r.buf) > limit {
+		if len(r.buf) > r.limit() {
 			return Event{}, Err(PolicyViolation, "stanza too large")
 		}
-		if err := r.fill(limit); err != nil {
+		if err := r.fill(); err != nil {
 			return Event{}, err
 		}
 	}
@@ -108,15 +117,15 @@ func (r *Reader) limit() int {
 	return stanza.DefaultLimits.Bytes
 }
 
-// fill reads some more bytes, so that one more than limit can be seen.
-func (r *Reader) fill(limit int) error {
-	if cap(r.buf) == len(r.buf) {
-		size := max(readSize, min(2*cap(r.buf), limit+1))
-		if size <= len(r.buf) {
-			size = len(r.buf) + readSize
+// fill reads some more bytes, so that one more than the limit can be seen.
+func (r *Reader) fill() error {
+	if r.raw != nil {
+		if err := r.raw.Read(r.try); err != nil {
+			return err
 		}
-		r.buf = append(make([]byte, 0, size), r.buf...)
+		return r.tried
 	}
+	r.grow()
 	n, err := r.r.Read(r.buf[len(r.buf):cap(r.buf)])
 	r.buf = r.buf[:len(r.buf)+n]
 	if n > 0 {
@@ -126,6 +135,49 @@ func (r *Reader) fill(limit int) error {
 		return io.ErrNoProgress
 	}
 	return err
+}
+
+// readTry reads what there is. If that is nothing it is called again when there is
+// something.
+func (r *Reader) readTry(fd uintptr) (done bool) {
+	r.grow()
+	n, err := readNow(fd, r.buf[len(r.buf):cap(r.buf)])
+	switch {
+	case err == syscall.EAGAIN:
+		r.rest()
+		return false
+	case err == nil && n == 0:
+		err = io.EOF
+	case err == nil:
+		r.buf = r.buf[:len(r.buf)+n]
+	}
+	r.tried = err
+	return true
+}
+
+// grow makes room for at least one more byte.
+func (r *Reader) grow() {
+	switch have := len(r.buf); {
+	case cap(r.buf) == 0:
+		r.buf = readBuffers.Get().(*[readSize]byte)[:0]
+	case cap(r.buf) == have:
+		size := min(2*have, r.limit()+1)
+		if size <= have {
+			size = have + readSize
+		}
+		r.buf = append(make([]byte, 0, size), r.buf...)
+	}
+}
+
+// rest gives an empty buffer back.
+func (r *Reader) rest() {
+	if len(r.buf) > 0 {
+		return
+	}
+	if cap(r.buf) == readSize {
+		readBuffers.Put((*[readSize]byte)(r.buf[:readSize]))
+	}
+	r.buf = nil
 }
 
 func (r *Reader) drop(n int) {
@@ -164,7 +216,7 @@ func (r *Reader) take(end int) (Event, error) {
 		}
 		r.open = true
 		r.opts.Prefixes = h.Prefixes
-		return Event{Kind: Opened, Header: h}, nil
+		return Event{Kind: Opened, Header: &h}, nil
 	}
 	st, err := stanza.Parse(raw, &r.opts)
 	if err != nil {

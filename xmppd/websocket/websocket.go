@@ -76,19 +76,26 @@ func Serve(ctx context.Context, w http.ResponseWriter, r *http.Request, m stream
 		done()
 		return
 	}
-	go func() {
-		defer done()
-		defer conn.Close()
+	begin := func() (*carrier, stream.Handler) {
 		c := newCarrier(conn, br, o)
-		h := accept(c, m)
-		stop := context.AfterFunc(ctx, func() { c.Fail(stream.Err(stream.SystemShutdown, "")) })
-		defer stop()
-		if !stream.Guard(o.Recovered, func() { c.serve(h) }) {
-			c.Fail(stream.Err(stream.InternalServerError, ""))
-			h.Lost(stream.ErrPanic)
-		}
-		c.Drain()
-	}()
+		return c, accept(c, m)
+	}
+	go run(ctx, begin, o.Recovered, done)
+}
+
+// run is the goroutine of a stream.
+func run(ctx context.Context, begin func() (*carrier, stream.Handler), recovered func(v any, stack []byte), done func()) {
+	defer done()
+	c, h := begin()
+	begin = nil // and what it holds
+	defer c.conn.Close()
+	stop := context.AfterFunc(ctx, func() { c.Fail(stream.Err(stream.SystemShutdown, "")) })
+	defer stop()
+	if !stream.Guard(recovered, func() { c.serve(h) }) {
+		c.Fail(stream.Err(stream.InternalServerError, ""))
+		h.Lost(stream.ErrPanic)
+	}
+	c.Drain()
 }
 
 // upgrade makes a request a WebSocket, or answers why not.
@@ -109,9 +116,9 @@ func upgrade(w http.ResponseWriter, r *http.Request) (net.Conn, io.Reader) {
 	_ = conn.SetDeadline(time.Time{})
 	if n := rw.Reader.Buffered(); n > 0 {
 		early, _ := rw.Reader.Peek(n)
-		return conn, io.MultiReader(bytes.NewReader(bytes.Clone(early)), conn)
+		return conn, io.MultiReader(bytes.NewReader(bytes.Clone(early)), stream.Instant(conn))
 	}
-	return conn, conn
+	return conn, stream.Instant(conn)
 }
 
 // newCarrier reads from r, which gives the bytes of conn.
@@ -162,12 +169,14 @@ func (e *closing) Error() string { return "websocket closed: " + e.text }
 
 var errClosed = errors.New("websocket closed by the client")
 
+// serve reads until the end. An idle stream waits in it with a small stack, see the
+// serve of package stream.
 func (c *carrier) serve(h stream.Handler) {
 	for {
-		payload, err := c.frame(h)
+		err := c.await(h)
 		ended := false
 		if err == nil {
-			ended, err = c.element(h, payload)
+			ended, err = c.step(h)
 		}
 		if err != nil {
 			told := c.broken(err)
@@ -183,6 +192,36 @@ func (c *carrier) serve(h stream.Handler) {
 			return
 		}
 	}
+}
+
+// await waits for the beginning of a frame, with a ping after the first silence.
+func (c *carrier) await(h stream.Handler) error {
+	for {
+		if c.idle > 0 && !c.Ended() {
+			_ = c.conn.SetReadDeadline(time.Now().Add(c.idle))
+		}
+		// Peek, so that a time-out never falls into the middle of a header.
+		_, err := c.br.Peek(2)
+		if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && !c.silent && !c.Ended() {
+			c.silent = true
+			h.Idle()
+			c.Raw(ws.CompiledPing)
+			continue
+		}
+		if err == nil {
+			c.silent = false
+		}
+		return err
+	}
+}
+
+// step takes one frame in.
+func (c *carrier) step(h stream.Handler) (ended bool, err error) {
+	payload, err := c.frame()
+	if err != nil || payload == nil {
+		return false, err
+	}
+	return c.element(h, payload)
 }
 
 // broken tells the client why the stream ends, if it may still listen.
@@ -209,39 +248,39 @@ func (c *carrier) swallow() {
 	_, _ = io.CopyN(io.Discard, c.br, 16<<20)
 }
 
-// frame reads frames up to and with the next text frame. Its bytes are the caller's.
-func (c *carrier) frame(h stream.Handler) ([]byte, error) {
-	for {
-		hd, err := c.header(h)
-		if err != nil {
-			return nil, err
-		}
-		if err := check(hd); err != nil {
-			return nil, err
-		}
-		if hd.OpCode == ws.OpText && hd.Length > int64(c.limit) {
-			return nil, stream.Err(stream.PolicyViolation, "stanza too large")
-		}
-		payload := make([]byte, hd.Length)
-		if _, err := io.ReadFull(c.br, payload); err != nil {
-			return nil, err
-		}
-		ws.Cipher(payload, hd.Mask, 0)
-		if hd.OpCode.IsControl() && c.tooManyControls(time.Now()) {
-			return nil, stream.Err(stream.PolicyViolation, "too many pings")
-		}
-		switch hd.OpCode {
-		case ws.OpText:
-			return payload, nil
-		case ws.OpPing:
-			c.Raw(ws.MustCompileFrame(ws.NewPongFrame(payload)))
-		case ws.OpClose:
-			c.Raw(ws.MustCompileFrame(ws.NewCloseFrame(closeBody(payload))))
-			c.CloseWhenWritten()
-			c.Drain()
-			return nil, errClosed
-		}
+// frame reads a frame. The bytes of a text frame, never nil, are the caller's; of another
+// one that the stream outlives there are none.
+func (c *carrier) frame() ([]byte, error) {
+	hd, err := ws.ReadHeader(c.br)
+	if err != nil {
+		return nil, err
 	}
+	if err := check(hd); err != nil {
+		return nil, err
+	}
+	if hd.OpCode == ws.OpText && hd.Length > int64(c.limit) {
+		return nil, stream.Err(stream.PolicyViolation, "stanza too large")
+	}
+	payload := make([]byte, hd.Length)
+	if _, err := io.ReadFull(c.br, payload); err != nil {
+		return nil, err
+	}
+	ws.Cipher(payload, hd.Mask, 0)
+	if hd.OpCode.IsControl() && c.tooManyControls(time.Now()) {
+		return nil, stream.Err(stream.PolicyViolation, "too many pings")
+	}
+	switch hd.OpCode {
+	case ws.OpText:
+		return payload, nil
+	case ws.OpPing:
+		c.Raw(ws.MustCompileFrame(ws.NewPongFrame(payload)))
+	case ws.OpClose:
+		c.Raw(ws.MustCompileFrame(ws.NewCloseFrame(closeBody(payload))))
+		c.CloseWhenWritten()
+		c.Drain()
+		return nil, errClosed
+	}
+	return nil, nil
 }
 
 // Browsers send no pings by themselves and libraries one every few seconds.
@@ -266,28 +305,6 @@ func closeBody(payload []byte) []byte {
 		return nil
 	}
 	return payload[:2]
-}
-
-// header waits for a frame header, with a ping after the first silence.
-func (c *carrier) header(h stream.Handler) (ws.Header, error) {
-	for {
-		if c.idle > 0 && !c.Ended() {
-			_ = c.conn.SetReadDeadline(time.Now().Add(c.idle))
-		}
-		// Peek, so that a time-out never falls into the middle of a header.
-		_, err := c.br.Peek(2)
-		if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && !c.silent && !c.Ended() {
-			c.silent = true
-			h.Idle()
-			c.Raw(ws.CompiledPing)
-			continue
-		}
-		if err != nil {
-			return ws.Header{}, err
-		}
-		c.silent = false
-		return ws.ReadHeader(c.br)
-	}
 }
 
 func check(hd ws.Header) error {
