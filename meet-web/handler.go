@@ -161,7 +161,7 @@ func (s *Server) serveBridge(w http.ResponseWriter, r *http.Request, _ origin, r
 		sentence(w, r, http.StatusForbidden, "Scripts of that site may not open bridge channels here.")
 		return
 	}
-	addr, known := s.bridges.Lookup(rt.rest[0])
+	addr, known := s.cfg.Bridges[rt.rest[0]]
 	if !known || len(rt.rest) != 3 || slices.ContainsFunc(rt.rest, hasSlash) {
 		sentence(w, r, http.StatusNotFound, "No bridge of that name is known here.")
 		return

@@ -46,7 +46,6 @@ type Server struct {
 	assets  assets
 	index   *asset // the page, or the placeholder when none was built
 	isBuilt bool
-	bridges *Registry
 
 	xmpp, bridge, focus *proxy
 	requests            metrics.Counter
@@ -67,7 +66,7 @@ func New(cfg Config, log *logrus.Entry, opts Options) (*Server, error) {
 		return nil, errors.New("https_listen: needs a certificate")
 	}
 	cfg = cfg.withNames()
-	s := &Server{cfg: cfg, log: log, opts: opts, bridges: NewRegistry(cfg.Bridges), ready: make(chan struct{}), bodyTimeout: bodyTimeout}
+	s := &Server{cfg: cfg, log: log, opts: opts, ready: make(chan struct{}), bodyTimeout: bodyTimeout}
 	s.proxies, _ = parseNetworks(cfg.TrustedProxies) // validated
 	s.policy = contentPolicy(cfg.FrameAncestors)
 
@@ -95,9 +94,6 @@ func New(cfg Config, log *logrus.Entry, opts Options) (*Server, error) {
 	}
 	return s, nil
 }
-
-// Bridges is the table of bridges whose channels are passed on.
-func (s *Server) Bridges() *Registry { return s.bridges }
 
 // Built says whether the binary holds the real page.
 func (s *Server) Built() bool { return s.isBuilt }

@@ -3,10 +3,10 @@
 //
 // The struct is the schema. Keys are its yaml tags; a key the struct does not
 // have, a key given twice and a value of the wrong kind are errors that name
-// file, line and key. Durations and sizes carry units. A scalar may be taken
+// file, line and key. Durations carry units. A scalar may be taken
 // from elsewhere with a tag: `!file PATH` reads a file (relative to the
 // settings file, end-of-line cut), `!env NAME` a variable. Every key is also a
-// variable: xmppd.c2s.listen is PARLEY_XMPPD_C2S_LISTEN, and
+// variable: xmppd.c2s_listen is PARLEY_XMPPD_C2S_LISTEN, and
 // PARLEY_XMPPD_C2S_LISTEN_FILE names a file that holds the value.
 //
 // YAML merge keys and several documents in a file are left out. What the keys

@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"os"
 	"reflect"
 	"slices"
 	"sort"
@@ -99,35 +98,3 @@ func sorted(environ []string) []string {
 	sort.Strings(list)
 	return list
 }
-
-// Key is one setting of a struct.
-type Key struct {
-	Path     string // dotted
-	Variable string // without prefix
-	Value    any
-}
-
-// Keys lists the settings of a struct (or a pointer to one) in its order.
-func Keys(cfg any) []Key {
-	v := reflect.ValueOf(cfg)
-	if v.Kind() == reflect.Pointer {
-		v = v.Elem()
-	}
-	var list []Key
-	var walk func(reflect.Value, string)
-	walk = func(v reflect.Value, path string) {
-		for _, f := range orderedFields(v) {
-			key := join(path, f.key)
-			if f.value.Kind() == reflect.Struct && !isLeaf(f.value.Type()) {
-				walk(f.value, key)
-				continue
-			}
-			list = append(list, Key{key, variable(key), f.value.Interface()})
-		}
-	}
-	walk(v, "")
-	return list
-}
-
-// Environ is the process's environment, for [Source].
-func Environ() []string { return os.Environ() }

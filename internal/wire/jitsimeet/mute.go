@@ -26,9 +26,6 @@ const (
 
 var muteSpace = map[string]string{MediaAudio: ns.Audio, MediaVideo: ns.Video, MediaDesktop: ns.Desktop}
 
-// MuteNamespaces are the namespaces under which a mute element may arrive.
-func MuteNamespaces() []string { return []string{ns.Audio, ns.Video, ns.Desktop} }
-
 // NewMute makes the element for that medium.
 func NewMute(media string, muted bool) *Mute {
 	return &Mute{
