@@ -195,7 +195,9 @@ func (v *Verifier) checkTimes(c *Claims, now time.Time) *Error {
 		return refuse(Expired, fmt.Sprintf("Not acceptable by exp (%d sec since expired%s)", since, valid))
 	}
 	if !c.NotBefore.IsZero() && now.Add(v.cfg.Leeway).Before(c.NotBefore) {
-		return refuse(NotYetValid, "Not acceptable by nbf")
+		e := refuse(NotYetValid, "Not acceptable by nbf")
+		e.Cause = fmt.Errorf("it is valid in %d sec; if it was made just now, compare the clocks", int64(c.NotBefore.Sub(now)/time.Second))
+		return e
 	}
 	return nil
 }

@@ -30,7 +30,8 @@ const referenceFile = "../../configs/reference.yaml"
 func TestReferenceIsComplete(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("# Every setting of Parley with its default. Copy the lines you want to change; a\n" +
-		"# file with nothing in it is a working server. Durations and sizes carry units.\n" +
+		"# file with nothing in it is a working server. Durations carry units (30s, 5m); sizes are\n" +
+		"# in bytes.\n" +
 		"#\n" +
 		"# A value can also come from elsewhere: `!file PATH` reads a file, `!env NAME` a\n" +
 		"# variable. And every key is a variable: web.http_listen is PARLEY_WEB_HTTP_LISTEN;\n" +

@@ -39,7 +39,8 @@ type Config struct {
 	MaxRooms int `yaml:"max_rooms"`
 	// MaxPersistent is the most rooms that stay when everybody has left.
 	MaxPersistent int `yaml:"max_persistent"`
-	// MaxOccupants is the most people in one room, administrators not counted.
+	// MaxOccupants is the most that may be in one room, the focus among them;
+	// administrators always find a place.
 	MaxOccupants int `yaml:"max_occupants"`
 	// Uncounted are accounts (user@host) and domains that always find a place in a
 	// room and take none from others, such as recorders.

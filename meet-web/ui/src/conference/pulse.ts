@@ -16,7 +16,7 @@ async function received(pc: RTCPeerConnection): Promise<number> {
   return sum;
 }
 
-/** When a receiver has played something last, by its own clock; 0 for never. Costs a tenth of a look into the statistics. */
+/** When a receiver has played something last, by its own clock; 0 for never. */
 const played = (receiver: RTCRtpReceiver): number => Math.max(0, ...receiver.getSynchronizationSources().map((source) => source.timestamp));
 
 /** Looks whether anything still comes in over a connection; the browser itself says so after six seconds and more. */
@@ -25,7 +25,7 @@ export class Pulse {
   readonly #timer: ReturnType<typeof setInterval>;
   #stopped = false;
   #busy = false;
-  /** Who had something new last, most likely has so again: of many people only that one is asked. */
+  /** Who had something new last, most likely has so again: only that one is asked, however many there are. */
   #teller: RTCRtpReceiver | undefined;
   #played = 0;
   /** What had come in at the last look into the statistics; unknown after looks that needed none. */
