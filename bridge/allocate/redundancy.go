@@ -10,7 +10,7 @@ const (
 
 	lossRepeats = 0.01  // from this share lost on, sound is repeated
 	lossCalm    = 0.005 // below this one it need not be
-	lossSmooth  = 0.25  // weight of the last report
+	lossSmooth  = 0.25  // weight of the last report; the first ones all weigh the same
 
 	// Pictures need narrow paths more. Two thresholds each, so that an estimate that wavers
 	// does not make the sound waver.
@@ -24,7 +24,7 @@ const (
 	// A trial that made the loss so much greater shows that the path is full.
 	redundancyTrial = 10 * time.Second
 	trialFactor     = 2
-	trialMargin     = 0.05
+	trialMargin     = 0.1
 	trialPause      = time.Minute
 )
 
@@ -42,6 +42,7 @@ type Path struct {
 type Redundancy struct {
 	on     bool
 	loss   float64   // smoothed share
+	told   float64   // reports
 	since  time.Time // it is on
 	before float64   // loss when it began
 	heard  time.Time // of loss last
@@ -52,7 +53,10 @@ type Redundancy struct {
 func (r *Redundancy) On() bool { return r.on }
 
 // Report takes in the share of packets a receiver lost since its last report.
-func (r *Redundancy) Report(loss float64) { r.loss += lossSmooth * (min(max(loss, 0), 1) - r.loss) }
+func (r *Redundancy) Report(loss float64) {
+	r.told++
+	r.loss += max(lossSmooth, 1/r.told) * (min(max(loss, 0), 1) - r.loss)
+}
 
 // Decide says whether the sound is to be repeated from now on.
 func (r *Redundancy) Decide(p Path, now time.Time) bool {

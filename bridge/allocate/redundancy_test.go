@@ -1,6 +1,7 @@
 package allocate_test
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -88,6 +89,26 @@ func TestRedundancyIsSteady(t *testing.T) {
 	}
 	if _, on := h.run(2*time.Second, lossy, always(0.1)); !on {
 		t.Error("sound is not repeated again")
+	}
+}
+
+// Loss that is the same all along, as reports of a second tell it, never takes the sound back.
+func TestRedundancyUnderLossThatWavers(t *testing.T) {
+	for seed := range uint64(20) {
+		rng := rand.New(rand.NewPCG(seed, 3))
+		h := hearing{now: time.Unix(1000, 0)}
+		changes, on := h.run(5*time.Minute, allocate.Path{Bitrate: 900_000, Target: 400_000, Ideal: 1_400_000, Talkers: 1}, func(bool) float64 {
+			lost := 0.0
+			for range 60 {
+				if rng.Float64() < 0.1 {
+					lost++
+				}
+			}
+			return lost / 60
+		})
+		if !on || changes != 1 {
+			t.Errorf("seed %d: repeated %v after %d changes", seed, on, changes)
+		}
 	}
 }
 
