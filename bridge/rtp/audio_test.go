@@ -8,6 +8,7 @@ import (
 
 	pionrtp "github.com/pion/rtp"
 
+	"parley/bridge/codec"
 	"parley/bridge/media"
 )
 
@@ -369,5 +370,94 @@ func TestREDIsUnpackedWhereItIsTooMuch(t *testing.T) {
 	}
 	if types[111] < 30 || types[112] < 30 || len(types) != 2 {
 		t.Errorf("payload types %v", types)
+	}
+}
+
+// TestPlainAudioIsRepeated: whoever is to get RED gets it also of somebody who sends plain
+// Opus, and can rebuild what is lost on the way to it.
+func TestPlainAudioIsRepeated(t *testing.T) {
+	b := newBench(t)
+	knows, plain := b.join(), b.join()
+	knows.AddPayloadTypes(redTypes...)
+	from, _ := b.talker(1000, knows, plain)
+	b.turn()
+	frame := func(seq uint16) []byte { return bytes.Repeat([]byte{byte(seq)}, 40+int(seq%30)) }
+	for seq := uint16(100); seq < 160; seq++ {
+		if seq == 130 {
+			continue // lost on the way to us: nobody has it
+		}
+		h := pionrtp.Header{Version: 2, PayloadType: 111, SSRC: 1000, SequenceNumber: seq, Timestamp: uint32(seq) * 960}
+		_ = h.SetExtension(1, []byte{30})
+		p, _ := (&pionrtp.Packet{Header: h, Payload: frame(seq)}).Marshal()
+		b.feed(from, p)
+		b.turn()
+	}
+	if packets, _ := b.got(plain); len(packets) != 59 || packets[58].PayloadType != 111 || !bytes.Equal(packets[58].Payload, frame(159)) {
+		t.Errorf("the receiver without RED got %d packets", len(packets))
+	}
+	packets, _ := b.got(knows)
+	heard := map[uint32][]byte{}
+	for i, p := range packets {
+		if p.PayloadType == 111 && i == 0 {
+			heard[p.Timestamp] = p.Payload
+			continue
+		}
+		var blocks [codec.MaxRED]codec.REDBlock
+		n := codec.ReadRED(p.Payload, &blocks)
+		if p.PayloadType != 112 || n != 2 || blocks[0].PT != 111 || blocks[1].PT != 111 || p.GetExtension(1)[0] != 30 {
+			t.Fatalf("packet %d: type %d, %d blocks", i, p.PayloadType, n)
+		}
+		if i%2 == 1 { // lost on the way to the receiver
+			continue
+		}
+		for _, k := range blocks[:n] {
+			heard[p.Timestamp-k.Age] = p.Payload[k.At : k.At+k.Size]
+		}
+	}
+	for seq := uint16(100); seq < 158; seq++ {
+		if seq != 130 && !bytes.Equal(heard[uint32(seq)*960], frame(seq)) {
+			t.Errorf("frame %d is not to be rebuilt", seq)
+		}
+	}
+}
+
+// TestRepeatedAudioHasItsBounds: what is too large, too old or too late to be repeated goes out
+// as it came.
+func TestRepeatedAudioHasItsBounds(t *testing.T) {
+	b := newBench(t)
+	knows := b.join()
+	knows.AddPayloadTypes(redTypes...)
+	from, _ := b.talker(1000, knows)
+	b.turn()
+	say := func(seq uint16, ts uint32, size int) *pionrtp.Packet {
+		p, _ := (&pionrtp.Packet{Header: pionrtp.Header{Version: 2, PayloadType: 111, SSRC: 1000, SequenceNumber: seq, Timestamp: ts},
+			Payload: make([]byte, size)}).Marshal()
+		b.feed(from, p)
+		b.turn()
+		packets, _ := b.got(knows)
+		if len(packets) != 1 {
+			t.Fatalf("packet %d: %d came out", seq, len(packets))
+		}
+		return packets[0]
+	}
+	for _, c := range []struct {
+		what string
+		seq  uint16
+		ts   uint32
+		size int
+		pt   uint8
+	}{
+		{"the first", 10, 9600, 80, 111},
+		{"one after it", 11, 10560, frameMax + 1, 112},
+		{"one after a large one", 12, 11520, 80, 111},
+		{"one after a pause", 13, 11520 + redAge + 1, 80, 111},
+		{"another large one", 15, 11520 + redAge + 1921, 1240, 112},
+		{"one after it, too", 16, 11520 + redAge + 2881, 100, 111},
+		{"a late one", 14, 11520 + redAge + 961, 80, 111},
+		{"one after that", 17, 11520 + redAge + 3841, 80, 112},
+	} {
+		if p := say(c.seq, c.ts, c.size); p.PayloadType != c.pt {
+			t.Errorf("%s: payload type %d, want %d", c.what, p.PayloadType, c.pt)
+		}
 	}
 }

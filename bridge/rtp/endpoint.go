@@ -79,10 +79,11 @@ func (e *Endpoint) ForceMute(audio, video bool) {
 	e.shard.post(func() { e.leg.muted[media.Audio], e.leg.muted[media.Video] = audio, video })
 }
 
-// PlainAudio gives the endpoint what is in redundant audio (RED) in place of that, also if it
-// knows the format. A sender's stream goes on without a hole when this changes.
+// PlainAudio gives the endpoint plain audio, also if it knows the redundant format (RED) and
+// somebody sends that. Otherwise an endpoint that knows it, and is no relay, gets it also of
+// those who send plain Opus. A stream goes on without a hole when this changes.
 func (e *Endpoint) PlainAudio(on bool) {
-	e.shard.post(func() { e.leg.plainAudio = on })
+	e.shard.post(func() { e.setPlainAudio(on) })
 }
 
 // Rank makes the endpoint's audio compete with that of all others that share the ranking:

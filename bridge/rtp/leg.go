@@ -20,7 +20,9 @@ type leg struct {
 	extensions extensionIDs
 	muted      [3]bool
 	// plainAudio: the endpoint gets redundant audio unpacked, also if it knows the format.
+	// red is the payload type of what it gets instead of Opus, 0 for that as it is.
 	plainAudio bool
+	red        uint8
 
 	sources []*Source
 	// streams finds what arrives by SSRC, outs what is sent.
@@ -122,6 +124,16 @@ func (e *Endpoint) addPayloadTypes(types []media.PayloadType) {
 	for _, t := range types {
 		if t.Number < 128 && t.Codec != media.CodecUnknown {
 			e.leg.types[t.Number] = t
+		}
+	}
+	e.setPlainAudio(e.leg.plainAudio)
+}
+
+func (e *Endpoint) setPlainAudio(on bool) {
+	e.leg.plainAudio, e.leg.red = on, 0
+	for i := range e.leg.types {
+		if e.leg.types[i].Codec == media.RED && !on && !e.opts.Relay {
+			e.leg.red = e.leg.types[i].Number
 		}
 	}
 }

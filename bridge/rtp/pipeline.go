@@ -270,8 +270,16 @@ func (s *Shard) rewrite(e *Endpoint, u *upStream, p *packet, b []byte) {
 	if p.kind == media.Video {
 		u.history.keep(s.arena, p.slot, p.arrival)
 	}
+	repeat := false
 	for _, d := range downs {
+		if p.codec == media.Opus && d.receiver.leg.red != 0 {
+			repeat = true
+			continue
+		}
 		s.serve(d, p, b)
+	}
+	if repeat {
+		s.repeat(u, p, b)
 	}
 	if p.maskBits > 0 {
 		u.source.up.maskDue = slices.ContainsFunc(downs, (*downStream).untold)

@@ -1,6 +1,8 @@
 package rtp
 
 import (
+	"encoding/binary"
+
 	"parley/bridge/codec"
 	"parley/bridge/media"
 )
@@ -83,6 +85,56 @@ func (s *Shard) forwardPlain(e *Endpoint, u *upStream, q *packet, whole uint8, b
 	for _, d := range u.source.up.downs {
 		if !d.receiver.leg.takesRED(whole) {
 			s.serve(d, q, b)
+		}
+	}
+}
+
+const (
+	// redHeader is the header of one repeated block and that of the packet's own.
+	redHeader = 4 + 1
+	// frameMax is the largest packet of Opus that is repeated: what a second of 250 kbit/s
+	// has in 20 ms. redAge is how far back a block may reach (RFC 2198, section 3).
+	frameMax = 640
+	redAge   = 1<<14 - 1
+)
+
+// opusFrame is a packet of Opus as it arrived.
+type opusFrame struct {
+	ext       int64
+	timestamp uint32
+	size      int
+	data      [frameMax]byte
+}
+
+// repeat forwards plain Opus to those who are to get redundant audio: each packet with the
+// one before it. The payload moves up to make room, so nobody can be served plain after that.
+func (s *Shard) repeat(u *upStream, p *packet, b []byte) {
+	if u.frame == nil {
+		u.frame = &opusFrame{}
+	}
+	f, size := u.frame, p.end-p.payload
+	pt := p.pt
+	age := p.timestamp - f.timestamp
+	fits := f.size > 0 && p.ext > f.ext && age > 0 && age <= redAge && p.end+redHeader+f.size <= slotLast
+	if fits {
+		copy(b[p.payload+redHeader+f.size:], b[p.payload:p.end])
+		binary.BigEndian.PutUint32(b[p.payload:], 1<<31|uint32(pt)<<24|age<<10|uint32(f.size))
+		b[p.payload+4] = pt
+		copy(b[p.payload+redHeader:], f.data[:f.size])
+		p.end += redHeader + f.size
+	}
+	for _, d := range u.source.up.downs {
+		if red := d.receiver.leg.red; red == 0 || d.receiver.leg.types[pt].Codec != media.Opus {
+			continue
+		} else if fits {
+			p.pt, p.codec = red, media.RED
+		}
+		s.serve(d, p, b)
+	}
+	if p.ext > f.ext || f.size == 0 {
+		f.ext, f.timestamp, f.size = p.ext, p.timestamp, 0
+		if size <= frameMax {
+			f.size = copy(f.data[:], b[p.end-size:p.end])
 		}
 	}
 }

@@ -93,6 +93,9 @@ type upStream struct {
 	// silent counts silent packets in a row, quiet closes the gaps of those left out.
 	silent int
 	quiet  shift
+	// frame is the last packet of Opus, to be repeated with the next one; nil before anybody
+	// got it so.
+	frame *opusFrame
 	// restored is the last lost packet that was taken from what a later one repeats.
 	restored int64
 
