@@ -18,8 +18,12 @@ import (
 // be some milliseconds old; who joined, left or was being invited in them is settled as after
 // a lost connection, and what the bridge does not know of is begun anew.
 
+// keptVersion changes with the meaning of what is kept: another version's is not used.
+const keptVersion = 1
+
 // kept is a conference as it is kept.
 type kept struct {
+	Version      int                   `json:"version"`
 	Meeting      string                `json:"meeting"`
 	Started      time.Time             `json:"started"`
 	Request      Request               `json:"request"`
@@ -54,7 +58,7 @@ func (c *Conference) touch() {
 
 // keep hands the conference out as it is now.
 func (c *Conference) keep() {
-	k := kept{Meeting: c.meetingID, Started: c.started, Request: c.req}
+	k := kept{Version: keptVersion, Meeting: c.meetingID, Started: c.started, Request: c.req}
 	for _, s := range c.sessions() {
 		k.Sessions = append(k.Sessions, s.Keep())
 	}
@@ -94,8 +98,11 @@ func (c *Conference) takeUp(text []byte) {
 
 // restore makes the conference what it was, or leaves it as it is.
 func (c *Conference) restore(k *kept) error {
-	if k.Meeting == "" {
+	switch {
+	case k.Meeting == "":
 		return nil // the last focus was never inside
+	case k.Version != keptVersion:
+		return fmt.Errorf("version %d, not %d", k.Version, keptVersion)
 	}
 	bridges := make(map[string]*colibrisession.Session, len(k.Sessions))
 	last := 0

@@ -309,10 +309,11 @@ func TestNotToldYet(t *testing.T) {
 // FuzzKept: whatever was left behind, the conference begins, and everybody is in it.
 func FuzzKept(f *testing.F) {
 	f.Add("")
-	f.Add(`{"meeting":"meeting-1","sessions":[{"id":"s","bridge":"` + brew + `jvb1","seq":1,"endpoints":{"kim":{}}}],` +
+	f.Add(`{"version":1,"meeting":"meeting-1","sessions":[{"id":"s","bridge":"` + brew + `jvb1","seq":1,"endpoints":{"kim":{}}}],` +
 		`"participants":[{"nick":"kim","real":"user-kim@example/res","bridge":"` + brew + `jvb1","session":{"sid":"x","bridge_session":"s","accepted":true}},{"nick":"ada","real":"user-ada@example/res"}]}`)
-	f.Add(`{"meeting":"meeting-1","participants":[{"nick":"kim"}]}`)
-	f.Add(`{"meeting":"meeting-1","sessions":[{"feedback":"<"}]}`)
+	f.Add(`{"version":1,"meeting":"meeting-1","participants":[{"nick":"kim"}]}`)
+	f.Add(`{"version":1,"meeting":"meeting-1","sessions":[{"feedback":"<"}]}`)
+	f.Add(`{"version":2,"meeting":"meeting-1","participants":[{"nick":"kim","real":"user-kim@example/res"}]}`)
 	f.Add(`[]`)
 	f.Fuzz(func(t *testing.T, text string) {
 		synctest.Test(t, func(t *testing.T) {
