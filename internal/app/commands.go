@@ -115,7 +115,7 @@ func parseGrant(verb string, args []string) (grant, error) {
 		return nil
 	})
 	if err := flags.Parse(args); err != nil {
-		return grant{}, admin.Usagef("%v", err)
+		return grant{}, admin.Usagef("%s: %s", verb, strings.Replace(err.Error(), "flag -", "flag --", 1))
 	}
 	if flags.NArg() == 1 && g.room == "" { // `link ROOM` is what people try first
 		g.room = flags.Arg(0)
