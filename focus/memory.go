@@ -158,7 +158,7 @@ func (m *memory) change(key string, to *remembered) {
 	}
 }
 
-// close saves what is left to save.
+// close saves what is left to save. It may be called twice.
 func (m *memory) close() {
 	if m.dir == "" {
 		return
@@ -169,8 +169,10 @@ func (m *memory) close() {
 		return
 	}
 	m.mu.Lock()
-	m.closed = true
-	close(m.wake)
+	if !m.closed {
+		m.closed = true
+		close(m.wake)
+	}
 	m.mu.Unlock()
 	<-m.done
 }
