@@ -89,6 +89,9 @@ type Config struct {
 	Access AccessConfig `yaml:"access"`
 	// MaxDuration ends meetings that last longer, with warnings before; 0: never.
 	MaxDuration time.Duration `yaml:"max_duration"`
+	// ModeratorTimeout ends meetings that have been without a moderator for that long, from
+	// their beginning or since the last one left; 0: never.
+	ModeratorTimeout time.Duration `yaml:"moderator_timeout"`
 	// TokenNames shows who holds a token under its name, whatever he calls himself. With
 	// the feature name-readonly a token says so of itself.
 	TokenNames bool `yaml:"token_names"`
@@ -96,6 +99,9 @@ type Config struct {
 	LobbyBypass bool `yaml:"lobby_bypass"`
 	// Reservations asks another server whether and how long a meeting may be held.
 	Reservations ReservationConfig `yaml:"reservations"`
+	// Events are told to another server as they happen: rooms that begin and end, people who
+	// come and go.
+	Events EventsConfig `yaml:"events"`
 	// HTTP is what the server tells and does by HTTP.
 	HTTP HTTPConfig `yaml:"http"`
 	// TranscriberPrefixes are how addresses begin from which subtitles are accepted.
@@ -121,6 +127,7 @@ func DefaultConfig() Config {
 		HTTP:              HTTPConfig{InfoNeedsToken: true, System: system},
 		Reservations:      defaultReservations(),
 		Access:            AccessConfig{Timeout: 3 * time.Second},
+		Events:            EventsConfig{Timeout: 10 * time.Second, Retries: 3},
 		HostsModerate:     true,
 
 		ConferencesPerAddress: 60,
@@ -175,6 +182,12 @@ func (c Config) Validate() error {
 	}
 	if err := c.Access.validate(); err != nil {
 		return fmt.Errorf("access.%w", err)
+	}
+	if err := c.Events.validate(); err != nil {
+		return fmt.Errorf("events.%w", err)
+	}
+	if c.ModeratorTimeout != 0 && c.ModeratorTimeout < time.Second {
+		return fmt.Errorf("moderator_timeout: %s is less than 1s", c.ModeratorTimeout)
 	}
 	if c.MaxDuration != 0 && c.MaxDuration < time.Minute {
 		return fmt.Errorf("max_duration: %s is less than 1m", c.MaxDuration)

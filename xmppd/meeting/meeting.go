@@ -89,6 +89,8 @@ func Install(host *muc.Host, cfg Config, verifier *jwtauth.Verifier, log *logrus
 	m.installCloseRoom(h)
 	m.installReservations(h)
 	m.installDurationLimit(h)
+	m.installModerated(h)
+	m.installEvents()
 	m.conferences(m.installTokenNames)
 	m.conferences(m.installRecording)
 	m.conferences(m.installDialling)
