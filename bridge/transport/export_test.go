@@ -48,3 +48,12 @@ func LookAround(t *Transport) { t.lookAround() }
 
 // Bound is how many addresses were ever bound.
 func Bound(t *Transport) int { return len(t.presence.bound) }
+
+// SetUDPHead changes how long TCP waits for UDP, before sessions begin.
+func SetUDPHead(t *Transport, d time.Duration) { t.udpHead = d }
+
+// OverTCP is whether what we send to the session's peer goes over TCP.
+func (s *Session) OverTCP() bool {
+	d := s.slot.dest.Load()
+	return d != nil && d.tcp != nil
+}

@@ -6,14 +6,14 @@ import (
 	"time"
 
 	"github.com/pion/ice/v4"
-	"github.com/pion/stun/v4"
 	"github.com/sirupsen/logrus"
 
 	"parley/internal/logx"
 )
 
 // The timers of consent (RFC 7675) and nomination. The first working pair wins at once,
-// because peers usually show up as peer-reflexive; only relayed ones wait for better.
+// because peers usually show up as peer-reflexive; only relayed ones and TCP (see
+// preference) wait for better.
 const (
 	keepalive        = 2 * time.Second
 	disconnectedWait = 5 * time.Second
@@ -41,7 +41,10 @@ func (r *round) startAgent() error {
 		ice.WithSrflxAcceptanceMinWait(0),
 		ice.WithPrflxAcceptanceMinWait(0),
 		ice.WithRelayAcceptanceMinWait(relayWait),
-		ice.WithBindingRequestHandler(r.roams),
+		ice.WithCheckInterval(checkInterval),
+		ice.WithMaxBindingRequests(maxChecks),
+		ice.WithBindingRequestHandler(r.checked),
+		ice.WithRenomination(r.nomination),
 		ice.WithLoggerFactory(pionLogs{s.log}),
 	}
 	types := []ice.NetworkType{ice.NetworkTypeUDP4, ice.NetworkTypeUDP6}
@@ -54,7 +57,7 @@ func (r *round) startAgent() error {
 		return err
 	}
 	r.agent = agent
-	if err := agent.OnCandidate(func(ice.Candidate) {}); err != nil {
+	if err := agent.OnCandidate(r.prefer.local); err != nil {
 		return err
 	}
 	if err := agent.OnConnectionStateChange(r.stateChanged); err != nil {
@@ -80,6 +83,7 @@ func (r *round) connect(ufrag, pwd string) error {
 	if r.s.opts.Controlling {
 		dial = r.agent.StartDial
 	}
+	r.prefer.start()
 	if _, err := dial(ufrag, pwd); err != nil {
 		return fmt.Errorf("start checks: %w", err)
 	}
@@ -119,6 +123,7 @@ func (r *round) addRemoteCandidate(c Candidate) {
 		return
 	}
 	if err == nil {
+		r.prefer.remote(candidate)
 		err = r.agent.AddRemoteCandidate(candidate)
 	}
 	if err != nil {
@@ -163,7 +168,7 @@ func (r *round) pairSelected(local, remote ice.Candidate) {
 	if s.ctx.Err() != nil {
 		return
 	}
-	r.chosen.Store(&remote)
+	r.prefer.choose(remote, time.Now())
 	carried, first := s.carry(r, d)
 	if !carried {
 		return
@@ -175,19 +180,6 @@ func (r *round) pairSelected(local, remote ice.Candidate) {
 	if first {
 		s.post(s.iceConnected)
 	}
-}
-
-// roams lets a peer go on from another address, because its network or its router has
-// changed: when the address chosen before has been silent for as long as counts as lost,
-// the first check that proves itself from a new one takes its place. RFC 8445 would have
-// the peer wait for a restart.
-func (r *round) roams(_ *stun.Message, _, from ice.Candidate, _ *ice.CandidatePair) bool {
-	chosen := r.chosen.Load()
-	if chosen == nil || (*chosen).Equal(from) || time.Since((*chosen).LastReceived()) < disconnectedWait {
-		return false
-	}
-	r.s.t.stats.roamed.Add(1)
-	return true
 }
 
 // iceConnected runs when there is a path for the first time.

@@ -31,8 +31,9 @@ type round struct {
 	agent      *ice.Agent
 	// started says that the agent has the peer's credentials.
 	started atomic.Bool
-	// chosen is the peer's side of the way there is.
-	chosen atomic.Pointer[ice.Candidate]
+	prefer  *preference
+	// nominations counts those that carry a number.
+	nominations atomic.Uint32
 
 	// heard are the addresses authentic checks came from; hearing guards it.
 	hearing sync.Mutex
@@ -46,7 +47,7 @@ type round struct {
 
 // newRound makes the credentials of a generation; they are unique in this process.
 func (s *Session) newRound(generation int, ufrag string) *round {
-	return &round{s: s, generation: generation, ufrag: ufrag, pwd: randomText(16)}
+	return &round{s: s, generation: generation, ufrag: ufrag, pwd: randomText(16), prefer: newPreference()}
 }
 
 // Restart begins ICE anew beside the way there is, and describes our side of it. Before

@@ -10,7 +10,7 @@ import (
 
 const (
 	// stunQueueEarly bounds the requests kept for an agent that has not started, because
-	// the peer's credentials are not known yet. The newest are kept.
+	// the peer's credentials are not known yet, or that waits for UDP. The newest are kept.
 	stunQueueEarly = 8
 	// stunQueue bounds them afterwards.
 	stunQueue = 32
@@ -53,7 +53,7 @@ func (c *stunConn) push(b []byte, from netip.AddrPort) {
 		return
 	}
 	limit := stunQueueEarly
-	if c.round.started.Load() {
+	if c.round.started.Load() && !(c.tcp && c.round.prefer.holdsTCP()) {
 		limit = stunQueue
 	}
 	for len(c.queue) >= limit {
@@ -71,10 +71,13 @@ func (c *stunConn) push(b []byte, from netip.AddrPort) {
 	}
 }
 
-// ReadFromAddrPort gives the agent the next message.
+// ReadFromAddrPort gives the agent the next message; the first one over TCP waits for UDP.
 func (c *stunConn) ReadFromAddrPort(b []byte) (int, netip.AddrPort, error) {
 	select {
 	case p := <-c.queue:
+		if c.tcp && !c.round.prefer.yield(c.round.s.t.udpHead, c.done) {
+			return 0, netip.AddrPort{}, net.ErrClosed
+		}
 		return copy(b, p.data), p.from, nil
 	case <-c.done:
 		return 0, netip.AddrPort{}, net.ErrClosed

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/pion/transport/v4/stdnet"
 	"github.com/sirupsen/logrus"
@@ -43,6 +44,8 @@ type Transport struct {
 	// stopLooking ends the asking, and the look at the machine's addresses.
 	stopLooking context.CancelFunc
 	stats       counters
+	// udpHead is how long the first check over TCP waits for one over UDP.
+	udpHead time.Duration
 
 	// peers is read on every packet and written when sessions come and go.
 	peers [maxSessions]atomic.Pointer[peerSlot]
@@ -103,7 +106,7 @@ func New(cfg Config, log *logrus.Entry) (*Transport, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}
-	t := &Transport{cfg: cfg, log: log, mux: newMux(), sessions: map[*Session]struct{}{}}
+	t := &Transport{cfg: cfg, log: log, mux: newMux(), sessions: map[*Session]struct{}{}, udpHead: udpHead}
 	t.net.Store(n)
 	t.presence.pause = addressPause
 	t.presence.list = func() ([]netip.Addr, bool, error) { return localAddresses(t.cfg) }
