@@ -88,7 +88,7 @@ func TestCallOverBadNetworks(t *testing.T) {
 	for name, cfg := range map[string]udptest.Config{
 		"loss":       {Loss: 0.1, Delay: 10 * time.Millisecond, Seed: 1},
 		"jitter":     {Jitter: 50 * time.Millisecond, Seed: 2},
-		"everything": {Loss: 0.1, Delay: 20 * time.Millisecond, Jitter: 50 * time.Millisecond, Seed: 3},
+		"everything": {Loss: 0.1, Delay: 20 * time.Millisecond, Jitter: 50 * time.Millisecond, Seed: 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

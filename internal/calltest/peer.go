@@ -9,6 +9,7 @@ package calltest
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"sync"
@@ -127,6 +128,7 @@ func api(t *testing.T) *webrtc.API {
 	}
 	set := webrtc.SettingEngine{}
 	set.SetIncludeLoopbackCandidate(true)
+	set.SetIPFilter(net.IP.IsLoopback) // other interfaces may go while a test runs
 	set.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
 	return webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithInterceptorRegistry(registry), webrtc.WithSettingEngine(set))
 }
