@@ -188,6 +188,27 @@ func FuzzQuery(f *testing.F) {
 	})
 }
 
+// hold keeps the database busy until it is released.
+func hold(t *testing.T, a *Archive) (release func()) {
+	t.Helper()
+	holding, free, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		done <- a.db.Write(context.Background(), func(*sql.Tx) error {
+			close(holding)
+			<-free
+			return nil
+		})
+	}()
+	<-holding
+	return func() {
+		t.Helper()
+		close(free)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestNameMeansKept: a message names its place in the archive only if it is there.
 func TestNameMeansKept(t *testing.T) {
 	a := openAt(t, filepath.Join(t.TempDir(), "x.db"), nil)
@@ -205,35 +226,28 @@ func TestNameMeansKept(t *testing.T) {
 	}
 	// Somebody holds the database: talk goes on, without names.
 	a.patience = time.Nanosecond
-	holding, release, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
-	go func() {
-		done <- a.db.Write(context.Background(), func(*sql.Tx) error {
-			close(holding)
-			<-release
-			return nil
-		})
-	}()
-	<-holding
+	release := hold(t, a)
 	if named("late") {
 		t.Error("a message that is not on disk has a name")
 	}
 	if err := a.settle(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("settled: %v", err)
 	}
-	close(release)
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
+	release()
 	if list, _, _ := a.all(t, everything); len(list) != 21 {
 		t.Errorf("%d messages in the end", len(list))
 	}
 	if !a.late.Load() {
 		t.Error("a disk that was too slow a moment ago is waited for")
 	}
-	a.patience = appendTime
-	if named("still late") {
+	// It is held again, and this time a message that waits would wait for it.
+	a.patience = time.Minute
+	release = hold(t, a)
+	began := time.Now()
+	if named("still late") || time.Since(began) >= a.patience {
 		t.Error("the disk is waited for before it was quick again")
 	}
+	release()
 	if err := a.settle(context.Background()); err != nil {
 		t.Fatal(err)
 	}
