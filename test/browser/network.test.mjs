@@ -18,7 +18,6 @@ test('UDP blocked: media goes over TCP 4443', { skip }, async (t) => {
   assert.equal(pair.remotePort, town.server.ports.tcp);
   assertSteady(t, 'Bob over TCP', await bob.watch(['Ann']));
   assertSteady(t, 'Ann', await ann.watch(['Bob'], 5_000));
-  await town.home();
 });
 
 test('a viewer without devices or permission sees and hears', { skip }, async (t) => {
@@ -29,7 +28,6 @@ test('a viewer without devices or permission sees and hears', { skip }, async (t
   assert.equal(audio, 1, 'Vic hears Ann');
   assertSteady(t, 'Vic', await vic.watch(['Ann'], 5_000));
   await ann.sees(['Vic']);
-  await town.home();
 });
 
 test('720p arrives and stays, and 5 % loss does not freeze it', { skip }, async (t) => {
@@ -48,7 +46,6 @@ test('720p arrives and stays, and 5 % loss does not freeze it', { skip }, async 
   const video = (await bob.reports()).find((r) => r.type === 'inbound-rtp' && r.kind === 'video' && r.framesDecoded > 0);
   t.diagnostic(`lost ${video.packetsLost}, repaired by RTX ${video.retransmittedPacketsReceived}, NACKs ${video.nackCount}, freezes ${video.freezeCount}`);
   assert.ok(video.retransmittedPacketsReceived > 0, 'RTX repaired something');
-  await town.home();
 });
 
 test('10 % loss, 50 ms of jitter and packets out of order', { skip }, async (t) => {
@@ -70,7 +67,7 @@ test('10 % loss, 50 ms of jitter and packets out of order', { skip }, async (t) 
   // Wanted: 0.5 s.
   assertSteady(t, 'Bob', viewer);
   assertSteady(t, 'Ann', sender);
-  await town.home();
+  await town.leave();
   const count = await end();
   t.diagnostic(`the relay ${count}`);
   assert.match(count, /^carried [1-9]\d{3,} packets, lost [1-9]/, 'the call went through the relay');

@@ -1,11 +1,14 @@
 // A server on this machine, people near it, and people behind a network of their own that a test makes bad.
-import { after, before } from 'node:test';
+import { after, afterEach, before } from 'node:test';
 import { Namespace, noNamespaces } from './netns.mjs';
 import { Participant } from './participant.mjs';
 import { Server } from './server.mjs';
 
 export class Outskirts {
-  /** Has both made before the tests of a file and ended after them. `skip` says why the tests cannot be run, if they cannot. */
+  /**
+   * Has both made before the tests of a file and ended after them; after each one everybody goes home. `skip` says why
+   * the tests cannot be run, if they cannot.
+   */
   static async prepare(options = { resolution: 720 }) {
     const self = new Outskirts();
     self.people = [];
@@ -15,8 +18,9 @@ export class Outskirts {
       self.space = await Namespace.create();
       self.server = await Server.start(options);
     });
+    // Also after a test that failed: who stays would keep the processor from the next one.
+    afterEach(async () => { if (!self.skip) await self.home(); });
     after(async () => {
-      await self.leave();
       await self.server?.stop();
       await self.space?.destroy();
     });

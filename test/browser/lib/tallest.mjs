@@ -16,25 +16,31 @@ export async function encoding(person, before = { frames: {} }) {
   };
 }
 
+/** After so many seconds of too little processor time nothing better is waited for. */
+const ENOUGH = 30;
+
 /**
  * Waits for so many seconds in a row in which the viewer gets `lines` lines of the sender, who is held by nothing. Those
- * in which the sender's processor makes less count neither way.
+ * in which the sender's processor makes less count neither way; where it does so for half a minute, the best it makes has
+ * to come through instead, as many seconds in a row.
  */
 export async function staysAt(t, lines, sender, viewer, { seconds, patience, wanted }) {
   const [started, seen] = [performance.now(), []];
-  let [row, spared] = [0, 0];
+  let [row, spared, best] = [0, 0, 0];
   let made = await encoding(sender);
-  while (row < seconds) {
+  while (row < seconds && !(spared >= ENOUGH && best >= seconds)) {
     await viewer.page.waitForTimeout(1000);
     const height = (await viewer.media()).video[sender.name]?.height;
     made = await encoding(sender, made);
     const held = made.limits.includes('bandwidth');
     seen.push(`${height}/${made.tallest}${held ? '!' : ''}`);
+    best = height === made.tallest ? best + 1 : 0;
     if (made.tallest === 0 || made.limits.includes('cpu')) spared++;
     else row = height === lines && !held ? row + 1 : 0;
     assert.ok(performance.now() - started < patience,
       `${seconds} s in a row at ${lines} lines: not within ${patience} ms; seen/encoded (! = the sender is held): ${seen.join(' ')}`);
   }
   const took = Math.round(performance.now() - started);
-  t.diagnostic(`${lines} lines for ${seconds} s in a row after ${took} ms (wanted: ${wanted}), ${spared} s left to the machine; seen/encoded: ${seen.join(' ')}`);
+  const what = row < seconds ? 'the best this machine makes' : `${lines} lines`;
+  t.diagnostic(`${what} for ${seconds} s in a row after ${took} ms (wanted: ${wanted}), ${spared} s left to the machine; seen/encoded: ${seen.join(' ')}`);
 }
