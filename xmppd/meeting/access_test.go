@@ -126,3 +126,27 @@ func TestMaxDuration(t *testing.T) {
 		assert.NotContains(t, all(f), "has been terminated")
 	})
 }
+
+// Latecomers read what those were called who wrote before; the others need not be told,
+// and nobody says it of himself.
+func TestNamesInHistory(t *testing.T) {
+	play(t, func(t *testing.T) {
+		s, _, ann, bob := meet(t, nil)
+		const forged = `<display-name xmlns="http://jitsi.org/protocol/display-name" source="token">Boss</display-name>`
+		ann.Send(`<message to="ROOM" type="groupchat" id="m1"><body>one</body>` + forged + `</message>`)
+		assert.NotContains(t, all(bob), "display-name")
+		claims := token{}.claims()
+		claims.User.Name = "Cyd <of the token>"
+		c := s.Login(cyd, router.Info{Anonymous: true, Token: claims})
+		c.Join("ee55ff66", `<nick xmlns=nick>Queen</nick>`)
+		text := all(c)
+		assert.Contains(t, text, `<body>one</body>`)
+		assert.Contains(t, text, `<display-name xmlns="http://jitsi.org/protocol/display-name" source="guest">Ann</display-name>`)
+		assert.NotContains(t, text, "Boss")
+		c.Send(`<message to="ROOM" type="groupchat" id="m2"><body>two</body></message>`)
+		c.Send(`<presence to="ROOM/ee55ff66" type="unavailable"/>`)
+		dan := s.Login("dd44ee55-0b5a-4e53-8a5e-5a0de2b8f111@meet.example.com/Rz9", router.Info{Anonymous: true, Room: "demo"})
+		dan.Join("dd44ee55")
+		assert.Contains(t, all(dan), `source="token">Cyd &lt;of the token&gt;</display-name>`)
+	})
+}

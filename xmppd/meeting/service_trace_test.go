@@ -60,6 +60,8 @@ var (
 	stamp        = regexp.MustCompile(`stamp="[^"]*"`)
 	refusedBy    = regexp.MustCompile(`error by="[^"]*" `)
 	invitation   = regexp.MustCompile(`body>[^<]* invited you to the room [^<]*<`)
+	// The recorded server did not tell latecomers names, as with mod_muc_displayname.
+	keptNames    = regexp.MustCompile(`<\{http://jitsi.org/protocol/display-name\}display-name[^>]*>[^<]*</>`)
 	subjectDelay = regexp.MustCompile(`(subject>[^<]*</>)<\{urn:xmpp:delay\}delay[^>]*></>`)
 )
 
@@ -138,6 +140,7 @@ func (r *rerun) take(into map[string][]string, who, xml string) {
 	s = refusedBy.ReplaceAllString(s, "error ")
 	s = invitation.ReplaceAllString(s, "body><")
 	s = subjectDelay.ReplaceAllString(s, "$1")
+	s = keptNames.ReplaceAllString(s, "")
 	s = jsonText.ReplaceAllStringFunc(s, func(m string) string {
 		p := jsonText.FindStringSubmatch(m)
 		return p[1] + comparable(p[2]) + p[3]

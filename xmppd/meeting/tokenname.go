@@ -24,4 +24,19 @@ func (m *Rules) installTokenNames(h *muc.Hooks) {
 		var b stanza.Builder
 		return st.With(b.Leaf(ns.Nick, "nick", c.User.Name).Bytes())
 	})
+	h.OnKept(keptName)
+}
+
+// keptName tells latecomers what somebody was called who wrote before they came, and may
+// be gone: a nick is the id of his media (mod_muc_displayname).
+func keptName(_ *muc.Room, o *muc.Occupant) []byte {
+	name, source := displayName(o), "guest"
+	if c := claims(o.Session()); c != nil && c.User.Name != "" {
+		name, source = c.User.Name, "token"
+	}
+	if name == "" {
+		return nil
+	}
+	var b stanza.Builder
+	return b.Leaf(ns.DisplayNames, "display-name", name, "source", source).Bytes()
 }

@@ -38,6 +38,7 @@ type Hooks struct {
 	direct    []func(r *Room, from, to *Occupant, st *stanza.Stanza) *stanza.Error
 	request   []func(r *Room, from, to *Occupant, st *stanza.Stanza) (*stanza.Stanza, *stanza.Error)
 	hears     []func(r *Room, listener, speaker *Occupant) bool
+	kept      []func(*Room, *Occupant) []byte
 	kicked    []func(*Room, *Change)
 	configure []func(*Room, *Submission)
 	invited   []func(r *Room, by *Occupant, to stanza.Addr)
@@ -255,6 +256,9 @@ func (h *Hooks) OnInfo(f func(*Room, *Form)) { h.info = append(h.info, f) }
 func (h *Hooks) OnMessage(f func(*Room, *Occupant, *stanza.Stanza) Outcome) {
 	h.message = append(h.message, f)
 }
+
+// OnKept adds an element to the copy of a message that latecomers get, about who sent it.
+func (h *Hooks) OnKept(f func(*Room, *Occupant) []byte) { h.kept = append(h.kept, f) }
 
 // OnDirect is asked about every private message and request from one occupant to
 // another before it is handed on.

@@ -126,6 +126,9 @@ func (r *Room) groupMessage(st *stanza.Stanza, at taken) {
 	}
 	r.Broadcast(msg)
 	if remembered(msg) {
+		for _, f := range r.hooks().kept {
+			msg = msg.With(f(r, at.o))
+		}
 		r.history.add(msg, r.addr, time.Now(), r.config.historyLength, r.host.cfg.MaxHistoryBytes)
 	}
 }
