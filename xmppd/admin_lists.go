@@ -124,15 +124,20 @@ func (a *administration) noticeCommands() []adhocCommand {
 		}
 	}
 	motd := func() []string { return strings.FieldsFunc(*a.notices.motd.Load(), newline) }
+	welcome := func() []string { return strings.FieldsFunc(*a.notices.welcome.Load(), newline) }
 	nothing := func() []string { return nil }
 	blocked := func() []string { return slices.Sorted(maps.Keys(*a.notices.blocked.Load())) }
 	allowed := func() []string { return slices.Sorted(maps.Keys(*a.notices.allowed.Load())) }
 	return []adhocCommand{
 		{"announce", "Tell everybody who is online", edit("announcement", "text-multi", "What to tell", nothing), a.announce},
-		{"set-motd", "Set the message of the day", edit("motd", "text-multi", "What those who log in are told", nothing), a.setMotd},
-		{"edit-motd", "Edit the message of the day", edit("motd", "text-multi", "What those who log in are told", motd), a.setMotd},
+		{"set-motd", "Set the message of the day", edit("motd", "text-multi", "What those who log in are told", nothing), a.setNotice("motd", noticeMotd)},
+		{"edit-motd", "Edit the message of the day", edit("motd", "text-multi", "What those who log in are told", motd), a.setNotice("motd", noticeMotd)},
 		{"delete-motd", "Delete the message of the day", nil, func(*module.Request, dataform.Values) (*dataform.Form, []byte, string) {
 			return nil, nil, a.problem(a.notices.set(noticeMotd, ""))
+		}},
+		{"set-welcome", "Set the welcome message", edit("welcome", "text-multi", "What those are told who log in for the first time", welcome), a.setNotice("welcome", noticeWelcome)},
+		{"delete-welcome", "Delete the welcome message", nil, func(*module.Request, dataform.Values) (*dataform.Form, []byte, string) {
+			return nil, nil, a.problem(a.notices.set(noticeWelcome, ""))
 		}},
 		{"edit-blacklist", "Edit the list of blocked addresses", edit("blacklistjids", "jid-multi", "Addresses and domains nobody here talks with", blocked), a.setList("blacklistjids", noticeBlocked)},
 		{"edit-whitelist", "Edit the list of allowed addresses", edit("whitelistjids", "jid-multi", "Addresses and domains people here may talk with besides this server's; empty: all", allowed), a.setList("whitelistjids", noticeAllowed)},
@@ -166,9 +171,12 @@ func (a *administration) announce(_ *module.Request, v dataform.Values) (*datafo
 	return nil, nil, ""
 }
 
-func (a *administration) setMotd(_ *module.Request, v dataform.Values) (*dataform.Form, []byte, string) {
-	text, _ := v.Text("motd")
-	return nil, nil, a.problem(a.notices.set(noticeMotd, text))
+// setNotice keeps a text.
+func (a *administration) setNotice(field, name string) func(*module.Request, dataform.Values) (*dataform.Form, []byte, string) {
+	return func(_ *module.Request, v dataform.Values) (*dataform.Form, []byte, string) {
+		text, _ := v.Text(field)
+		return nil, nil, a.problem(a.notices.set(name, text))
+	}
 }
 
 // setList keeps a list of addresses.

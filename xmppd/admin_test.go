@@ -139,6 +139,24 @@ func TestNotices(t *testing.T) {
 	b.say(`<presence/>`)
 	b.quiet(`<body>`)
 
+	// Who comes for the first time is welcomed, and nobody else.
+	has(t, root.ask("set", domain, command("set-welcome", fields("welcome", "make yourself,at home"))), `status="completed"`)
+	c := w.person("carol", "c")
+	c.say(`<presence/>`)
+	c.expect(`(?s)<message [^>]*from="meet.example.com"><body>make yourself\nat home</body>`)
+	c.say(`</stream:stream>`)
+	c.ended()
+	eventually(t, func() bool {
+		seen, err := w.accounts.Seen(context.Background(), "carol", domain)
+		return err == nil && !seen.IsZero()
+	})
+	c = w.person("carol", "c")
+	c.say(`<presence/>`)
+	c.quiet(`<body>`)
+	has(t, root.ask("set", domain, command("set-welcome", "")), `<value>make yourself</value>`)
+	has(t, root.ask("set", domain, command("delete-welcome", "")), `status="completed"`)
+	has(t, root.ask("set", domain, command("set-welcome", "")), `!<value>make yourself</value>`)
+
 	// Blocked domains are not talked with.
 	has(t, root.ask("set", domain, command("edit-blacklist", fields("blacklistjids", "evil.example"))), `status="completed"`, `!type="error"`)
 	has(t, root.ask("set", domain, command("edit-blacklist", "")), `<value>evil.example</value>`)

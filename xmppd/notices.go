@@ -16,6 +16,7 @@ import (
 type notices struct {
 	db      *store.Store
 	motd    atomic.Pointer[string]
+	welcome atomic.Pointer[string]   // for who is here for the first time
 	admins  atomic.Pointer[[]string] // named by other administrators
 	blocked atomic.Pointer[map[string]bool]
 	allowed atomic.Pointer[map[string]bool] // if not empty, only these besides our own
@@ -24,6 +25,7 @@ type notices struct {
 // Names of what is kept.
 const (
 	noticeMotd    = "motd"
+	noticeWelcome = "welcome"
 	noticeAdmins  = "admins"
 	noticeBlocked = "blocked"
 	noticeAllowed = "allowed"
@@ -31,7 +33,7 @@ const (
 
 func openNotices(ctx context.Context, db *store.Store) (*notices, error) {
 	n := &notices{db: db}
-	for _, name := range []string{noticeMotd, noticeAdmins, noticeBlocked, noticeAllowed} {
+	for _, name := range []string{noticeMotd, noticeWelcome, noticeAdmins, noticeBlocked, noticeAllowed} {
 		var text string
 		err := db.Read().QueryRowContext(ctx, `SELECT text FROM notices WHERE name = ?`, name).Scan(&text)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -47,6 +49,8 @@ func (n *notices) publish(name, text string) {
 	switch name {
 	case noticeMotd:
 		n.motd.Store(&text)
+	case noticeWelcome:
+		n.welcome.Store(&text)
 	case noticeAdmins:
 		n.admins.Store(&lines)
 	case noticeBlocked, noticeAllowed:

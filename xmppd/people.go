@@ -74,6 +74,9 @@ func (s *Server) arrived(x *router.Session) {
 	if text := *s.notices.motd.Load(); text != "" && x.Addr().Domain() != s.cfg.AuthDomain {
 		s.say(x, text)
 	}
+	if text := *s.notices.welcome.Load(); text != "" && x.Addr().Domain() == s.cfg.Domain && s.firstTime(x) {
+		s.say(x, text)
+	}
 	x.OnEnd(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), rosterTime)
 		defer cancel()
@@ -82,6 +85,14 @@ func (s *Server) arrived(x *router.Session) {
 			s.log.WithError(err).Debug("end of a session not noted")
 		}
 	})
+}
+
+// firstTime says that no session of the account has ended yet.
+func (s *Server) firstTime(x *router.Session) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), rosterTime)
+	defer cancel()
+	seen, err := s.accounts.Seen(ctx, x.Addr().Local(), x.Addr().Domain())
+	return err == nil && seen.IsZero()
 }
 
 // serves says whether a domain is one of this server.
