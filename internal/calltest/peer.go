@@ -130,6 +130,9 @@ func api(t *testing.T) *webrtc.API {
 	set.SetIncludeLoopbackCandidate(true)
 	set.SetIPFilter(net.IP.IsLoopback) // other interfaces may go while a test runs
 	set.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
+	// About as browsers have it. After a second, and twice that, and so on, a handshake on a
+	// bad network may take a minute.
+	set.SetDTLSRetransmissionInterval(100 * time.Millisecond)
 	return webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithInterceptorRegistry(registry), webrtc.WithSettingEngine(set))
 }
 
