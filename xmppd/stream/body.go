@@ -24,8 +24,10 @@ type Body struct {
 func (b *Body) Attr(name string) string { return b.AttrNS("", name) }
 
 // AttrNS is the value of an attribute.
-func (b *Body) AttrNS(space, name string) string {
-	for _, a := range b.attrs {
+func (b *Body) AttrNS(space, name string) string { return valueOf(b.attrs, space, name) }
+
+func valueOf(attrs []xml.Attr, space, name string) string {
+	for _, a := range attrs {
 		if a.Name.Space == space && a.Name.Local == name {
 			return a.Value
 		}
@@ -95,8 +97,8 @@ func (body *Body) head(raw []byte) (prefixes string, err error) {
 	if len(raw) > maxHeader {
 		return "", Err(PolicyViolation, "the start tag of the body is too long")
 	}
-	attrs, ok := plainHead(raw)
-	if !ok {
+	attrs, ok := plainHead(raw, "<body")
+	if !ok || valueOf(attrs, "", "xmlns") != ns.HTTPBind {
 		tok, err := xml.NewDecoder(bytes.NewReader(raw)).Token()
 		t, ok := tok.(xml.StartElement)
 		if err != nil || !ok || t.Name.Local != "body" || t.Name.Space != ns.HTTPBind || bytes.HasPrefix(raw, []byte("<body:")) {
@@ -114,11 +116,11 @@ func (body *Body) head(raw []byte) (prefixes string, err error) {
 	return string(p), nil
 }
 
-// plainHead reads the start tag of a body as nearly all clients write it, several times
-// as fast as encoding/xml, which is left to judge all others: no references, nothing
-// but printable ASCII, every prefix declared right there.
-func plainHead(raw []byte) ([]xml.Attr, bool) {
-	rest, ok := strings.CutPrefix(string(raw), "<body") // of which all names and values are parts
+// plainHead reads a start tag, of a body or a stream, as nearly all clients write it,
+// several times as fast as encoding/xml, which is left to judge all others: no references,
+// nothing but printable ASCII, every prefix declared right there.
+func plainHead(raw []byte, tag string) ([]xml.Attr, bool) {
+	rest, ok := strings.CutPrefix(string(raw), tag) // of which all names and values are parts
 	if !ok {
 		return nil, false
 	}
@@ -129,7 +131,8 @@ func plainHead(raw []byte) ([]xml.Attr, bool) {
 			break
 		}
 		name, value, after, ok := plainAttr(trimmed)
-		if !ok || len(trimmed) == len(rest) {
+		twice := slices.ContainsFunc(attrs, func(a xml.Attr) bool { return a.Name.Local == name })
+		if !ok || twice || len(trimmed) == len(rest) {
 			return nil, false
 		}
 		attrs, rest = append(attrs, xml.Attr{Name: xml.Name{Local: name}, Value: value}), after
@@ -158,16 +161,10 @@ func plainAttr(s string) (name, value, rest string, ok bool) {
 
 // named puts namespaces in the place of prefixes; false if that needs a closer look.
 func named(attrs []xml.Attr) bool {
-	space := ""
 	for i := range attrs {
 		a := &attrs[i]
 		prefix, local, ok := strings.Cut(a.Name.Local, ":")
 		switch {
-		case !ok && a.Name.Local == "xmlns":
-			if space != "" {
-				return false
-			}
-			space = a.Value
 		case !ok:
 		case prefix == "xmlns" && local != "" && local != "xml" && local != "xmlns" && !strings.Contains(local, ":") && a.Value != "":
 			a.Name = xml.Name{Space: prefix, Local: local}
@@ -192,5 +189,5 @@ func named(attrs []xml.Attr) bool {
 			return false
 		}
 	}
-	return space == ns.HTTPBind
+	return true
 }

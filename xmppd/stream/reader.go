@@ -235,14 +235,9 @@ func streamError(err error) error {
 
 // header reads the start tag of a stream.
 func (r *Reader) header(raw []byte) (Header, error) {
-	d := xml.NewDecoder(bytes.NewReader(raw))
-	tok, err := d.Token()
+	t, err := startTag(raw)
 	if err != nil {
-		return Header{}, Err(NotWellFormed, "the stream header cannot be read")
-	}
-	t, ok := tok.(xml.StartElement)
-	if !ok {
-		return Header{}, Err(NotWellFormed, "a stream header was expected")
+		return Header{}, err
 	}
 	var h Header
 	var prefixes []byte
@@ -283,6 +278,23 @@ func (r *Reader) header(raw []byte) (Header, error) {
 		return h, Err(InvalidNamespace, "the default namespace must be "+r.foreign)
 	}
 	return h, nil
+}
+
+func startTag(raw []byte) (xml.StartElement, error) {
+	if attrs, ok := plainHead(raw, "<stream:stream"); ok {
+		if space := valueOf(attrs, "xmlns", "stream"); space != "" {
+			return xml.StartElement{Name: xml.Name{Space: space, Local: "stream"}, Attr: attrs}, nil
+		}
+	}
+	tok, err := xml.NewDecoder(bytes.NewReader(raw)).Token()
+	if err != nil {
+		return xml.StartElement{}, Err(NotWellFormed, "the stream header cannot be read")
+	}
+	t, ok := tok.(xml.StartElement)
+	if !ok {
+		return xml.StartElement{}, Err(NotWellFormed, "a stream header was expected")
+	}
+	return t, nil
 }
 
 func declares(attrs []xml.Attr, space string) bool {

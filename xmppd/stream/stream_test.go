@@ -149,11 +149,28 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
+// FuzzStartTag checks that the short way of reading a stream header is the long one.
+func FuzzStartTag(f *testing.F) {
+	f.Add([]byte(strings.TrimPrefix(open, "<?xml version='1.0'?>")))
+	f.Add([]byte(`<stream:stream xmlns='jabber:client' xmlns:stream='urn:x' xmlns:stream="http://etherx.jabber.org/streams">`))
+	f.Add([]byte(`<stream:stream to="x" xmlns:stream="http://etherx.jabber.org/streams" />`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if _, ok := plainHead(b, "<stream:stream"); !ok {
+			return
+		}
+		short, err := startTag(b)
+		tok, err2 := xml.NewDecoder(bytes.NewReader(b)).Token()
+		if long, ok := tok.(xml.StartElement); err != nil || err2 != nil || !ok || short.Name != long.Name || !slices.Equal(short.Attr, long.Attr) {
+			t.Fatalf("the short way reads %v %v, the long one %v %v", short, err, tok, err2)
+		}
+	})
+}
+
 func FuzzReadBody(f *testing.F) {
 	f.Add([]byte(`<body rid='1' xmlns='http://jabber.org/protocol/httpbind'><iq type="get"/></body>`))
 	f.Add([]byte(`<body xmlns:xmpp="urn:xmpp:xbosh" xml:lang="en" xmpp:restart="true" xmlns="http://jabber.org/protocol/httpbind"/>`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if attrs, ok := plainHead(b); ok {
+		if attrs, ok := plainHead(b, "<body"); ok {
 			tok, err := xml.NewDecoder(bytes.NewReader(b)).Token()
 			if s, ok := tok.(xml.StartElement); err != nil || !ok || !slices.Equal(s.Attr, attrs) {
 				t.Fatalf("the short way reads %v, the long one %v, %v", attrs, tok, err)
