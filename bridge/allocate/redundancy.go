@@ -14,10 +14,11 @@ const (
 
 	// Pictures need narrow paths more. Two thresholds each, so that an estimate that wavers
 	// does not make the sound waver.
-	repeatsFrom  = 500_000 // bit/s
-	repeatsUntil = 350_000
-	ampleFrom    = 1_000_000 // bit/s beyond what is sent, if nothing wanted is left out
-	ampleUntil   = 500_000
+	repeatsFrom   = 500_000 // bit/s
+	repeatsUntil  = 350_000
+	repeatsAnyhow = 1_000_000 // bit/s, of which the cost is next to nothing
+	ampleFrom     = 1_000_000 // bit/s beyond what is sent, if nothing wanted is left out
+	ampleUntil    = 500_000
 
 	redundancyCalm  = 30 * time.Second // without loss, after which it ends
 	redundancyPause = 10 * time.Second // after it was too much
@@ -86,10 +87,10 @@ func (p *Path) carries(on bool) bool {
 	switch {
 	case p.Bitrate == Unlimited:
 		return true
-	case on: // its estimate has shrunk by the cost
-		return p.Bitrate >= repeatsUntil && p.Bitrate >= p.Target
+	case on:
+		return p.Bitrate >= repeatsUntil
 	}
-	return p.Bitrate >= repeatsFrom && p.Bitrate-p.Target >= p.cost()
+	return p.Bitrate >= repeatsFrom && (p.Bitrate >= repeatsAnyhow || p.Bitrate-p.Target >= p.cost())
 }
 
 // ample tells whether the path has so much room that redundancy costs nothing.

@@ -37,8 +37,8 @@ test('a room that wavers changes nothing', () => {
 });
 
 test('a way that loses packets is taken for narrow: it repeats there, too', () => {
-  expect(run(new Redundancy(), 10_000, seconds(20, 250_000, 0.1))).toEqual([[1, true]]);
-  expect(run(new Redundancy(), 10_000, seconds(20, 150_000, 0.1))).toEqual([]);
+  expect(run(new Redundancy(), 10_000, seconds(20, 120_000, 0.1))).toEqual([[1, true]]);
+  expect(run(new Redundancy(), 10_000, seconds(20, 80_000, 0.1))).toEqual([]);
 });
 
 test('a report counts once', () => {

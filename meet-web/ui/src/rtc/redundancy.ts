@@ -5,7 +5,7 @@ type Report = Readonly<Record<string, unknown>>;
 const ROOM = { pictures: { from: 500_000, until: 350_000 }, sound: { from: 100_000, until: 70_000 } };
 /** Where so large a share is lost it is repeated on narrower ways, too, which browsers then take for narrower than they are. */
 const LOSS = 0.03;
-const LOSSY_ROOM = { from: 180_000, until: 130_000 };
+const LOSSY_ROOM = { from: 90_000, until: 60_000 };
 const LOSS_WEIGHT = 0.25;
 /** No change sooner after the last one: each costs a round of descriptions. */
 const STEADY_MS = 5000;
