@@ -24,12 +24,10 @@ const (
 	Endpoint   = "endpoint"
 	Occupant   = "occupant"
 	Bridge     = "bridge"
-	Relay      = "relay"
 	Address    = "jid"
 	SID        = "sid"
 	IQ         = "iq"
 	Component  = "component"
-	Stream     = "stream"
 	Remote     = "remote"
 	Listen     = "listen"
 	Mechanism  = "mechanism"
@@ -40,8 +38,6 @@ const (
 	Version    = "version"
 	Name       = "name"
 	Stanza     = "stanza"
-	Source     = "source"
-	Err        = "error" // what logrus calls the error of WithError
 )
 
 // Format is the form of a log line.

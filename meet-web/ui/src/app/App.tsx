@@ -20,6 +20,8 @@ function PrejoinScreen({ visit }: { readonly visit: Visit }): JSX.Element {
       name={visit.name}
       micOn={local.micOn.value}
       cameraOn={local.cameraOn.value}
+      micProblem={local.micProblem.value !== undefined}
+      cameraProblem={local.cameraProblem.value !== undefined || local.micProblem.value?.code === 'D10'}
       camera={local.camera.value}
       hasMic={local.mic.value !== null}
       micLevel={speaking.level.value}

@@ -50,7 +50,7 @@ function accessibleName(element: Element): string {
 const nothing = (): void => undefined;
 
 const prejoin: PrejoinProps = {
-  room: 'demo', name: '', micOn: true, cameraOn: false, camera: null, hasMic: true, micLevel: 0.4, microphones: [{ deviceId: 'm', label: 'Mic' }], cameras: [],
+  room: 'demo', name: '', micOn: true, cameraOn: true, micProblem: false, cameraProblem: true, camera: null, hasMic: true, micLevel: 0.4, microphones: [{ deviceId: 'm', label: 'Mic' }], cameras: [],
   micId: 'm', cameraId: '', problems: [{ code: 'D02', title: 'Camera is blocked', text: 'x' }], undecided: true, opening: false, busy: 'no', shortcuts: true,
   onJoin: nothing, onMic: nothing, onCamera: nothing, onChooseMic: nothing, onChooseCamera: nothing, onTryDevices: nothing, onShortcuts: nothing,
 };
@@ -108,6 +108,15 @@ describe('prejoin', () => {
     expect((by('prejoin-join') as HTMLButtonElement).disabled).toBe(false);
     expect(by('device-problem').dataset.code).toBe('D02');
     expect(by('prejoin-allow')).toBeDefined();
+  });
+
+  it('shows a camera that did not open as off, and tries again when asked', () => {
+    const onCamera = vi.fn();
+    show(<Prejoin {...prejoin} onCamera={onCamera} />);
+    expect(by('prejoin-mic').getAttribute('aria-pressed')).toBe('false');
+    expect(by('prejoin-camera').getAttribute('aria-pressed')).toBe('true');
+    void act(() => by('prejoin-camera').click());
+    expect(onCamera).toHaveBeenCalledWith(true);
   });
 });
 

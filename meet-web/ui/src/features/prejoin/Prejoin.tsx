@@ -18,6 +18,9 @@ export interface PrejoinProps {
   readonly name: string;
   readonly micOn: boolean;
   readonly cameraOn: boolean;
+  /** The last try to open the device went wrong: it is wanted, and not on. */
+  readonly micProblem: boolean;
+  readonly cameraProblem: boolean;
   readonly camera: MediaStreamTrack | null;
   readonly hasMic: boolean;
   readonly micLevel: number;
@@ -46,6 +49,8 @@ const MAX_NAME = 60;
 function Preview(props: PrejoinProps): JSX.Element {
   const video = useRef<HTMLVideoElement>(null);
   const { camera } = props;
+  const micOn = props.micOn && !props.micProblem;
+  const cameraOn = props.cameraOn && !props.cameraProblem;
   useEffect(() => {
     if (video.current !== null) {
       video.current.srcObject = camera === null ? null : new MediaStream([camera]);
@@ -80,20 +85,22 @@ function Preview(props: PrejoinProps): JSX.Element {
       )}
       <div class={css.toggles}>
         <IconButton
-          icon={props.micOn ? Mic : MicOff}
-          label={props.micOn ? t.mute : t.unmute}
-          tone={props.micOn ? 'plain' : 'off'}
-          pressed={!props.micOn}
+          icon={micOn ? Mic : MicOff}
+          label={micOn ? t.mute : t.unmute}
+          tone={micOn ? 'plain' : 'off'}
+          pressed={!micOn}
+          badge={props.micProblem ? '!' : ''}
           testId="prejoin-mic"
-          onClick={() => props.onMic(!props.micOn)}
+          onClick={() => props.onMic(!micOn)}
         />
         <IconButton
-          icon={props.cameraOn ? Video : VideoOff}
-          label={props.cameraOn ? t.cameraOff : t.cameraOn}
-          tone={props.cameraOn ? 'plain' : 'off'}
-          pressed={!props.cameraOn}
+          icon={cameraOn ? Video : VideoOff}
+          label={cameraOn ? t.cameraOff : t.cameraOn}
+          tone={cameraOn ? 'plain' : 'off'}
+          pressed={!cameraOn}
+          badge={props.cameraProblem ? '!' : ''}
           testId="prejoin-camera"
-          onClick={() => props.onCamera(!props.cameraOn)}
+          onClick={() => props.onCamera(!cameraOn)}
         />
       </div>
     </div>
