@@ -96,7 +96,8 @@ race: ## run the Go tests with the race detector (needs a C compiler), and the r
 
 .PHONY: lint
 lint: $(TOOLS)/staticcheck-$(STATICCHECK_VERSION) ## gofmt, go vet, staticcheck
-	@bad=$$($(GIT) ls-files -z --cached --others --exclude-standard '*.go' | xargs -0 -r gofmt -l); \
+	@bad=$$({ $(GIT) ls-files -z --cached --others --exclude-standard '*.go' 2>/dev/null \
+	    || find . -name '*.go' -not -path '*/node_modules/*' -print0; } | xargs -0 -r gofmt -l); \
 	  if [ -n "$$bad" ]; then echo "gofmt would change:"; echo "$$bad"; exit 1; fi
 	go vet ./...
 	$(TOOLS)/staticcheck-$(STATICCHECK_VERSION) ./...

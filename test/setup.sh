@@ -14,6 +14,7 @@ python3-aiortc|/usr/bin/python3 -c 'import aiortc'
 python3-pyte|/usr/bin/python3 -c 'import pyte'
 profanity-light|command -v profanity
 nftables|command -v nft || test -x /usr/sbin/nft
+git|command -v git
 openssl|command -v openssl
 iproute2|command -v ip || test -x /usr/sbin/ip
 nodejs|command -v node
