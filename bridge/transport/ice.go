@@ -84,6 +84,7 @@ func (r *round) connect(ufrag, pwd string) error {
 		dial = r.agent.StartDial
 	}
 	r.prefer.start()
+	r.theirs.Store(newProof(pwd))
 	if _, err := dial(ufrag, pwd); err != nil {
 		return fmt.Errorf("start checks: %w", err)
 	}

@@ -33,7 +33,7 @@ func TestTCPWaitsForUDP(t *testing.T) {
 					time.AfterFunc(c.found, func() { r.prefer.choose(candidate(t, "udp", 1), time.Now()) })
 				}
 				for i := range 20 {
-					conn.push([]byte{byte(i)}, netip.MustParseAddrPort("192.0.2.1:1001"))
+					conn.enqueue([]byte{byte(i)}, netip.MustParseAddrPort("192.0.2.1:1001"))
 				}
 				buf := make([]byte, 10)
 				for i := range stunQueueEarly {
@@ -56,7 +56,7 @@ func TestTCPThatWaitsIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := (&Session{t: &Transport{udpHead: udpHead}}).newRound(0, "ufrag")
 		conn := newStunConn(r, &net.TCPAddr{}, true, nil)
-		conn.push([]byte{1}, netip.MustParseAddrPort("192.0.2.1:1001"))
+		conn.enqueue([]byte{1}, netip.MustParseAddrPort("192.0.2.1:1001"))
 		time.AfterFunc(udpHead/2, func() { _ = conn.Close() })
 		began := time.Now()
 		if _, _, err := conn.ReadFromAddrPort(make([]byte, 10)); err == nil || time.Since(began) != udpHead/2 {

@@ -29,6 +29,9 @@ type round struct {
 	generation int
 	ufrag, pwd string
 	agent      *ice.Agent
+	// ours tells who knows our password, theirs who knows the peer's; nil until it is told.
+	ours   *proof
+	theirs atomic.Pointer[proof]
 	// started says that the agent has the peer's credentials.
 	started atomic.Bool
 	prefer  *preference
@@ -47,7 +50,8 @@ type round struct {
 
 // newRound makes the credentials of a generation; they are unique in this process.
 func (s *Session) newRound(generation int, ufrag string) *round {
-	return &round{s: s, generation: generation, ufrag: ufrag, pwd: randomText(16), prefer: newPreference()}
+	pwd := randomText(16)
+	return &round{s: s, generation: generation, ufrag: ufrag, pwd: pwd, ours: newProof(pwd), prefer: newPreference()}
 }
 
 // Restart begins ICE anew beside the way there is, and describes our side of it. Before

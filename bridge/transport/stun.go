@@ -26,10 +26,13 @@ type stunMessage struct {
 	id   transactionID
 	// ufrag is the part of the user name before the first colon; it aliases the packet.
 	ufrag []byte
+	// integrity is where MESSAGE-INTEGRITY begins, 0 if there is none. What comes behind it
+	// is nobody's word.
+	integrity int
 }
 
-// parseSTUN reads a message. It checks the header and walks the attributes as far as
-// the user name, without allocating.
+// parseSTUN reads a message. It checks the header and walks the attributes as far as the
+// proof of their origin, without allocating.
 func parseSTUN(b []byte) (m stunMessage, ok bool) {
 	if len(b) < stunHeaderSize || binary.BigEndian.Uint32(b[4:]) != stunMagic {
 		return m, false
@@ -40,23 +43,31 @@ func parseSTUN(b []byte) (m stunMessage, ok bool) {
 	}
 	m.kind = binary.BigEndian.Uint16(b)
 	copy(m.id[:], b[8:20])
-	for rest := b[stunHeaderSize:]; len(rest) >= 4; {
-		kind, size := binary.BigEndian.Uint16(rest), int(binary.BigEndian.Uint16(rest[2:]))
-		padded := (size + 3) &^ 3
-		if 4+padded > len(rest) {
+	named := false
+	for at := stunHeaderSize; at+4 <= len(b) && m.integrity == 0; {
+		kind, size := binary.BigEndian.Uint16(b[at:]), int(binary.BigEndian.Uint16(b[at+2:]))
+		next := at + 4 + (size+3)&^3
+		if next > len(b) {
 			return m, false
 		}
-		if kind == attrUsername {
+		switch {
+		case kind == attrUsername && !named:
 			if size > maxStunUsername {
 				return m, false
 			}
-			m.ufrag, _, ok = bytes.Cut(rest[4:4+size], []byte{':'})
-			return m, ok
+			if m.ufrag, _, named = bytes.Cut(b[at+4:at+4+size], []byte{':'}); !named {
+				return m, false
+			}
+		case kind == attrIntegrity:
+			if next-at != integritySize || size != integritySize-4 {
+				return m, false
+			}
+			m.integrity = at
 		}
-		rest = rest[4+padded:]
+		at = next
 	}
 	// A request without a user name has no one to go to.
-	return m, m.kind != stunRequest
+	return m, named || m.kind != stunRequest
 }
 
 // packetClass is what the first byte of a datagram says (RFC 7983).

@@ -46,12 +46,31 @@ func newStunConn(r *round, local net.Addr, tcp bool, write func([]byte, netip.Ad
 	}
 }
 
-// push queues a message for the agent. b is copied.
-func (c *stunConn) push(b []byte, from netip.AddrPort) {
+// push takes in a message if it proves that its sender knows the password: ours for a
+// request, the peer's for an answer. Nothing else is of use to the agent.
+func (c *stunConn) push(b []byte, m stunMessage, from netip.AddrPort) {
+	stats := &c.round.s.t.stats
 	if !c.round.hears(from) {
-		c.round.s.t.stats.queueDropped.Add(1)
+		stats.queueDropped.Add(1)
 		return
 	}
+	by := c.round.ours
+	switch m.kind {
+	case stunRequest:
+	case stunSuccess:
+		by = c.round.theirs.Load()
+	default:
+		by = nil
+	}
+	if !by.holds(b, m.integrity) {
+		stats.garbage.Add(1)
+		return
+	}
+	c.enqueue(proven(b, m.integrity), from)
+}
+
+// enqueue puts a message where the agent takes it from, which then owns it.
+func (c *stunConn) enqueue(b []byte, from netip.AddrPort) {
 	limit := stunQueueEarly
 	if c.round.started.Load() && !(c.tcp && c.round.prefer.holdsTCP()) {
 		limit = stunQueue
@@ -63,7 +82,7 @@ func (c *stunConn) push(b []byte, from netip.AddrPort) {
 		default:
 		}
 	}
-	p := stunPacket{data: append([]byte(nil), b...), from: from}
+	p := stunPacket{data: b, from: from}
 	select {
 	case c.queue <- p:
 	default:

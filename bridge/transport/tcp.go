@@ -296,7 +296,7 @@ func (c *tcpConn) handle(s *Session, b []byte) {
 		if msg, ok := parseSTUN(b); ok {
 			// A connection belongs to one session for life.
 			if to := c.t.mux.stunTarget(msg, nil, c.key.local, c.key.remote); to != nil && to.round.s == s {
-				to.push(b, c.key.remote)
+				to.push(b, msg, c.key.remote)
 				return
 			}
 		}

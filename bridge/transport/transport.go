@@ -261,7 +261,7 @@ func (t *Transport) handleSTUN(b []byte, sock *udpSocket, from netip.AddrPort) {
 		t.stats.garbage.Add(1)
 		return
 	}
-	c.push(b, from)
+	c.push(b, msg, from)
 }
 
 func (t *Transport) handleDTLS(b []byte, sock *udpSocket, from netip.AddrPort) {
