@@ -105,7 +105,11 @@ func (c *Conference) handleFailed(e *endpoint.Endpoint, err error) {
 	}
 	if !errors.Is(err, transport.ErrLeft) {
 		c.set.counters.TransportFailed.Inc()
-		c.log.WithField(logx.Endpoint, e.ID).WithError(err).Warn("endpoint lost its transport")
+		message := "endpoint lost its transport"
+		if e.Connected.IsZero() && errors.Is(err, transport.ErrICE) { // a firewall, most often
+			message = "no way was found for the media of an endpoint; are the media ports (bridge.media.port by UDP, bridge.media.tcp.port) open to it?"
+		}
+		c.log.WithField(logx.Endpoint, e.ID).WithError(err).Warn(message)
 	}
 	c.removeEndpoint(e, why)
 	c.summarize()
