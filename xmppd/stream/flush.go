@@ -1,6 +1,10 @@
 package stream
 
-import "sync"
+import (
+	"bytes"
+	"sync"
+	"syscall"
+)
 
 // flushBytes is the most that Flush writes by itself: what a socket takes at once, and
 // what holds nobody else up for long.
@@ -11,17 +15,30 @@ const spareQueue = 2
 
 // attempt is one write that does not wait.
 type attempt struct {
-	b   []byte
-	n   int
-	err error
-	do  func(fd uintptr) // bound to the attempt once, since that allocates
+	b  []byte
+	n  int
+	do func(fd uintptr) // bound to the attempt once, since that allocates
 }
 
 var attempts = sync.Pool{New: func() any {
-	a := &attempt{b: make([]byte, 0, 4<<10)}
-	a.do = func(fd uintptr) { a.n, a.err = writeNow(fd, a.b) }
+	a := &attempt{}
+	a.do = func(fd uintptr) { a.n, _ = writeNow(fd, a.b) }
 	return a
 }}
+
+// tryWrite is how many bytes the connection took at once. What is wrong with it, if
+// anything is, the next write that waits will hear.
+func tryWrite(raw syscall.RawConn, b []byte) int {
+	a := attempts.Get().(*attempt)
+	a.b, a.n = b, 0
+	if err := raw.Control(a.do); err != nil {
+		a.n = 0
+	}
+	n := max(a.n, 0)
+	a.b = nil
+	attempts.Put(a)
+	return n
+}
 
 // Flush writes what has gathered since the Writer was handed to a Round, as far as the
 // connection takes it at once. What it does not take, and whatever is out of the
@@ -39,20 +56,16 @@ func (w *Writer) Flush() {
 	raw := w.raw
 	w.mu.Unlock()
 
-	a := attempts.Get().(*attempt)
-	a.b = w.append(a.b[:0], batch)
-	a.n, a.err = 0, nil
-	if err := raw.Control(a.do); err != nil {
-		a.err = err
-	}
+	bp := buffers.Get().(*[]byte)
+	*bp = w.append((*bp)[:0], batch)
 	clear(batch)
-	if rest := a.b[max(a.n, 0):]; len(rest) > 0 {
-		go w.run(append([]byte(nil), rest...))
+	if rest := (*bp)[tryWrite(raw, *bp):]; len(rest) > 0 {
+		go w.run(bytes.Clone(rest))
 	} else {
 		w.flushed(batch)
 	}
-	if cap(a.b) <= 2*flushBytes {
-		attempts.Put(a)
+	if cap(*bp) <= 2*writeChunk {
+		buffers.Put(bp)
 	}
 }
 

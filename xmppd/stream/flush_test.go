@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -29,54 +28,28 @@ func (t *turn) end() {
 // TestRoundsKeepOrder: rounds and others that deliver to the same stream, one after
 // the other, are heard in that order.
 func TestRoundsKeepOrder(t *testing.T) {
-	const peers, count = 40, 300
-	var writers []*Writer
-	var readers sync.WaitGroup
-	for range peers {
-		here, there := pair(t)
-		writers = append(writers, NewWriter(halfConn{here, here}, encodeTCP{ns.Client}, 0))
-		readers.Go(func() {
-			if err := inOrder(bufio.NewReader(there), count); err != nil {
-				t.Error(err)
-			}
-		})
-	}
 	var round turn
-	for i := range count {
-		e := numbered(i, "x")
-		for _, w := range writers {
-			ok := false
-			if i%5 == 3 {
-				ok = w.Deliver(stanza.MustAddr("a@b"), e)
-			} else {
-				ok = w.Gather(&round, stanza.MustAddr("a@b"), e)
-			}
-			if !ok {
-				t.Fatal("refused")
-			}
+	const count = 300
+	sendInOrder(t, 40, count, func(i int, w *Writer, e *stanza.Encoded) bool {
+		if i%5 == 3 {
+			return w.Deliver(stanza.MustAddr("a@b"), e)
 		}
-		if i%7 != 2 { // else it goes out with the next one
+		return w.Gather(&round, stanza.MustAddr("a@b"), e)
+	}, func(i int) {
+		if i%7 != 2 || i == count-1 { // else it goes out with the next one
 			round.end()
 		}
-	}
-	round.end()
-	readers.Wait()
-	for _, w := range writers {
-		w.Drain()
-		w.Close()
-	}
+	})
 }
 
 // TestRoundWithSlowReader: a round ends although a peer does not read, who loses
 // nothing.
 func TestRoundWithSlowReader(t *testing.T) {
-	here, there := pair(t)
-	slow := NewWriter(halfConn{here, here}, encodeTCP{ns.Client}, 64<<20)
-	here2, there2 := pair(t)
-	quick := NewWriter(halfConn{here2, here2}, encodeTCP{ns.Client}, 0)
+	slow, r := written(t, 64<<20)
+	quick, r2 := written(t, 0)
 	heard := make(chan error, 1)
 	const count = 1500 // of 20 KiB each: more than any socket takes
-	go func() { heard <- inOrder(bufio.NewReaderSize(there2, 64<<10), count) }()
+	go func() { heard <- inOrder(r2, count) }()
 	text := strings.Repeat("x", 20<<10)
 	var round turn
 	for i := range count {
@@ -90,14 +63,11 @@ func TestRoundWithSlowReader(t *testing.T) {
 	if err := <-heard; err != nil {
 		t.Fatal(err)
 	}
-	r := bufio.NewReaderSize(there, 64<<10)
 	if err := inOrder(r, count); err != nil {
 		t.Fatal(err)
 	}
 	slow.Fail(Err(SystemShutdown, ""))
-	if rest, err := io.ReadAll(r); err != nil || !strings.HasSuffix(string(rest), "</stream:stream>") {
-		t.Errorf("ended with %q, %v", rest, err)
-	}
+	endsPolitely(t, r)
 	quick.Close()
 }
 
@@ -105,28 +75,23 @@ func TestRoundWithSlowReader(t *testing.T) {
 // says its last words, or none if it was cut.
 func TestRoundOfEndedStreams(t *testing.T) {
 	var round turn
-	polite, there := pair(t)
-	w := NewWriter(halfConn{polite, polite}, encodeTCP{ns.Client}, 0)
-	cut, there2 := pair(t)
-	w2 := NewWriter(halfConn{cut, cut}, encodeTCP{ns.Client}, 0)
-	for _, x := range []*Writer{w, w2} {
-		if !x.Gather(&round, stanza.MustAddr("a@b"), numbered(0, "x")) {
+	polite, r := written(t, 0)
+	cut, r2 := written(t, 0)
+	for _, w := range []*Writer{polite, cut} {
+		if !w.Gather(&round, stanza.MustAddr("a@b"), numbered(0, "x")) {
 			t.Fatal("refused")
 		}
 	}
-	w.End()
-	w2.Close()
+	polite.End()
+	cut.Close()
 	round.end()
-	w.Drain()
-	w2.Drain()
-	r := bufio.NewReader(there)
+	polite.Drain()
+	cut.Drain()
 	if err := inOrder(r, 1); err != nil {
 		t.Error(err)
 	}
-	if rest, err := io.ReadAll(r); err != nil || !strings.HasSuffix(string(rest), "</stream:stream>") {
-		t.Errorf("ended with %q, %v", rest, err)
-	}
-	if got, _ := io.ReadAll(there2); len(got) > 0 {
+	endsPolitely(t, r)
+	if got, _ := io.ReadAll(r2); len(got) > 0 {
 		t.Errorf("a stream that was cut still said %q", got)
 	}
 }

@@ -14,24 +14,10 @@ import (
 	"parley/internal/wire/ns"
 )
 
-// socketPair is both ends of a TCP connection on this machine.
-func socketPair(t *testing.T) (client, server net.Conn) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	client, err = net.Dial("tcp", l.Addr().String())
-	require.NoError(t, err)
-	server, err = l.Accept()
-	require.NoError(t, err)
-	t.Cleanup(func() { client.Close(); server.Close() })
-	return client, server
-}
-
 // TestReaderRests: who waits for an element to begin has no buffer, who waits for the
 // rest of one keeps what there is, and a time-out takes nothing away.
 func TestReaderRests(t *testing.T) {
-	client, server := socketPair(t)
+	client, server := pair(t)
 	r := NewReader(server, ns.Client, 0)
 	next := func() (Event, error) {
 		require.NoError(t, server.SetReadDeadline(time.Now().Add(time.Minute)))
@@ -71,7 +57,7 @@ func TestReaderRests(t *testing.T) {
 
 // TestInstant: a reader of a socket behaves as the connection itself would.
 func TestInstant(t *testing.T) {
-	client, server := socketPair(t)
+	client, server := pair(t)
 	r := Instant(server)
 	assert.NotEqual(t, io.Reader(server), r)
 	_, err := io.WriteString(client, "hello")

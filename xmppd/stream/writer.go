@@ -233,9 +233,9 @@ func (w *Writer) run(first []byte) {
 	if len(first) > 0 {
 		batch = append(batch, item{raw: first})
 		w.mu.Lock()
-		conn := w.conn
+		conn, raw := w.conn, w.raw
 		w.mu.Unlock()
-		if err := w.write(conn, bp, batch); err != nil {
+		if err := w.write(conn, raw, bp, batch); err != nil {
 			w.Close()
 		}
 	}
@@ -244,7 +244,7 @@ func (w *Writer) run(first []byte) {
 		clear(batch)
 		batch, w.queue = w.queue, batch[:0]
 		w.bytes = 0
-		conn := w.conn
+		conn, raw := w.conn, w.raw
 		if len(batch) == 0 {
 			w.queue = nil
 			w.running = false
@@ -260,7 +260,7 @@ func (w *Writer) run(first []byte) {
 			break
 		}
 		w.mu.Unlock()
-		if err := w.write(conn, bp, batch); err != nil {
+		if err := w.write(conn, raw, bp, batch); err != nil {
 			w.Close()
 		}
 	}
@@ -284,8 +284,7 @@ func (w *Writer) renew(conn Conn) {
 	}
 }
 
-func (w *Writer) write(conn Conn, bp *[]byte, batch []item) error {
-	w.renew(conn)
+func (w *Writer) write(conn Conn, raw syscall.RawConn, bp *[]byte, batch []item) error {
 	b := (*bp)[:0]
 	for n, i := range batch {
 		if i.e != nil {
@@ -296,11 +295,25 @@ func (w *Writer) write(conn Conn, bp *[]byte, batch []item) error {
 		if len(b) < writeChunk && n < len(batch)-1 {
 			continue
 		}
-		if _, err := conn.Write(b); err != nil {
+		if err := w.put(conn, raw, b); err != nil {
 			return err
 		}
 		b = b[:0]
 	}
 	*bp = b[:0]
 	return nil
+}
+
+// put writes what the connection takes at once, which nearly always is everything, and
+// waits with the rest.
+func (w *Writer) put(conn Conn, raw syscall.RawConn, b []byte) error {
+	if raw != nil {
+		b = b[tryWrite(raw, b):]
+	}
+	if len(b) == 0 {
+		return nil
+	}
+	w.renew(conn)
+	_, err := conn.Write(b)
+	return err
 }

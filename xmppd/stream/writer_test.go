@@ -33,6 +33,52 @@ func pair(t *testing.T) (here, there net.Conn) {
 	return here, there
 }
 
+// written is a Writer, and what its peer reads.
+func written(t *testing.T, queue int) (*Writer, *bufio.Reader) {
+	t.Helper()
+	here, there := pair(t)
+	return NewWriter(halfConn{here, here}, encodeTCP{ns.Client}, queue), bufio.NewReaderSize(there, 128<<10)
+}
+
+// sendInOrder checks that what send gives to many writers, message by message, arrives
+// whole and in order.
+func sendInOrder(t *testing.T, peers, count int, send func(i int, w *Writer, e *stanza.Encoded) bool, sent func(i int)) {
+	t.Helper()
+	var writers []*Writer
+	var readers sync.WaitGroup
+	for range peers {
+		w, r := written(t, 0)
+		writers = append(writers, w)
+		readers.Go(func() {
+			if err := inOrder(r, count); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for i := range count {
+		e := numbered(i, "x")
+		for _, w := range writers {
+			if !send(i, w, e) {
+				t.Fatal("refused")
+			}
+		}
+		sent(i)
+	}
+	readers.Wait()
+	for _, w := range writers {
+		w.Drain()
+		w.Close()
+	}
+}
+
+// endsPolitely checks that nothing but the end of the stream follows.
+func endsPolitely(t *testing.T, r io.Reader) {
+	t.Helper()
+	if rest, err := io.ReadAll(r); err != nil || !strings.HasSuffix(string(rest), "</stream:stream>") {
+		t.Errorf("ended with %q, %v", rest, err)
+	}
+}
+
 func numbered(n int, text string) *stanza.Encoded {
 	return stanza.New(stanza.Message, "", stanza.Addr{}, stanza.Addr{}, fmt.Sprint("n", n)).With([]byte("<body>" + text + "</body>")).Encode()
 }
@@ -59,52 +105,26 @@ func inOrder(r *bufio.Reader, n int) error {
 // TestWritersKeepOrder: whatever writers do at the same time, each peer gets all of
 // his, in order.
 func TestWritersKeepOrder(t *testing.T) {
-	const peers, count = 150, 200
-	var writers []*Writer
-	var readers sync.WaitGroup
-	for range peers {
-		here, there := pair(t)
-		w := NewWriter(halfConn{here, here}, encodeTCP{ns.Client}, 0)
-		writers = append(writers, w)
-		readers.Go(func() {
-			if err := inOrder(bufio.NewReader(there), count); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	for i := range count {
-		e := numbered(i, "x")
-		for _, w := range writers {
-			if !w.Deliver(stanza.MustAddr("a@b"), e) {
-				t.Fatal("refused")
-			}
-		}
-	}
-	readers.Wait()
-	for _, w := range writers {
-		w.Drain()
-		w.Close()
-	}
+	sendInOrder(t, 150, 200, func(_ int, w *Writer, e *stanza.Encoded) bool {
+		return w.Deliver(stanza.MustAddr("a@b"), e)
+	}, func(int) {})
 }
 
 // TestFullSocket: a peer that does not read for a while loses nothing and holds nobody
 // else up.
 func TestFullSocket(t *testing.T) {
-	here, there := pair(t)
-	slow := NewWriter(halfConn{here, here}, encodeTCP{ns.Client}, 64<<20)
-	here2, there2 := pair(t)
-	quick := NewWriter(halfConn{here2, here2}, encodeTCP{ns.Client}, 0)
+	slow, r := written(t, 64<<20)
+	quick, r2 := written(t, 0)
 	const count = 400 // of 64 KiB each: more than any socket takes
 	text := strings.Repeat("x", 64<<10)
 	for i := range count {
 		slow.Deliver(stanza.MustAddr("a@b"), numbered(i, text))
 	}
 	quick.Deliver(stanza.MustAddr("a@b"), numbered(0, "x"))
-	if err := inOrder(bufio.NewReader(there2), 1); err != nil {
+	if err := inOrder(r2, 1); err != nil {
 		t.Fatal(err)
 	}
 	quick.Drain()
-	r := bufio.NewReaderSize(there, 128<<10)
 	if err := inOrder(r, count); err != nil {
 		t.Fatal(err)
 	}
@@ -114,9 +134,7 @@ func TestFullSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	slow.End()
-	if rest, err := io.ReadAll(r); err != nil || !strings.HasSuffix(string(rest), "</stream:stream>") {
-		t.Errorf("ended with %q, %v", rest, err)
-	}
+	endsPolitely(t, r)
 	quick.Close()
 	if quick.Deliver(stanza.MustAddr("a@b"), numbered(0, "x")) {
 		t.Error("a closed writer takes stanzas")
