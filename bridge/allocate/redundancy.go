@@ -21,7 +21,7 @@ const (
 	ampleUntil    = 500_000
 
 	redundancyCalm  = 30 * time.Second // without loss, after which it ends
-	redundancyPause = 10 * time.Second // after it was too much
+	redundancyPause = 10 * time.Second // after the path was too narrow
 	// A trial that made the loss so much greater shows that the path is full.
 	redundancyTrial = 10 * time.Second
 	trialFactor     = 2
@@ -65,8 +65,8 @@ func (r *Redundancy) Decide(p Path, now time.Time) bool {
 		r.heard = now
 	}
 	switch ample := p.ample(r.on); {
-	case r.on && !p.carries(true):
-		r.end(now.Add(redundancyPause))
+	case !p.carries(true):
+		r.end(now.Add(redundancyPause)) // from the last moment on at which it was too narrow
 	case r.on && now.Sub(r.since) < redundancyTrial && r.loss > trialFactor*r.before+trialMargin:
 		r.end(now.Add(trialPause))
 	case r.on && !ample && now.Sub(r.heard) >= redundancyCalm:
@@ -77,7 +77,12 @@ func (r *Redundancy) Decide(p Path, now time.Time) bool {
 	return r.on
 }
 
-func (r *Redundancy) end(not time.Time) { r.on, r.not = false, not }
+func (r *Redundancy) end(not time.Time) {
+	r.on = false
+	if not.After(r.not) {
+		r.not = not
+	}
+}
 
 // cost is what redundancy adds to the path.
 func (p *Path) cost() int64 { return int64(min(p.Talkers, heardAtOnce)) * redundancyCost }

@@ -91,6 +91,14 @@ func TestRedundancyIsSteady(t *testing.T) {
 	if _, on := h.run(2*time.Second, lossy, always(0.1)); !on {
 		t.Error("sound is not repeated again")
 	}
+	// A narrow path that is tried with more now and then stays without.
+	h.run(time.Second, narrow, always(0.1))
+	for range 10 {
+		if _, on := h.run(4*time.Second, lossy, always(0.1)); on {
+			t.Fatal("sound is repeated after a moment of more")
+		}
+		h.run(500*time.Millisecond, narrow, always(0.1))
+	}
 }
 
 // Loss that is the same all along, as reports of a second tell it, never takes the sound back.
