@@ -38,14 +38,6 @@ const (
 // round, but for the web front, which carries the others' farewells and goes last.
 var All = []Part{XMPPD, Web, Bridge, Focus}
 
-// socketName is the name of the control socket of a process that runs the part.
-func (p Part) socketName() Part {
-	if p == "" {
-		return "ctl"
-	}
-	return p
-}
-
 // Options are what the door hands in.
 type Options struct {
 	Parts      []Part   // All, or one
@@ -216,7 +208,7 @@ func openData(dir string) (data, error) {
 func (in *instance) lockParts() (held []*lock, err error) {
 	for _, part := range in.opts.Parts {
 		l, err := in.data.tryLock(string(part))
-		var taken errHeld
+		var taken heldError
 		if errors.As(err, &taken) {
 			return held, fmt.Errorf("parley %s already runs with its data in %s (process %s); stop it, or give this one another --data", in.opts.form(), in.data, taken.pid)
 		}

@@ -35,12 +35,19 @@ type data string
 
 func (d data) path(name string) string { return filepath.Join(string(d), name) }
 
-func (d data) secrets() string         { return d.path("secrets.yaml") }
-func (d data) database() string        { return d.path("parley.db") }
-func (d data) uploads() string         { return d.path("upload") }
-func (d data) certificate() string     { return d.path("tls/cert.pem") }
-func (d data) key() string             { return d.path("tls/key.pem") }
-func (d data) socket(part Part) string { return d.path(string(part.socketName()) + ".sock") }
+func (d data) secrets() string     { return d.path("secrets.yaml") }
+func (d data) database() string    { return d.path("parley.db") }
+func (d data) uploads() string     { return d.path("upload") }
+func (d data) certificate() string { return d.path("tls/cert.pem") }
+func (d data) key() string         { return d.path("tls/key.pem") }
+
+// socket is the control socket of a process that runs one part, or all of them for "".
+func (d data) socket(part Part) string {
+	if part == "" {
+		part = "ctl"
+	}
+	return d.path(string(part) + ".sock")
+}
 
 // make creates the directory, closed to others.
 func (d data) make() error {
@@ -65,12 +72,12 @@ func closeToOthers(path string) error {
 // lock is a file lock; the system drops it with the process, however that ends.
 type lock struct{ file *os.File }
 
-// errHeld is a lock somebody else has; pid is who, as far as known.
-type errHeld struct{ pid string }
+// heldError is a lock somebody else has; pid is who, as far as known.
+type heldError struct{ pid string }
 
-func (e errHeld) Error() string { return "held by process " + e.pid }
+func (e heldError) Error() string { return "held by process " + e.pid }
 
-// tryLock takes the lock name or returns errHeld.
+// tryLock takes the lock name or returns heldError.
 func (d data) tryLock(name string) (*lock, error) { return d.lock(name, syscall.LOCK_NB) }
 
 // waitLock takes the lock name when it is free.
@@ -94,7 +101,7 @@ func (d data) lock(name string, flags int) (*lock, error) {
 		if pid == "" {
 			pid = "unknown"
 		}
-		return nil, errHeld{pid}
+		return nil, heldError{pid}
 	}
 	if err != nil {
 		f.Close()
