@@ -70,8 +70,17 @@ func (c *Conference) removeEndpoint(e *endpoint.Endpoint, why string) {
 		c.emptySince = time.Now()
 	}
 	c.touchAll()
-	c.log.WithField(logx.Endpoint, e.ID).WithField(logx.Reason, why).Info("endpoint expired")
+	log := c.log.WithField(logx.Endpoint, e.ID).WithField(logx.Reason, why)
+	if e.Connected.IsZero() && time.Since(e.Created) >= noWayAfter {
+		log.Warn("endpoint ended before its media found a way; are the media ports (bridge.media.port by UDP, bridge.media.tcp.port) open to it?")
+		return
+	}
+	log.Info("endpoint expired")
 }
+
+// noWayAfter is how long the search for a way takes at the most where there is one. Who
+// goes later without any is behind a firewall, or the bridge is: the operator should know.
+const noWayAfter = 10 * time.Second
 
 // closeEndpoint closes the legs.
 func (c *Conference) closeEndpoint(e *endpoint.Endpoint) {
@@ -105,11 +114,7 @@ func (c *Conference) handleFailed(e *endpoint.Endpoint, err error) {
 	}
 	if !errors.Is(err, transport.ErrLeft) {
 		c.set.counters.TransportFailed.Inc()
-		message := "endpoint lost its transport"
-		if e.Connected.IsZero() && errors.Is(err, transport.ErrICE) { // a firewall, most often
-			message = "no way was found for the media of an endpoint; are the media ports (bridge.media.port by UDP, bridge.media.tcp.port) open to it?"
-		}
-		c.log.WithField(logx.Endpoint, e.ID).WithError(err).Warn(message)
+		c.log.WithField(logx.Endpoint, e.ID).WithError(err).Warn("endpoint lost its transport")
 	}
 	c.removeEndpoint(e, why)
 	c.summarize()
