@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/netip"
 	"time"
+
+	"parley/internal/network"
 )
 
 // perAsker is how many attempts to fetch keys tokens from one network may cause within a
@@ -17,16 +19,11 @@ type askerKey struct{}
 // counted there. Tokens without such a note, and those from this machine, where a proxy
 // may hide many people, count only together.
 func AskedFrom(ctx context.Context, client netip.Addr) context.Context {
-	client = client.Unmap().WithZone("")
+	client = client.Unmap()
 	if !client.IsValid() || client.IsLoopback() {
 		return ctx
 	}
-	bits := client.BitLen()
-	if client.Is6() {
-		bits = 64 // what one person has at least
-	}
-	network, _ := client.Prefix(bits)
-	return context.WithValue(ctx, askerKey{}, network)
+	return context.WithValue(ctx, askerKey{}, network.Of(client))
 }
 
 // askerOf is the network a token came from, if it is known.

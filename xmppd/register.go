@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"parley/internal/logx"
+	"parley/internal/network"
 	"parley/internal/wire/ns"
 	"parley/xmppd/account"
 	"parley/xmppd/module"
-	"parley/xmppd/router"
 	"parley/xmppd/stanza"
 )
 
@@ -72,7 +72,7 @@ const maxSources = 10000
 
 // allow counts an attempt to make an account.
 func (x *registration) allow(client netip.Addr, now time.Time) bool {
-	from := router.Network(client)
+	from := network.Of(client)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if now.Sub(x.since) > time.Hour {

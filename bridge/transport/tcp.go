@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"parley/internal/logx"
+	"parley/internal/network"
 )
 
 const (
@@ -118,30 +119,19 @@ func (st *tcpState) addUnidentified(c *tcpConn, limit int) (gone *tcpConn, ok bo
 func (st *tcpState) dispensableLocked() (oldest *tcpConn) {
 	count := make(map[netip.Prefix]int, len(st.unidentified))
 	for c := range st.unidentified {
-		count[network(c.key.remote.Addr())]++
+		count[network.Of(c.key.remote.Addr())]++
 	}
 	for c, at := range st.unidentified {
 		if oldest == nil {
 			oldest = c
 			continue
 		}
-		n, most := count[network(c.key.remote.Addr())], count[network(oldest.key.remote.Addr())]
+		n, most := count[network.Of(c.key.remote.Addr())], count[network.Of(oldest.key.remote.Addr())]
 		if n > most || n == most && at < st.unidentified[oldest] {
 			oldest = c
 		}
 	}
 	return oldest
-}
-
-// network is what belongs to one person at least: an IPv4 address, a /64 of IPv6.
-func network(a netip.Addr) netip.Prefix {
-	a = a.Unmap().WithZone("")
-	bits := a.BitLen()
-	if a.Is6() {
-		bits = 64
-	}
-	p, _ := a.Prefix(bits)
-	return p
 }
 
 // identify gives a connection to a session.

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"parley/xmppd/router"
+	"parley/internal/network"
 )
 
 const (
@@ -39,7 +39,7 @@ func (g *guesses) tooMany(from netip.Addr, now time.Time) bool {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return now.Sub(g.since) < guessSpan && g.wrong[router.Network(from)] >= g.limit
+	return now.Sub(g.since) < guessSpan && g.wrong[network.Of(from)] >= g.limit
 }
 
 // failed counts a wrong password.
@@ -52,7 +52,7 @@ func (g *guesses) failed(from netip.Addr, now time.Time) {
 	if now.Sub(g.since) >= guessSpan {
 		g.since, g.wrong = now, make(map[netip.Prefix]int)
 	}
-	key := router.Network(from)
+	key := network.Of(from)
 	if _, known := g.wrong[key]; known || len(g.wrong) < maxGuessers {
 		g.wrong[key]++
 	}

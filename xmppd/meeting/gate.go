@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"parley/internal/network"
 	"parley/internal/wire/ns"
 	"parley/xmppd/router"
 	"parley/xmppd/stanza"
@@ -69,7 +70,7 @@ func (m *Rules) mayBegin(room stanza.Addr, client netip.Addr) bool {
 	if !client.IsValid() || client.Unmap().IsLoopback() || m.host.Exists(room) {
 		return true
 	}
-	return m.beginnings.take(router.Network(client), room, time.Now(), m.cfg.ConferencesPerAddress)
+	return m.beginnings.take(network.Of(client), room, time.Now(), m.cfg.ConferencesPerAddress)
 }
 
 // maxBeginnings bounds the meetings that are asked for within a minute by all together:

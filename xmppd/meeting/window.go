@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"parley/xmppd/router"
+	"parley/internal/network"
 )
 
 // window counts what happened within a span of time.
@@ -41,7 +41,7 @@ type perAddress struct {
 }
 
 func (p *perAddress) take(client netip.Addr, now time.Time, most int, span time.Duration) bool {
-	a := router.Network(client)
+	a := network.Of(client)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.m == nil {
