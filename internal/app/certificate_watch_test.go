@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"os"
 	"testing"
@@ -14,8 +13,8 @@ import (
 // TestCertificateIsWatched: our own is made anew before it ends, of another one the
 // operator is told, and a new one in its place is taken up; all while parley runs.
 func TestCertificateIsWatched(t *testing.T) {
-	begin := func(t *testing.T, settings string) (*instance, *bytes.Buffer) {
-		log := new(bytes.Buffer)
+	begin := func(t *testing.T, settings string) (*instance, *buffer) {
+		log := new(buffer)
 		in := &instance{opts: Options{Parts: All, ConfigFile: settingsFile(t, settings), Data: string(testData(t)), Stderr: log}}
 		require.NoError(t, in.settle())
 		require.NoError(t, in.openCertificate())
