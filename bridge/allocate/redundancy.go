@@ -22,7 +22,8 @@ const (
 
 	redundancyCalm  = 30 * time.Second // without loss, after which it ends
 	redundancyPause = 10 * time.Second // after the path was too narrow
-	// A trial that made the loss so much greater shows that the path is full.
+	// Where there is no estimate, a trial that made the loss so much greater shows that the
+	// path is full.
 	redundancyTrial = 10 * time.Second
 	trialFactor     = 2
 	trialMargin     = 0.1
@@ -67,7 +68,7 @@ func (r *Redundancy) Decide(p Path, now time.Time) bool {
 	switch ample := p.ample(r.on); {
 	case !p.carries(true):
 		r.end(now.Add(redundancyPause)) // from the last moment on at which it was too narrow
-	case r.on && now.Sub(r.since) < redundancyTrial && r.loss > trialFactor*r.before+trialMargin:
+	case r.on && p.Bitrate == Unlimited && now.Sub(r.since) < redundancyTrial && r.loss > trialFactor*r.before+trialMargin:
 		r.end(now.Add(trialPause))
 	case r.on && !ample && now.Sub(r.heard) >= redundancyCalm:
 		r.end(now)

@@ -121,6 +121,18 @@ func TestRedundancyUnderLossThatWavers(t *testing.T) {
 	}
 }
 
+// Ample room is known of sooner than loss; that there is some is no reason to end it.
+func TestRedundancyBeforeTheFirstLoss(t *testing.T) {
+	h := hearing{now: time.Unix(1000, 0)}
+	ample := allocate.Path{Bitrate: 2_500_000, Target: 1_400_000, Ideal: 1_400_000, Talkers: 1}
+	if h.r.Decide(ample, h.now.Add(-time.Second)) != true {
+		t.Fatal("ample room is not used")
+	}
+	if changes, on := h.run(2*time.Minute, ample, always(0.15)); changes != 0 || !on {
+		t.Errorf("%d changes, repeated %v", changes, on)
+	}
+}
+
 // Where nobody knows what the path carries, more loss than before tells that it is full.
 func TestRedundancyThatFillsThePath(t *testing.T) {
 	h := hearing{now: time.Unix(1000, 0)}
