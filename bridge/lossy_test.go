@@ -111,7 +111,8 @@ func TestCallOverBadNetworks(t *testing.T) {
 			share, n, gap := video.missing()
 			carried, lost := relay.Counts()
 			t.Logf("%d packets on their way and %d lost; of %d of the video %.2f %% never came, longest gap %v; %+v", carried, lost, n, 100*share, gap, bandwidthOf(t, h, "bb"))
-			if share > 0.02 {
+			// One in ten is lost; what is asked for again may be lost again, or still be on its way.
+			if share > 0.05 {
 				t.Errorf("%.1f %% of %d packets never came", 100*share, n)
 			}
 		})
