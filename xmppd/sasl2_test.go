@@ -156,3 +156,17 @@ func TestSASL2Refusals(t *testing.T) {
 		t.Errorf("web clients are offered %s", f)
 	}
 }
+
+// Who names a session that is not his gets neither it nor the name of its owner.
+func TestSessionOfSomebodyElse(t *testing.T) {
+	w := startAlice(t)
+	other := w.account("jvb", "auth.meet.example.com", "jvbpw", "x")
+	tok := other.enable()
+	for _, asks := range []string{"", "<bind xmlns='urn:xmpp:bind:0'><tag>\x7f</tag></bind>", "<bind xmlns='urn:xmpp:bind:0'/>"} {
+		p := w.alice("thief")
+		sasl2Login(p, "correct horse", `<resume xmlns='urn:xmpp:sm:3' previd='`+tok+`' h='0'/>`+asks)
+		p.expect(`<authorization-identifier>alice@meet.example.com(/[^<]+)?</authorization-identifier><failed xmlns="urn:xmpp:sm:3"><item-not-found `)
+	}
+	other.say(`<iq type='get' id='mine' to='auth.meet.example.com'><ping xmlns='urn:xmpp:ping'/></iq>`)
+	other.expect(`id="mine"`)
+}

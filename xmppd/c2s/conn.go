@@ -87,9 +87,10 @@ func (c *conn) Header(h stream.Header) {
 	switch c.state {
 	case over:
 		return
-	case fresh, proved:
-	case opened: // after STARTTLS, or a client that restarts for no reason
-		c.exchange = nil
+	case proved:
+	case fresh, opened: // the latter is a client that restarts for no reason
+		// A log-in begun before, in the clear perhaps, was for the host of then.
+		c.exchange, c.inline = nil, nil
 	default:
 		c.fail(stream.PolicyViolation, "The stream is open already")
 		return

@@ -147,17 +147,13 @@ func (c *conn) succeed(answer []byte) {
 	}
 	var failed []byte
 	if r := in.resume; r != nil {
-		if s := c.srv.find(r.token); s != nil {
-			addr = s.rs.Addr() // nobody hears it if it is not his
-		}
 		var problem *stream.Error
-		failed, problem = c.takeOver(ns.SM3, r.token, r.handled, func(resumed []byte) {
-			c.success(answer, addr, resumed)
+		failed, problem = c.takeOver(ns.SM3, r.token, r.handled, func(s *session, resumed []byte) {
+			c.success(answer, s.rs.Addr(), resumed)
 			var b stanza.Builder
 			c.sessionFeatures(&b, false)
 			c.carrier.Features(b.Bytes())
 		})
-		addr = addr.Bare()
 		switch {
 		case problem != nil:
 			c.carrier.Fail(problem)

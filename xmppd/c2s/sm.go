@@ -166,7 +166,7 @@ func (s *session) manageLocked(space, resume, most string) []byte {
 
 // resume takes over a session whose stream was lost, or seems alive to us.
 func (c *conn) resume(st *stanza.Stanza) {
-	failed, problem := c.takeOver(st.Space, st.Attr("previd"), st.Attr("h"), c.carrier.Element)
+	failed, problem := c.takeOver(st.Space, st.Attr("previd"), st.Attr("h"), func(_ *session, resumed []byte) { c.carrier.Element(resumed) })
 	switch {
 	case problem != nil:
 		c.carrier.Fail(problem)
@@ -178,7 +178,7 @@ func (c *conn) resume(st *stanza.Stanza) {
 // takeOver makes c the stream of the session of a token, of which the client has
 // handled h stanzas. The answer goes to say, before anything that waited. Otherwise it
 // returns what to answer, or why the stream has to end.
-func (c *conn) takeOver(space, token, h string, say func(resumed []byte)) (failed []byte, problem *stream.Error) {
+func (c *conn) takeOver(space, token, h string, say func(s *session, resumed []byte)) (failed []byte, problem *stream.Error) {
 	n, err := strconv.ParseUint(h, 10, 32)
 	if err != nil || token == "" {
 		return smFailed(space, stanza.BadRequest, nil), nil
@@ -188,7 +188,7 @@ func (c *conn) takeOver(space, token, h string, say func(resumed []byte)) (faile
 	if err != nil || s == nil || s.rs.Addr().Bare() != bare {
 		return c.cannotResume(space, token, bare), nil
 	}
-	ok, problem := s.resumeOn(c, space, uint32(n), say)
+	ok, problem := s.resumeOn(c, space, uint32(n), func(resumed []byte) { say(s, resumed) })
 	switch {
 	case problem != nil:
 		s.end("Disconnected: "+problem.Condition, problem)
