@@ -310,7 +310,7 @@ func (c *Conference) end(reason string) {
 // the room, if another focus may go on: if that is there soon nobody sees us go, and
 // clients take a meeting whose focus leaves for a broken one.
 func (c *Conference) abandon() {
-	if c.room.Len() > 0 {
+	if c.room.Len() > 0 || len(c.parts) > 0 { // the latter where we were and are not back yet
 		if c.keeping.running() {
 			c.keep()
 		}

@@ -49,6 +49,7 @@ type world struct {
 	keep      []byte // what the conference wants to be kept
 	kept      []byte // what it is given to go on with
 	forgetful bool   // nothing is kept
+	shut      bool   // the room does not answer who wants to enter
 }
 
 // play runs f in a bubble of time with a world whose conference is joined.
@@ -160,7 +161,7 @@ func (w *world) Send(o xmppclient.Outgoing) {
 	case p.Type == xmppclient.TypeUnavailable:
 		w.inside = false
 		return
-	case !strings.Contains(text, `xmlns="`+ns.MUC+`"`):
+	case w.shut, !strings.Contains(text, `xmlns="`+ns.MUC+`"`):
 		return
 	}
 	w.inside = true

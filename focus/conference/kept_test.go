@@ -80,6 +80,33 @@ func TestStoppedFocusStaysForTheNext(t *testing.T) {
 	})
 }
 
+// TestStoppedBeforeItWasInside: a focus that is stopped before it is in the room again leaves
+// all to the next one, as if it had never been there.
+func TestStoppedBeforeItWasInside(t *testing.T) {
+	var kim *client
+	var b *fakeBridge
+	var n int
+	killed(t, selector.DefaultConfig(), func(w *world) {
+		b = w.bridge("jvb1")
+		kim = w.enter("kim", 3000)
+		w.enter("ada", 2000)
+		n = len(b.got())
+	}, func(w *world) {
+		w.shut = true
+		ctx, stop := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		w.begin(ctx, done)
+		w.settle()
+		stop()
+		<-done
+		w.shut = false
+		same(t, "what the bridge was asked for", b.asked(n), nil)
+	}, func(w *world) {
+		w.words("kim:active", "ada:active")
+		same(t, "kim's offers", len(kim.offers), 1)
+	})
+}
+
 // asked is what a bridge was asked for since it had n requests: "create", "sources" and so on.
 func (b *fakeBridge) asked(n int) []string {
 	var out []string
