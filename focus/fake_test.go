@@ -41,6 +41,7 @@ type server struct {
 	bridges   map[string]bool   // occupants of the brewery that answer
 	answers   chan string       // what the component, or the user, answered
 	health    string            // inner XML of an error, for health checks
+	slow      string            // a room that does not say yet that the focus is inside
 
 	outMu sync.Mutex // guards outs: what is to be written to each connection
 	outs  map[string]chan string
@@ -258,10 +259,18 @@ func (s *server) presence(st *stanza) {
 			others = append(others, occupantPresence(addr, carries))
 		}
 	}
+	slow := room == s.slow
 	s.mu.Unlock()
 	for _, p := range others {
 		s.write("user", "%s", p)
 	}
+	if !slow {
+		s.letIn(to)
+	}
+}
+
+// letIn tells the focus that it is inside.
+func (s *server) letIn(to string) {
 	s.write("user", `<presence from="%s" to="focus@auth.meet.localhost/focus"><x xmlns="%s"><item affiliation="owner" role="moderator" jid="focus@auth.meet.localhost/focus"/><status code="110"/></x></presence>`, to, ns.MUCUser)
 }
 

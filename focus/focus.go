@@ -69,7 +69,8 @@ type Service struct {
 	running     context.Context   // of the conferences; nil while no new ones may begin
 	rejoin      bool              // we were connected before
 	gathered    bool              // we were in the brewery, or there is none
-	returned    bool              // to the rooms of the last life
+	before      []string          // the rooms of the last life
+	returned    bool              // to them
 
 	done sync.WaitGroup // conferences
 }
@@ -182,8 +183,9 @@ func (s *Service) Run(ctx context.Context) error {
 			}
 		})
 	}
+	before := s.memory.rooms(s.key)
 	s.mu.Lock()
-	s.running = ctx
+	s.running, s.before = ctx, before
 	s.mu.Unlock()
 	run(s.user)
 	if s.component != nil {
@@ -245,11 +247,12 @@ func (s *Service) returnToRooms() {
 	s.mu.Lock()
 	due := s.rejoin && s.gathered && !s.returned
 	s.returned = s.returned || due
+	list := s.before
 	s.mu.Unlock()
 	if !due {
 		return
 	}
-	for _, room := range s.memory.rooms(s.key) {
+	for _, room := range list {
 		s.log.WithField(logx.Room, room).Info("Returning to a room of before.")
 		s.ask("", room, conference.Request{StartAudioMuted: -1, StartVideoMuted: -1, RTCStats: true}, func(bool) {})
 	}

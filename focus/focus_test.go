@@ -262,6 +262,18 @@ func TestReturnsToItsRooms(t *testing.T) {
 			return strings.Contains(string(text), roomAddr)
 		})
 	})
+	t.Run("asked too early", func(t *testing.T) {
+		s := newServer(t)
+		s.slow = brewery
+		s.start(state)
+		// Begun now, it would not go on with what was kept.
+		contains(t, "answer", s.ask("component", ann, request(roomAddr)), `ready="false"`)
+		contains(t, "answer for another room", s.ask("component", ann, request("x"+roomAddr)), `ready="true"`)
+		s.letIn(brewery + "/focus")
+		s.saw("presence  "+roomAddr+"/focus", `xmlns="`+ns.MUC+`"`)
+		contains(t, "answer later", s.ask("component", ann, request(roomAddr)), `ready="true"`)
+		s.enter(roomAddr + "/a1") // so that it is remembered further
+	})
 	t.Run("second life", func(t *testing.T) {
 		s := newServer(t)
 		s.enter(roomAddr + "/a1")

@@ -125,6 +125,14 @@ func readRoom(path string) (*remembered, error) {
 	return r, nil
 }
 
+// expects says whether the last life had a conference that nobody took yet.
+func (m *memory) expects(key string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, there := m.kept[key]
+	return there
+}
+
 // take returns what is known of the room's conference of the last life, once.
 func (m *memory) take(key string) []byte {
 	m.mu.Lock()

@@ -166,12 +166,15 @@ func (s *Service) ask(who, room string, q conference.Request, answer func(ready 
 	c.Ready(answer)
 }
 
-// beginLocked starts a conference, nil if there may be no more.
+// beginLocked starts a conference, nil if there may be no more, or not yet.
 func (s *Service) beginLocked(room string, q conference.Request) *conference.Conference {
 	if s.running == nil || len(s.conferences) >= s.cfg.MaxConferences {
 		return nil
 	}
 	l, key := link{s}, s.key(room)
+	if !s.returned && s.memory.expects(key) {
+		return nil // it goes on as soon as its bridges are known, and would begin anew now
+	}
 	before := s.memory.take(key)
 	c := conference.New(room, &s.cfg.Conference, q, conference.Deps{
 		Link: l, Bridges: s.bridges,
