@@ -1,6 +1,7 @@
 package focus
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -9,7 +10,9 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"parley/focus/conference"
 	"parley/internal/logx"
+	"parley/internal/xmppclient"
 )
 
 func TestMemory(t *testing.T) {
@@ -75,5 +78,32 @@ func TestMemoryThatCannotBeWritten(t *testing.T) {
 	}
 	if n := strings.Count(said.String(), "could not be remembered"); n != 1 {
 		t.Errorf("told of %d times: %s", n, said.String())
+	}
+}
+
+// unconnected is a link on which nothing comes back.
+type unconnected struct{}
+
+func (unconnected) Self() string                                           { return "focus@x/f" }
+func (unconnected) Send(xmppclient.Outgoing)                               {}
+func (unconnected) Request(xmppclient.IQ, func(*xmppclient.Stanza, error)) {}
+
+// TestStoppingForgetsNothing: conferences may hear that the focus stops, and end, before the
+// focus itself is that far.
+func TestStoppingForgetsNothing(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	dir := filepath.Join(t.TempDir(), "rooms")
+	s := &Service{running: ctx, memory: newMemory(dir, logx.Discard()), conferences: make(map[string]*conference.Conference)}
+	s.memory.rooms(s.key)
+	c := conference.New("a@x", &conference.Config{}, conference.Request{}, conference.Deps{
+		Link: unconnected{}, Counters: new(conference.Counters), Ended: s.conferenceEnded,
+	}, logx.Discard())
+	s.conferences["a@x"] = c
+	s.memory.put("a@x", "a@x", nil)
+	c.Run(ctx)
+	s.memory.close()
+	if files, _ := filepath.Glob(filepath.Join(dir, "*"+roomFile)); len(files) != 1 || len(s.conferences) != 0 {
+		t.Errorf("%d rooms are remembered, %d conferences known", len(files), len(s.conferences))
 	}
 }

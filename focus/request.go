@@ -206,7 +206,9 @@ func (s *Service) conferenceEnded(c *conference.Conference) {
 	defer s.mu.Unlock()
 	if key := s.key(c.Addr()); s.conferences[key] == c {
 		delete(s.conferences, key)
-		if s.running != nil { // a focus that is stopped returns to its rooms too
+		// A focus that is stopped returns to its rooms too. It may not have got that far yet,
+		// but then what conferences run under is over.
+		if s.running != nil && s.running.Err() == nil {
 			s.memory.remove(key)
 		}
 	}
