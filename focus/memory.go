@@ -86,12 +86,20 @@ func (m *memory) rooms(key func(room string) string) []string {
 	defer m.mu.Unlock()
 	var list []string
 	for _, f := range files {
+		path := filepath.Join(m.dir, f.Name())
+		if strings.HasSuffix(f.Name(), roomFile+newFile) {
+			_ = os.Remove(path) // the last life ended while it was written
+			continue
+		}
 		if !strings.HasSuffix(f.Name(), roomFile) || len(list) >= maxRemembered {
 			continue
 		}
-		r, err := readRoom(filepath.Join(m.dir, f.Name()))
+		r, err := readRoom(path)
 		if err != nil {
 			m.log.WithError(err).WithField(logx.Path, f.Name()).Warn("A room of before is not known.")
+			if errors.Is(err, errNoUse) {
+				_ = os.Remove(path)
+			}
 			continue
 		}
 		m.kept[key(r.Room)] = r.Conference
@@ -100,6 +108,9 @@ func (m *memory) rooms(key func(room string) string) []string {
 	slices.Sort(list)
 	return list
 }
+
+// errNoUse is a file that was read and will never make sense.
+var errNoUse = errors.New("of no use")
 
 // readRoom reads a file of the last life.
 func readRoom(path string) (*remembered, error) {
@@ -113,14 +124,14 @@ func readRoom(path string) (*remembered, error) {
 		return nil, err
 	}
 	if len(text) > maxRoomFile {
-		return nil, fmt.Errorf("more than %d bytes", maxRoomFile)
+		return nil, fmt.Errorf("%w: more than %d bytes", errNoUse, maxRoomFile)
 	}
 	r := new(remembered)
 	if err := json.Unmarshal(text, r); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errNoUse, err)
 	}
 	if r.Room == "" {
-		return nil, errors.New("no room in it")
+		return nil, fmt.Errorf("%w: no room in it", errNoUse)
 	}
 	return r, nil
 }
@@ -214,8 +225,10 @@ func (m *memory) save() {
 	}
 }
 
-// roomFile is how the names of the files end.
-const roomFile = ".room.json"
+const (
+	roomFile = ".room.json" // how the names of the files end
+	newFile  = ".new"       // and what follows until one is complete
+)
 
 // saveRoom replaces a room's file as a whole.
 func (m *memory) saveRoom(key string, r *remembered) error {
@@ -230,7 +243,7 @@ func (m *memory) saveRoom(key string, r *remembered) error {
 	}
 	text := r.encode()
 	err := os.MkdirAll(m.dir, 0o700)
-	tmp := path + ".new"
+	tmp := path + newFile
 	if err == nil {
 		err = os.WriteFile(tmp, text, 0o600)
 	}

@@ -39,6 +39,9 @@ func TestMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := os.WriteFile(filepath.Join(dir, "killed"+roomFile+newFile), []byte(`{"room":"k@x"`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	second := newMemory(dir, logx.Discard())
 	if got, want := second.rooms(upper), []string{"a@x", "b@x"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("in the second life: %v, want %v", got, want)
@@ -52,6 +55,10 @@ func TestMemory(t *testing.T) {
 		}
 	}
 	second.close()
+	// What nobody can use does not stay.
+	if files, _ := os.ReadDir(dir); len(files) != 2 {
+		t.Errorf("left behind: %v", files)
+	}
 
 	nowhere := newMemory("", logx.Discard())
 	nowhere.put("A@X", "a@x", nil)
