@@ -200,3 +200,53 @@ func TestPeerMovesUp(t *testing.T) {
 		t.Errorf("stats are %+v", st)
 	}
 }
+
+// TestForgedAddressGetsNothing: who knows the password can forge where a check comes from. No
+// media goes to an address that does not answer, also when the one before has fallen silent.
+func TestForgedAddressGetsNothing(t *testing.T) {
+	b := newBench(t, nil)
+	k := &client{connected: make(chan struct{}), failed: make(chan error, 4)}
+	s, err := b.transport.NewSession(transport.SessionOptions{Controlling: true, PrivateCandidates: true, Handler: k})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SetRemote(transport.Description{Ufrag: "peer", Pwd: peerPassword}); err != nil {
+		t.Fatal(err)
+	}
+	dial := func() net.Conn {
+		conn, err := net.Dial("udp4", b.transport.Addresses()[0].String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		_ = conn.SetDeadline(time.Now().Add(45 * time.Second))
+		return conn
+	}
+	var work sync.WaitGroup
+	t.Cleanup(work.Wait)
+	first, stop := context.WithCancel(t.Context())
+	t.Cleanup(stop)
+	home := dial()
+	newChecker(first, t, &work, home, s.Local())
+	await(t, "ICE", k.connected)
+	stop()
+	work.Wait()
+	s.Silence()
+	forged := dial()
+	for range 5 {
+		m := check(t, s.Local(), "peer")
+		if _, err := forged.Write(m.Raw); err != nil {
+			t.Fatal(err)
+		}
+		answerTo(t, m, forged.Read)
+	}
+	second, stop := context.WithCancel(t.Context())
+	t.Cleanup(stop)
+	now := dial()
+	newChecker(second, t, &work, now, s.Local())
+	eventually(t, "the address that answers", func() bool { return s.To().String() == now.LocalAddr().String() })
+	// What the agent says comes in order: an address that was believed before would have counted.
+	if st := b.transport.Stats(); st.Roamed != 1 {
+		t.Errorf("roamed %d times", st.Roamed)
+	}
+}

@@ -3,6 +3,8 @@ package transport
 import (
 	"net/netip"
 	"time"
+
+	"github.com/pion/ice/v4"
 )
 
 // State tells how much the transport remembers of others: addresses that may send media,
@@ -56,4 +58,22 @@ func SetUDPHead(t *Transport, d time.Duration) { t.udpHead = d }
 func (s *Session) OverTCP() bool {
 	d := s.slot.dest.Load()
 	return d != nil && d.tcp != nil
+}
+
+// To is where the session's peer is sent to.
+func (s *Session) To() netip.AddrPort {
+	if d := s.slot.dest.Load(); d != nil {
+		return d.addr
+	}
+	return netip.AddrPort{}
+}
+
+// Silence has the way there is count as silent from now on, whichever it is.
+func (s *Session) Silence() {
+	s.mu.Lock()
+	p := s.now.prefer
+	s.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.heard = func(ice.Candidate) time.Time { return time.Time{} }
 }

@@ -169,7 +169,9 @@ func (r *round) pairSelected(local, remote ice.Candidate) {
 	if s.ctx.Err() != nil {
 		return
 	}
-	r.prefer.choose(remote, time.Now())
+	if r.prefer.choose(remote, time.Now()) {
+		s.t.stats.roamed.Add(1)
+	}
 	carried, first := s.carry(r, d)
 	if !carried {
 		return

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -103,20 +104,21 @@ func (p *preference) start() {
 	p.began = time.Now()
 }
 
-// choose notes the peer's side of the way there is.
-func (p *preference) choose(c ice.Candidate, now time.Time) {
+// choose notes the peer's side of the way there is. roamed says that it takes the place of
+// one that had fallen silent.
+func (p *preference) choose(c ice.Candidate, now time.Time) (roamed bool) {
 	p.openTCP()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.chooseLocked(c, now)
-}
-
-func (p *preference) chooseLocked(c ice.Candidate, now time.Time) {
-	if p.chosen != nil && isUDP(p.chosen) && !isUDP(c) {
-		p.stay = now.Add(min(fallPause<<min(p.falls, 10), maxFallPause))
-		p.falls++
+	if p.chosen != nil {
+		if isUDP(p.chosen) && !isUDP(c) {
+			p.stay = now.Add(min(fallPause<<min(p.falls, 10), maxFallPause))
+			p.falls++
+		}
+		roamed = !p.chosen.Equal(c) && now.Sub(p.heard(p.chosen)) >= disconnectedWait
 	}
 	p.chosen = c
+	return roamed
 }
 
 // local notes a candidate of ours.
@@ -159,8 +161,8 @@ func isUDP(c ice.Candidate) bool { return c.NetworkType().IsUDP() }
 // pairOf is one of our candidates and one of the peer's.
 type pairOf struct{ local, remote ice.Candidate }
 
-// checked hears of an authentic check of the peer. roams says that its way is to be taken as
-// it is, nominate what is to be nominated: it is taken when the peer answers.
+// checked hears of an authentic check of the peer. nominate is what is to be nominated: it is
+// taken when the peer answers. roams says that its way is wanted also where the peer nominates.
 func (p *preference) checked(local, from ice.Candidate, now time.Time) (roams bool, nominate []pairOf) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -173,8 +175,7 @@ func (p *preference) checked(local, from ice.Candidate, now time.Time) (roams bo
 		return false, p.answerLocked(pairOf{local, from}, now)
 	case p.chosen.Equal(from):
 	case p.silentLocked(from, now):
-		p.chooseLocked(from, now) // or the next check, before the agent tells, would count again
-		return true, nil
+		return true, p.answerLocked(pairOf{local, from}, now)
 	}
 	if isUDP(p.chosen) || now.Before(p.stay) {
 		return false, nil
@@ -226,20 +227,19 @@ func (p *preference) knockLocked(now time.Time) (ways []pairOf) {
 
 // checked is called by the agent, in its own goroutine, at each authentic check. It lets a
 // peer go on from another address, because its network or its router has changed: when the
-// address chosen before has been silent for as long as counts as lost, the first check that
-// proves itself from a new one takes its place. RFC 8445 would have the peer wait for a
-// restart. What else is nominated carries a number, by which libwebrtc knows the last one.
-func (r *round) checked(_ *stun.Message, local, from ice.Candidate, _ *ice.CandidatePair) bool {
+// address chosen before has been silent for as long as counts as lost, the first one that
+// answers takes its place. A check alone does not do: who sends it can forge where from, and
+// have us send media to somebody who never asked for it. RFC 8445 would have the peer wait
+// for a restart. What is nominated here carries a number, by which libwebrtc knows the last one.
+func (r *round) checked(_ *stun.Message, local, from ice.Candidate, pair *ice.CandidatePair) bool {
 	roams, nominate := r.prefer.checked(local, from, time.Now())
-	if roams {
-		r.s.t.stats.roamed.Add(1)
-		return true
-	}
+	controlled := false
 	for _, way := range nominate {
 		// It fails where the peer decides, and where there is no such pair any more.
-		_ = r.agent.RenominateCandidate(way.local, way.remote)
+		err := r.agent.RenominateCandidate(way.local, way.remote)
+		controlled = controlled || errors.Is(err, ice.ErrOnlyControllingAgentCanRenominate)
 	}
-	return false
+	return roams && controlled && pair.ResponsesReceived() > 0
 }
 
 // nomination numbers what we nominate. The agent's first one has no number and counts as 1.

@@ -157,7 +157,7 @@ func TestMovesUpFromTCP(t *testing.T) {
 }
 
 // TestSilentWayIsLeft: the first check from elsewhere takes the place of a way that is lost,
-// but UDP before TCP here, too; it does so once.
+// but UDP before TCP here, too, and only when it answers.
 func TestSilentWayIsLeft(t *testing.T) {
 	w := newWalk(t)
 	old, udp, tcp := candidate(t, "udp", 1), candidate(t, "udp", 2), candidate(t, "tcp", 3)
@@ -167,10 +167,14 @@ func TestSilentWayIsLeft(t *testing.T) {
 	w.silent = disconnectedWait
 	w.check(time.Second, old, false)
 	w.check(time.Second, tcp, false)
-	w.check(time.Second, udp, true)
-	w.check(time.Second, udp, false) // the agent has yet to tell
+	w.check(time.Second, udp, true, udp)
+	w.check(time.Second, udp, true, udp) // it has yet to answer
+	if !w.p.choose(udp, w.now) || w.p.choose(udp, w.now) {
+		t.Error("it does not count as one that roams, or twice")
+	}
+	w.check(time.Second, udp, false)
 	w.silent += udpHead
-	w.check(time.Second, tcp, true)
+	w.check(time.Second, tcp, true, tcp)
 }
 
 // TestBouncesAreRare: who has to leave UDP stays on TCP, longer each time.
