@@ -451,13 +451,47 @@ func TestRepeatedAudioHasItsBounds(t *testing.T) {
 		{"one after it", 11, 10560, frameMax + 1, 112},
 		{"one after a large one", 12, 11520, 80, 111},
 		{"one after a pause", 13, 11520 + redAge + 1, 80, 111},
-		{"another large one", 15, 11520 + redAge + 1921, 1240, 112},
+		{"another large one", 15, 11520 + redAge + 1921, 1100, 112},
 		{"one after it, too", 16, 11520 + redAge + 2881, 100, 111},
 		{"a late one", 14, 11520 + redAge + 961, 80, 111},
-		{"one after that", 17, 11520 + redAge + 3841, 80, 112},
+		{"one after that", 17, 11520 + redAge + 3841, 600, 112},
+		{"what no path would carry in one piece", 18, 11520 + redAge + 4801, 900, 111},
 	} {
 		if p := say(c.seq, c.ts, c.size); p.PayloadType != c.pt {
 			t.Errorf("%s: payload type %d, want %d", c.what, p.PayloadType, c.pt)
 		}
+	}
+}
+
+// TestRepeatedAudioHasItsCodec: who takes redundant audio, but not this Opus, gets neither, and
+// sees no hole where it was.
+func TestRepeatedAudioHasItsCodec(t *testing.T) {
+	b := newBench(t)
+	knows := b.join()
+	knows.AddPayloadTypes(redTypes...)
+	from, _ := b.talker(1000, knows)
+	from.AddPayloadTypes(media.PayloadType{Number: 109, Kind: media.Audio, Codec: media.Opus, ClockRate: 48000})
+	b.turn()
+	var numbers []uint16
+	for seq := uint16(10); seq < 40; seq++ {
+		h := pionrtp.Header{Version: 2, PayloadType: 111, SSRC: 1000, SequenceNumber: seq, Timestamp: uint32(seq) * 960}
+		if seq%3 == 0 {
+			h.PayloadType = 109
+		}
+		p, _ := (&pionrtp.Packet{Header: h, Payload: []byte{1, 2, 3}}).Marshal()
+		b.feed(from, p)
+		b.turn()
+		packets, _ := b.got(knows)
+		for _, p := range packets {
+			numbers = append(numbers, p.SequenceNumber)
+		}
+	}
+	for i, n := range numbers {
+		if n != numbers[0]+uint16(i) {
+			t.Fatalf("numbers %v", numbers)
+		}
+	}
+	if len(numbers) != 20 {
+		t.Errorf("%d packets", len(numbers))
 	}
 }

@@ -272,7 +272,7 @@ func (s *Shard) rewrite(e *Endpoint, u *upStream, p *packet, b []byte) {
 	}
 	repeat := false
 	for _, d := range downs {
-		if p.codec == media.Opus && d.receiver.leg.red != 0 {
+		if p.codec == media.Opus && d.receiver.leg.wantsRED(p.pt) {
 			repeat = true
 			continue
 		}

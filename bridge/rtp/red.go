@@ -51,6 +51,10 @@ func (s *Shard) rewriteRED(e *Endpoint, u *upStream, p *packet, b []byte) {
 // to the receiver as they are.
 func (l *leg) takesRED(pt uint8) bool { return !l.plainAudio && l.types[pt].Codec == media.RED }
 
+// wantsRED says that packets of the payload type, which is Opus to its sender, are to be
+// repeated for the receiver.
+func (l *leg) wantsRED(pt uint8) bool { return l.red != 0 && l.types[pt].Codec == media.Opus }
+
 // restore forwards a lost packet from a block that repeats it.
 func (s *Shard) restore(e *Endpoint, u *upStream, p *packet, b []byte, k *codec.REDBlock, at int64) {
 	q := block(p, k)
@@ -96,6 +100,9 @@ const (
 	// has in 20 ms. redAge is how far back a block may reach (RFC 2198, section 3).
 	frameMax = 640
 	redAge   = 1<<14 - 1
+	// redMost is how large a packet may become by repeating: what browsers make of one, which
+	// every path carries in one piece.
+	redMost = 1200
 )
 
 // opusFrame is a packet of Opus as it arrived.
@@ -115,19 +122,22 @@ func (s *Shard) repeat(u *upStream, p *packet, b []byte) {
 	f, size := u.frame, p.end-p.payload
 	pt := p.pt
 	age := p.timestamp - f.timestamp
-	fits := f.size > 0 && p.ext > f.ext && age > 0 && age <= redAge && p.end+redHeader+f.size <= slotLast
+	more := redHeader + f.size
+	fits := f.size > 0 && p.ext > f.ext && age > 0 && age <= redAge && p.end-p.start+more <= redMost && p.end+more <= slotLast
 	if fits {
-		copy(b[p.payload+redHeader+f.size:], b[p.payload:p.end])
+		copy(b[p.payload+more:], b[p.payload:p.end])
 		binary.BigEndian.PutUint32(b[p.payload:], 1<<31|uint32(pt)<<24|age<<10|uint32(f.size))
 		b[p.payload+4] = pt
 		copy(b[p.payload+redHeader:], f.data[:f.size])
-		p.end += redHeader + f.size
+		p.end += more
 	}
 	for _, d := range u.source.up.downs {
-		if red := d.receiver.leg.red; red == 0 || d.receiver.leg.types[pt].Codec != media.Opus {
+		l := &d.receiver.leg
+		if !l.wantsRED(pt) {
 			continue
-		} else if fits {
-			p.pt, p.codec = red, media.RED
+		}
+		if fits {
+			p.pt, p.codec = l.red, media.RED
 		}
 		s.serve(d, p, b)
 	}
