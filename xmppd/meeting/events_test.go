@@ -27,7 +27,10 @@ type gossip struct {
 }
 
 func (g *gossip) RoundTrip(r *http.Request) (*http.Response, error) {
-	body, _ := io.ReadAll(r.Body)
+	var body []byte
+	if r.Body != nil {
+		body, _ = io.ReadAll(r.Body)
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	status := http.StatusOK
@@ -38,7 +41,11 @@ func (g *gossip) RoundTrip(r *http.Request) (*http.Response, error) {
 	if status == 0 {
 		return nil, errors.New("no connection")
 	}
-	return &http.Response{StatusCode: status, Status: http.StatusText(status), Body: io.NopCloser(strings.NewReader("")), Header: http.Header{}, Request: r}, nil
+	head := http.Header{}
+	if status == http.StatusFound {
+		head.Set("Location", "https://elsewhere.example.com/")
+	}
+	return &http.Response{StatusCode: status, Status: http.StatusText(status), Body: io.NopCloser(strings.NewReader("")), Header: head, Request: r}, nil
 }
 
 func (g *gossip) take() []string {
@@ -124,6 +131,19 @@ func TestEventsAgain(t *testing.T) {
 			paths = append(paths, strings.Fields(h)[1][len("/api/events/"):])
 		}
 		assert.Equal(t, []string{"room/created", "room/created", "room/created", "occupant/joined", "occupant/left"}, paths)
+	})
+}
+
+// A server that sends us elsewhere has not heard the event, and whoever is there must not
+// get our headers, or a GET that looks like success.
+func TestEventsAreNotSentElsewhere(t *testing.T) {
+	play(t, func(t *testing.T) {
+		s, g := gossiping(t)
+		g.status = []int{http.StatusFound}
+		s.enterFocus()
+		heard := g.take()
+		require.Len(t, heard, 1)
+		assert.Contains(t, heard[0], "POST /api/events/room/created k ")
 	})
 }
 

@@ -62,7 +62,7 @@ func Install(host *muc.Host, cfg Config, verifier *jwtauth.Verifier, log *logrus
 		return nil, fmt.Errorf("meetings: %w", err)
 	}
 	m := &Rules{cfg: cfg, host: host, verifier: verifier, rt: host.Router(), focus: stanza.MustAddr(cfg.focusAddr()), log: log,
-		where: &whereabouts{rooms: make(map[stanza.Addr][]*muc.Room)}, reports: make(chan struct{}, maxReports), web: &http.Client{}}
+		where: &whereabouts{rooms: make(map[stanza.Addr][]*muc.Room)}, reports: make(chan struct{}, maxReports), web: &http.Client{CheckRedirect: sameQuestion}}
 	m.access = newAccess(cfg.Access, m.web)
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	if err := m.installRooms(); err != nil {
@@ -110,6 +110,15 @@ func (m *Rules) Hosts() []*muc.Host {
 		}
 	}
 	return out
+}
+
+// sameQuestion follows a server only to where it is asked the same: a POST that was sent on
+// as a GET looks like success, and what is at another host must not get our headers.
+func sameQuestion(req *http.Request, via []*http.Request) error {
+	if first := via[0]; req.Method != first.Method || req.URL.Host != first.URL.Host || len(via) > 3 {
+		return http.ErrUseLastResponse
+	}
+	return nil
 }
 
 // Close ends the rooms of these hosts and what runs in the background. It may be
