@@ -44,6 +44,7 @@ func (c *Conference) joined(info chatroom.Info, err error) {
 	events := c.room.Release()
 	c.resume()
 	c.act(events)
+	c.electOwner() // who was may have left while we were away
 	c.consider()
 }
 

@@ -282,7 +282,10 @@ func TestEndAfterNewRoom(t *testing.T) {
 
 func TestAutoOwner(t *testing.T) {
 	play(t, func(w *world) {
-		w.enter("kim", 1)
-		w.enter("ada", 2)
+		kim := w.enter("kim", 3000)
+		w.enter("ada", 2000)
+		same(t, "owners", w.granted, []string{"kim"})
+		kim.leave()
+		same(t, "owners", w.granted, []string{"kim", "ada"})
 	}, func(c *conference.Config) { c.AutoOwner = true })
 }

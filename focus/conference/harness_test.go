@@ -46,10 +46,11 @@ type world struct {
 	lost      bool // our connection is broken
 	nextID    int
 	ended     bool
-	keep      []byte // what the conference wants to be kept
-	kept      []byte // what it is given to go on with
-	forgetful bool   // nothing is kept
-	shut      bool   // the room does not answer who wants to enter
+	keep      []byte   // what the conference wants to be kept
+	kept      []byte   // what it is given to go on with
+	forgetful bool     // nothing is kept
+	shut      bool     // the room does not answer who wants to enter
+	granted   []string // who was to be made owner, in order
 }
 
 // play runs f in a bubble of time with a world whose conference is joined.
@@ -201,6 +202,7 @@ func (w *world) Request(iq xmppclient.IQ, done func(*xmppclient.Stanza, error)) 
 	}
 	switch {
 	case to == room:
+		w.grant(payload)
 		reply(w.roomAnswer(st), false)
 	case b != nil:
 		b.handle(st, reply, func() { time.AfterFunc(15*time.Second, func() { done(nil, xmppclient.ErrTimeout) }) })
@@ -208,6 +210,20 @@ func (w *world) Request(iq xmppclient.IQ, done func(*xmppclient.Stanza, error)) 
 		c.handle(st, reply)
 	default:
 		reply(stanzaError("item-not-found", ""), true)
+	}
+}
+
+// grant makes a client owner, if that is asked for.
+func (w *world) grant(payload string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.clients {
+		bare, _, _ := strings.Cut(c.real, "/")
+		if strings.Contains(payload, `affiliation="owner"`) && strings.Contains(payload, `jid="`+bare+`"`) {
+			c.affil = "owner"
+			w.granted = append(w.granted, c.nick)
+			w.showLocked(c)
+		}
 	}
 }
 

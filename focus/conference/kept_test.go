@@ -107,6 +107,21 @@ func TestStoppedBeforeItWasInside(t *testing.T) {
 	})
 }
 
+// TestOwnerLeavesWhileThereIsNoFocus: the next focus makes another one.
+func TestOwnerLeavesWhileThereIsNoFocus(t *testing.T) {
+	killed(t, selector.DefaultConfig(), func(w *world) {
+		w.bridge("jvb1")
+		w.enter("kim", 3000)
+		w.enter("ada", 2000)
+		w.enter("bob", 4000)
+	}, func(w *world) {
+		delete(w.clients, "kim")
+	}, func(w *world) {
+		same(t, "how many were made owners", len(w.granted), 2)
+		w.words("kim:absent", "ada:active", "bob:active")
+	}, func(c *conference.Config) { c.AutoOwner = true })
+}
+
 // asked is what a bridge was asked for since it had n requests: "create", "sources" and so on.
 func (b *fakeBridge) asked(n int) []string {
 	var out []string
