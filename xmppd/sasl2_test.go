@@ -107,6 +107,10 @@ func TestNextLoginOfAnInstallation(t *testing.T) {
 	third := w.alice("third")
 	sasl2Login(third, "correct horse", `<bind xmlns='urn:xmpp:bind:0'/>`)
 	third.expect(`<authorization-identifier>alice@meet.example.com/[A-Za-z0-9_-]{12}</authorization-identifier><bound xmlns="urn:xmpp:bind:0"></bound></success><stream:features>.*<sm xmlns="urn:xmpp:sm:3">`)
+	// The first again takes the place of its own, which is not one more.
+	again := w.alice("again")
+	sasl2Login(again, "correct horse", agentOne+allOfIt)
+	again.expect(`<authorization-identifier>` + regexp.QuoteMeta(jid) + `</authorization-identifier><bound `)
 	fourth := w.alice("fourth")
 	sasl2Login(fourth, "correct horse", `<bind xmlns='urn:xmpp:bind:0'><tag>x</tag></bind>`)
 	fourth.expect(`<authorization-identifier>alice@meet.example.com</authorization-identifier>` +

@@ -1,6 +1,7 @@
 package c2s
 
 import (
+	"slices"
 	"time"
 
 	"parley/internal/logx"
@@ -74,7 +75,9 @@ func (c *conn) address(resource string) (stanza.Addr, *stanza.Error) {
 	if err != nil {
 		return addr, stanza.Err(stanza.Modify, stanza.BadRequest, "This resource is not allowed")
 	}
-	if len(c.host.Users.Sessions(addr.Local())) >= c.srv.cfg.SessionsPerAccount {
+	// A session that has the address ends, see open.
+	others := slices.DeleteFunc(c.host.Users.Sessions(addr.Local()), func(x *router.Session) bool { return x.Addr() == addr })
+	if len(others) >= c.srv.cfg.SessionsPerAccount {
 		return addr, stanza.Err(stanza.Wait, stanza.ResourceConstraint, "Too many sessions of this account")
 	}
 	return addr, nil
