@@ -25,6 +25,11 @@ const (
 	alike       = 0.7
 	mostOwnLoss = 0.27
 	ownLossMore = 1.25 // may be lost at times
+	// That holds for so many observations, two minutes of them, and for twice as many each time
+	// it is confirmed: the path may have become one that drops what exceeds some rate, and loses
+	// as much. Only sending less tells.
+	ownHolds     = 480
+	mostOwnHolds = 4 * ownHolds
 
 	// lossMargin is how much likelier (as a logarithm) a limit must make what was seen than
 	// no limit does.
@@ -49,6 +54,8 @@ type lossModel struct {
 	// own is the share the path was seen to lose whatever is sent, 0 if it never was or
 	// has lost clearly more or next to nothing since.
 	own float64
+	// ownUntil is the observation at which that is asked again, ownHeld for how many it held.
+	ownUntil, ownHeld int
 
 	// gap is the losses since the last packet that arrived, from gapFrom on. Only the next
 	// one to arrive tells whether they count.
@@ -122,8 +129,13 @@ func (m *lossModel) learn() {
 	}
 	switch share := low.share(); {
 	case highs >= highSeen && lows >= lowSeen && share >= alike*high.share() && share <= mostOwnLoss:
-		m.own = share
+		if m.own == 0 {
+			m.ownHeld = min(max(2*m.ownHeld, ownHolds), mostOwnHolds)
+		}
+		m.own, m.ownUntil = share, m.count+m.ownHeld
 	case m.len() == lossMemory && (all.share() < m.own/2 || all.share() > m.own*ownLossMore):
+		m.own, m.ownHeld = 0, 0
+	case m.count >= m.ownUntil:
 		m.own = 0
 	}
 }

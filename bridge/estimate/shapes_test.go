@@ -129,3 +129,25 @@ func (s *shape) run(t *testing.T, seed uint64) {
 		t.Errorf("seed %d: wanted %.0f %%, %d changes, a queue of %v, back within %v; %+v", seed, 100*s.least, s.changes, s.queue, s.back, c.e.Snapshot())
 	}
 }
+
+// TestOwnLossIsAskedAgain: a path that loses a fifth of everything becomes one that drops about
+// as much of what exceeds its rate. That comes out, although it looks the same as before.
+func TestOwnLossIsAskedAgain(t *testing.T) {
+	for seed := range uint64(5) {
+		c := newCall(seed)
+		c.link.delay, c.link.rate, c.link.loss = 20*time.Millisecond, 5e6, 0.2
+		c.run(time.Minute)
+		c.link.rate, c.link.loss, c.link.burst, c.link.drops = 1e6, 0, 40e3, true
+		c.run(4 * time.Minute)
+		const looks = 300
+		sum := int64(0)
+		for range looks {
+			c.run(100 * time.Millisecond)
+			sum += c.e.Bitrate()
+		}
+		t.Logf("seed %d: %d kbit/s on average", seed, sum/looks/1000)
+		if sum/looks > 1_500_000 {
+			t.Errorf("seed %d: the estimate stays at %d kbit/s on 1 Mbit/s", seed, sum/looks/1000)
+		}
+	}
+}
