@@ -18,8 +18,10 @@ func (m *Rules) installModerated(h *muc.Hooks) {
 		w.turn++
 		turn, born := w.turn, r.Created()
 		r.After(limit, func() {
-			// A moderator who came and went meanwhile began a time of its own.
-			if r.Exists() && r.Created() == born && stateOf[moderated](r).turn == turn && m.owners(r) == 0 {
+			// A moderator who came and went meanwhile began a time of its own, as does each
+			// meeting in a room that outlives it.
+			now := stateOf[moderated](r)
+			if r.Exists() && r.Created() == born && now == w && now.turn == turn && m.owners(r) == 0 {
 				r.Destroy("The meeting has been terminated", stanza.Addr{}, "")
 			}
 		})
