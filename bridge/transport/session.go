@@ -18,8 +18,9 @@ import (
 )
 
 // maxRemoteCandidates bounds the candidates taken of one peer: the check list of the
-// agent has none of its own.
-const maxRemoteCandidates = 50
+// agent has none of its own, and each invented one would be sent 60 checks. A peer with
+// more addresses is heard from there all the same.
+const maxRemoteCandidates = 24
 
 // maxNews bounds what a session has yet to carry out.
 const maxNews = 64
