@@ -18,6 +18,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -45,7 +46,7 @@ type Options struct {
 // closeElement is compared as a string by Strophe (strophejs, websocket.js).
 const closeElement = `<close xmlns="` + ns.Framing + `" />`
 
-// readSize is the buffer of an idle stream; larger frames are read past it.
+// readSize is the buffer of an idle stream; also the first memory of a frame.
 const readSize = 1 << 10
 
 // lingerTime is how long the client may take to close after us.
@@ -261,8 +262,8 @@ func (c *carrier) frame() ([]byte, error) {
 	if hd.OpCode == ws.OpText && hd.Length > int64(c.limit) {
 		return nil, stream.Err(stream.PolicyViolation, "stanza too large")
 	}
-	payload := make([]byte, hd.Length)
-	if _, err := io.ReadFull(c.br, payload); err != nil {
+	payload, err := c.payload(int(hd.Length))
+	if err != nil {
 		return nil, err
 	}
 	ws.Cipher(payload, hd.Mask, 0)
@@ -281,6 +282,23 @@ func (c *carrier) frame() ([]byte, error) {
 		return nil, errClosed
 	}
 	return nil, nil
+}
+
+// payload reads the n bytes of a frame. Whoever announces many is given memory as they come:
+// strangers would otherwise have the limit of a frame each, for a few bytes.
+func (c *carrier) payload(n int) ([]byte, error) {
+	b := make([]byte, 0, min(n, readSize))
+	for len(b) < n {
+		if len(b) == cap(b) {
+			b = slices.Grow(b, min(len(b), n-len(b)))
+		}
+		read, err := io.ReadFull(c.br, b[len(b):min(cap(b), n)])
+		b = b[:len(b)+read]
+		if err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
 }
 
 // Browsers send no pings by themselves and libraries one every few seconds.

@@ -1,13 +1,16 @@
 package websocket
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -180,6 +183,29 @@ func TestFrameSizes(t *testing.T) {
 		f, err := readFrame(bytes.NewReader(got[6:]))
 		if err != nil || len(f.Payload) != n || f.Header.OpCode != ws.OpText || !f.Header.Fin {
 			t.Errorf("%d: %v %v", n, f.Header, err)
+		}
+	}
+}
+
+// TestAnnouncedBytesCostNothing: memory for a large frame is taken as the frame comes.
+func TestAnnouncedBytesCostNothing(t *testing.T) {
+	const announced = 1 << 20
+	c := &carrier{br: bufio.NewReaderSize(strings.NewReader("<message>"), readSize)}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := c.payload(announced)
+	runtime.ReadMemStats(&after)
+	if !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Error(err)
+	}
+	if n := after.TotalAlloc - before.TotalAlloc; n > announced/4 {
+		t.Errorf("%d bytes were taken for a frame of which nine came", n)
+	}
+	for _, n := range []int{0, 1, readSize, readSize + 1, 100000} {
+		want := strings.Repeat("x", n)
+		c := &carrier{br: bufio.NewReaderSize(strings.NewReader(want+"y"), readSize)}
+		if got, err := c.payload(n); err != nil || string(got) != want || got == nil {
+			t.Errorf("%d: %d bytes, %v", n, len(got), err)
 		}
 	}
 }
