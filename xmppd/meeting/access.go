@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
 	"sync"
 	"time"
 
@@ -24,16 +23,10 @@ type AccessConfig struct {
 }
 
 func (c AccessConfig) validate() error {
-	u, err := url.Parse(c.URL)
-	switch {
-	case c.URL == "":
+	if c.URL == "" {
 		return nil
-	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return errors.New("url: is no web address")
-	case c.Timeout < 100*time.Millisecond || c.Timeout > 10*time.Second:
-		return errors.New("timeout: must be between 100ms and 10s")
 	}
-	return nil
+	return validServer(c.URL, c.Timeout, 10*time.Second)
 }
 
 // How long answers are remembered, how many, and how many are waited for at one time.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -33,16 +32,11 @@ func (c EventsConfig) validate() error {
 	if c.URL == "" {
 		return nil
 	}
-	u, err := url.Parse(c.URL)
 	switch {
-	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return errors.New("url: is no web address")
-	case c.Timeout < 100*time.Millisecond || c.Timeout > time.Minute:
-		return errors.New("timeout: must be between 100ms and 1m")
 	case c.Retries < 0 || c.Retries > 10:
 		return errors.New("retries: must be between 0 and 10")
 	}
-	return nil
+	return validServer(c.URL, c.Timeout, time.Minute)
 }
 
 // maxEvents bounds those that wait to be told; further ones are dropped and logged.

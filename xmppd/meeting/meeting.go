@@ -112,15 +112,6 @@ func (m *Rules) Hosts() []*muc.Host {
 	return out
 }
 
-// sameQuestion follows a server only to where it is asked the same: a POST that was sent on
-// as a GET looks like success, and what is at another host must not get our headers.
-func sameQuestion(req *http.Request, via []*http.Request) error {
-	if first := via[0]; req.Method != first.Method || req.URL.Host != first.URL.Host || len(via) > 3 {
-		return http.ErrUseLastResponse
-	}
-	return nil
-}
-
 // Close ends the rooms of these hosts and what runs in the background. It may be
 // called twice.
 func (m *Rules) Close() {

@@ -46,18 +46,13 @@ func (c ReservationConfig) validate() error {
 	if c.URL == "" {
 		return nil
 	}
-	u, err := url.Parse(c.URL)
 	switch {
-	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return errors.New("url: is no web address")
-	case c.Timeout < 100*time.Millisecond || c.Timeout > time.Minute:
-		return errors.New("timeout: must be between 100ms and 1m")
 	case c.Retries < 0 || c.Retries > 10:
 		return errors.New("retries: must be between 0 and 10")
 	case c.RetryDelay < 0 || c.RetryDelay > time.Minute:
 		return errors.New("retry_delay: must be between 0 and 1m")
 	}
-	return nil
+	return validServer(c.URL, c.Timeout, time.Minute)
 }
 
 // maxBooking bounds an answer of the reservation server.
