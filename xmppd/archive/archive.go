@@ -59,7 +59,8 @@ type entry struct {
 	owner, peer stanza.Addr
 	id          string
 	at          time.Time
-	stanza      []byte
+	stanza      []byte // nil: nothing is added
+	drop        bool   // what was added before is removed
 	written     chan<- error
 }
 
@@ -260,6 +261,11 @@ func (a *Archive) write(list []entry, since map[stanza.Addr]int) {
 	began := time.Now()
 	err := a.db.Write(ctx, func(tx *sql.Tx) error {
 		for _, e := range list {
+			if e.drop {
+				if _, err := tx.ExecContext(ctx, `DELETE FROM archive_messages WHERE owner = ?`, e.owner.String()); err != nil {
+					return err
+				}
+			}
 			if e.stanza == nil {
 				continue
 			}
@@ -307,8 +313,12 @@ func (a *Archive) sweep() {
 	}
 }
 
-// Drop removes what an archive holds until now. It returns at once.
+// Drop removes what an archive holds until now. It returns at once. It stands in the queue of
+// what is added, for a clock cannot tell what is added within the same millisecond.
 func (a *Archive) Drop(owner stanza.Addr) {
+	if a.post(entry{owner: owner.Bare(), drop: true, written: make(chan error, 1)}) {
+		return
+	}
 	until := a.now()
 	if !a.readers.Post(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), storeTime)
